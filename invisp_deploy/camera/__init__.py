@@ -1,0 +1,1 @@
+"""Camera files: RAW in, frame, levels, demosaicing, DNG out."""

@@ -1,0 +1,92 @@
+"""The camera contract: how a mosaic becomes the network's input, as data that travels with the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from invisp_deploy.errors import RequestError
+
+__all__ = ["CFA_PATTERNS", "CameraContract"]
+
+CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
+"""The four Bayer phases, read row by row from the top left pixel."""
+
+
+@dataclass(frozen=True)
+class CameraContract:
+    """What weights expect of a frame. Never guessed from a camera's name: stored, carried, enforced.
+
+    make, model: the camera that the weights were trained for, as the file spells it; both empty
+        for weights that are tied to none (the authors' checkpoints say nothing).
+    black: `file` subtracts the file's black level, `none` leaves it in, as the authors' code did for Canon.
+    white: `file` divides by the file's white level; `adjusted` by the level that LibRaw's rendering
+        maps to full scale (the brightest pixel where that exceeds three quarters of the file's white
+        level); a number is that level for every file.
+    white_balance: `max` divides the as-shot gains by their largest (nothing exceeds 1, green is pulled
+        down), `min` by their smallest (green stays, clipped highlights exceed 1), `none` applies none.
+    gamma: the network sees x**(1/gamma).
+    cfa: `any` Bayer phase, or the phase (`RGGB`, ...) that frames are aligned to before a network that
+        folds pixel squares sees them.
+    """
+
+    make: str = ""
+    model: str = ""
+    black: str = "file"
+    white: str | int = "file"
+    white_balance: str = "max"
+    gamma: float = 2.2
+    cfa: str = "any"
+
+    def __post_init__(self) -> None:
+        _choice("black", self.black, ("file", "none"))
+        _choice("white_balance", self.white_balance, ("max", "min", "none"))
+        _choice("cfa", self.cfa, ("any", *CFA_PATTERNS))
+        if isinstance(self.white, bool) or not (
+            self.white in ("file", "adjusted") or (isinstance(self.white, int) and 0 < self.white <= 65535)
+        ):
+            raise RequestError(
+                f"`white` must be `file`, `adjusted` or a level from 1 to 65535, got {self.white!r}."
+            )
+        number = isinstance(self.gamma, (int, float)) and not isinstance(self.gamma, bool)
+        if not number or not math.isfinite(self.gamma) or not 1 <= self.gamma <= 4:
+            raise RequestError(f"`gamma` must be a number from 1 (none) to 4, got {self.gamma!r}.")
+        if not isinstance(self.make, str) or not isinstance(self.model, str):
+            raise RequestError(f"`make` and `model` must be text, got {self.make!r} and {self.model!r}.")
+
+    @property
+    def camera(self) -> str:
+        """Name of the camera for messages; empty where the weights are tied to none."""
+        return camera_name(self.make, self.model)
+
+    def accepts(self, make: str, model: str) -> bool:
+        """Whether a frame of that camera fits these weights."""
+        return not self.camera or self.camera.lower() == camera_name(make, model).lower()
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CameraContract:
+        """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields."""
+        expected = {field.name for field in fields(cls)}
+        if set(data) != expected:
+            raise RequestError(f"A camera contract has the fields {sorted(expected)}, got {sorted(map(str, data))}.")
+        return cls(**data)
+
+
+def camera_name(make: str, model: str) -> str:
+    """Make and model as one name; models that repeat their make are not doubled.
+
+    >>> camera_name("Canon", "Canon EOS 30D")
+    'Canon EOS 30D'
+    """
+    make, model = make.strip(), model.strip()
+    return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise RequestError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}.")

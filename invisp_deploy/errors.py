@@ -1,0 +1,106 @@
+"""Everything this package raises on purpose.
+
+::
+
+    InvispError                     exit code 1
+    ├── RequestError                exit code 2   what was asked for cannot be done as asked
+    │   └── MissingExtraError       exit code 2   a package of an extra is not installed
+    ├── RawFileError                exit code 1   not a RAW file, damaged, or a mosaic we do not handle
+    ├── ImageFileError              exit code 1   not an image, damaged, or without a way back
+    ├── OutputError                 exit code 1   a file could not be written
+    ├── ContractError               exit code 1   the frame or picture does not fit the weights
+    ├── CheckpointError             exit code 1   weights that do not load strictly
+    ├── GraphError                  exit code 1   an ONNX file that is not one of our graphs
+    ├── RuntimeFault                exit code 1   a runtime that is missing, refused or failed
+    │   └── OutOfMemoryError        exit code 1   names the smaller tile to ask for
+    ├── ParityError                 exit code 1   an exported graph that disagrees with PyTorch
+    └── TrainingError               exit code 1   data or numbers that training cannot go on with
+
+Each message is one sentence or two: what happened, what was found, what was expected, what to do.
+The commands print it without a traceback and leave with the exit code of the class.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "ContractError",
+    "GraphError",
+    "ImageFileError",
+    "InvispError",
+    "MissingExtraError",
+    "OutOfMemoryError",
+    "OutputError",
+    "ParityError",
+    "RawFileError",
+    "RequestError",
+    "RuntimeFault",
+    "TrainingError",
+]
+
+
+class InvispError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+    exit_code = 1
+
+
+class RequestError(InvispError):
+    """The request itself is at fault: options that exclude each other, a missing or existing path."""
+
+    exit_code = 2
+
+
+class MissingExtraError(RequestError):
+    """A package that only one of the extras installs is needed and absent.
+
+    >>> raise MissingExtraError("torch", "train")
+    Traceback (most recent call last):
+    ...
+    invisp_deploy.errors.MissingExtraError: This needs `torch`, which is not installed: pip install "invisp-deploy[train]"
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'This needs `{package}`, which is not installed: pip install "invisp-deploy[{extra}]"')
+        self.package = package
+        self.extra = extra
+
+
+class RawFileError(InvispError):
+    """A file that is no RAW file, is damaged, or holds a mosaic other than a 2x2 Bayer pattern."""
+
+
+class ImageFileError(InvispError):
+    """A picture that cannot be read or does not carry what the way back to RAW needs."""
+
+
+class OutputError(InvispError):
+    """A file that could not be written; nothing was left half-written."""
+
+
+class ContractError(InvispError):
+    """A frame or picture that does not fit the camera contract of the weights."""
+
+
+class CheckpointError(InvispError):
+    """A checkpoint that does not load strictly."""
+
+
+class GraphError(InvispError):
+    """An ONNX file that is not a forward or inverse graph of this package."""
+
+
+class RuntimeFault(InvispError):
+    """A runtime or provider that is missing, was refused, or failed while running."""
+
+
+class OutOfMemoryError(RuntimeFault):
+    """A tile did not fit in memory."""
+
+
+class ParityError(InvispError):
+    """An exported graph whose numbers differ from the PyTorch reference by more than the tolerance."""
+
+
+class TrainingError(InvispError):
+    """Training data or training numbers (NaN, infinity) that make going on pointless."""

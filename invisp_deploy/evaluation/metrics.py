@@ -1,0 +1,75 @@
+"""Every figure that this package reports, with its definition.
+
+The definitions are the text that reports print; `DEFINITIONS` maps a metric's name to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.camera.levels import Levels, network_input
+from invisp_deploy.errors import RequestError
+
+__all__ = ["DEFINITIONS", "paper_domain", "psnr", "raw_psnr", "raw_psnr_paper", "rgb_psnr"]
+
+Float = npt.NDArray[np.float32]
+
+PAPER_GAMMA: Final = 2.2
+_PATCHES: Final = 3
+
+DEFINITIONS: Final = {
+    "rgb-psnr": "dB, peak 255: the picture decoded from the JPEG file against LibRaw's rendering of the RAW file "
+    "(use_camera_wb, no_auto_bright), both 8 bit.",
+    "rgb-psnr-before-jpeg": "dB, peak 255: the rendered picture rounded to 8 bit, before JPEG, against LibRaw's "
+    "rendering of the RAW file, 8 bit.",
+    "raw-psnr-paper": "dB, peak 1: RAW recovered from the JPEG file against the RAW file, as in the paper: three "
+    "channels, demosaiced, white balanced with gains divided by the largest, gamma 1/2.2, clipped to [0, 1]; mean "
+    "over 3x3 patches without overlap.",
+    "raw-psnr": "dB, peak 1: RAW recovered from the JPEG file against the RAW file on the linear Bayer mosaic, "
+    "(DN - black) / (white - black), not clipped, one figure over all pixels.",
+}
+
+
+def psnr(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
+    """Peak signal-to-noise ratio in dB over all elements; infinite where the two are equal."""
+    if a.shape != b.shape:
+        raise RequestError(f"PSNR compares arrays of one shape, got {a.shape} and {b.shape}.")
+    squares, count = 0.0, 0
+    for start in range(0, len(a), 256):  # row blocks bound the memory of the difference
+        difference = a[start : start + 256].astype(np.float64) - b[start : start + 256]
+        squares += float(np.square(difference).sum())
+        count += difference.size
+    return float("inf") if squares == 0 else float(10 * np.log10(peak**2 * count / squares))
+
+
+def rgb_psnr(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> float:
+    """(H, W, 3) uint8 both; `rgb-psnr` or `rgb-psnr-before-jpeg`, depending on the picture."""
+    return psnr(picture, target, 255)
+
+
+def raw_psnr(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], levels: Levels) -> float:
+    """(H, W) uint16 DN both; `raw-psnr`."""
+    return psnr(recovered, mosaic, levels.white - float(np.mean(levels.black)))
+
+
+def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], levels: Levels) -> float:
+    """(H, W) uint16 DN both; `raw-psnr-paper`."""
+    height, width = mosaic.shape
+    rows = np.linspace(0, height, _PATCHES + 1).astype(int)
+    columns = np.linspace(0, width, _PATCHES + 1).astype(int)
+    figures = []
+    for top, bottom in zip(rows[:-1], rows[1:], strict=True):
+        for left, right in zip(columns[:-1], columns[1:], strict=True):
+            window = (slice(int(top), int(bottom)), slice(int(left), int(right)))
+            pair = (paper_domain(network_input(array, levels, window), levels) for array in (recovered, mosaic))
+            figures.append(psnr(*pair, 1))
+    return float(np.mean(figures))
+
+
+def paper_domain(tensor: Float, levels: Levels) -> Float:
+    """(3, H, W) of the contract's domain -> the domain that the paper measures RAW in, clipped to [0, 1]."""
+    linear = np.maximum(tensor, 0) ** np.float32(levels.gamma) / np.float32(max(levels.gains))
+    return np.clip(linear, 0, 1) ** np.float32(1 / PAPER_GAMMA)

@@ -1,0 +1,1 @@
+"""The invertible network in PyTorch, and its checkpoints."""

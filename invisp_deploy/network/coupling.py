@@ -1,0 +1,77 @@
+"""Enhanced affine coupling (paper, eqs. 3 to 7) and the dense blocks that are its functions.
+
+Notation, with m split into (x1, x2) and n into (y1, y2):
+
+    F   the paper's r: R^(D-d) -> R^d, added to the first part
+    H   the paper's s before its bound: s = 0.8 (2 sigmoid(H(y1)) - 1)
+    G   the paper's t
+
+    y1 = x1 + F(x2)                 x2 = (y2 - G(y1)) exp(-s)
+    y2 = x2 exp(s) + G(y1)          x1 = y1 - F(x2)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from invisp_deploy.config import DENSE_CONVOLUTIONS, SCALE_BOUND
+
+__all__ = ["Coupling", "DenseBlock"]
+
+
+class DenseBlock(nn.Module):
+    """Five 3x3 convolutions, each seeing everything before it; LeakyReLU 0.2, zero padding, linear last.
+
+    (B, inputs, H, W) -> (B, outputs, H, W). The last convolution starts at zero, so an untrained coupling
+    is the identity (the authors' code means to do so too, but overwrites it).
+    """
+
+    def __init__(self, inputs: int, outputs: int, growth: int) -> None:
+        super().__init__()
+        last = DENSE_CONVOLUTIONS - 1
+        for index in range(DENSE_CONVOLUTIONS):
+            width = outputs if index == last else growth
+            convolution = nn.Conv2d(inputs + index * growth, width, 3, padding=1)
+            if index == last:
+                nn.init.zeros_(convolution.weight)
+            else:
+                nn.init.kaiming_normal_(convolution.weight, a=0.2)
+            if convolution.bias is not None:
+                nn.init.zeros_(convolution.bias)
+            self.add_module(f"conv{index + 1}", convolution)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = [x]
+        convolutions = list(self.children())
+        for convolution in convolutions[:-1]:
+            seen.append(functional.leaky_relu(convolution(torch.cat(seen, 1)), 0.2))
+        result: Tensor = convolutions[-1](torch.cat(seen, 1))
+        return result
+
+
+class Coupling(nn.Module):
+    """One enhanced affine coupling over channels split into (first, second)."""
+
+    def __init__(self, first: int, second: int, growth: int) -> None:
+        super().__init__()
+        self.parts = (first, second)
+        self.F = DenseBlock(second, first, growth)
+        self.G = DenseBlock(first, second, growth)
+        self.H = DenseBlock(first, second, growth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x1, x2 = torch.split(x, self.parts, 1)
+        y1 = x1 + self.F(x2)
+        y2 = x2 * torch.exp(self.scale(y1)) + self.G(y1)
+        return torch.cat((y1, y2), 1)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        y1, y2 = torch.split(y, self.parts, 1)
+        x2 = (y2 - self.G(y1)) * torch.exp(-self.scale(y1))
+        return torch.cat((y1 - self.F(x2), x2), 1)
+
+    def scale(self, y1: Tensor) -> Tensor:
+        """s, within [-0.8, 0.8], from the first part."""
+        return SCALE_BOUND * (2 * torch.sigmoid(self.H(y1)) - 1)

@@ -1,0 +1,1 @@
+"""Training: made RAW files, data, the JPEG simulator, the loop."""
