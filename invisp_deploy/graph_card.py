@@ -1,0 +1,94 @@
+"""What a graph says of itself: the metadata that export writes and every runtime reads."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from invisp_deploy.config import NetworkConfig
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.errors import GraphError, RequestError
+
+__all__ = ["Direction", "GraphCard"]
+
+_PREFIX: Final = "invisp."
+_FORMAT: Final = "1"
+PRECISIONS: Final = ("fp32",)
+
+
+class Direction(enum.Enum):
+    """Which way a graph goes."""
+
+    FORWARD = "forward"
+    INVERSE = "inverse"
+
+    @property
+    def input_name(self) -> str:
+        return "raw" if self is Direction.FORWARD else "srgb"
+
+    @property
+    def output_name(self) -> str:
+        return "srgb" if self is Direction.FORWARD else "raw"
+
+
+@dataclass(frozen=True)
+class GraphCard:
+    """Identity of one graph.
+
+    weights: SHA-256 of the weights, the same for both directions. halo: exact receptive radius, image
+    pixels. precision: arithmetic of F, G and H. versions: of the tools that wrote the graph.
+    """
+
+    direction: Direction
+    config: NetworkConfig
+    contract: CameraContract
+    weights: str
+    halo: int
+    precision: str = "fp32"
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[str, str]:
+        """Flat text properties for ONNX `metadata_props`, in a fixed order."""
+        return {
+            f"{_PREFIX}format": _FORMAT,
+            f"{_PREFIX}direction": self.direction.value,
+            f"{_PREFIX}config": json.dumps(self.config.to_dict(), sort_keys=True),
+            f"{_PREFIX}contract": json.dumps(self.contract.to_dict(), sort_keys=True),
+            f"{_PREFIX}weights": self.weights,
+            f"{_PREFIX}halo": str(self.halo),
+            f"{_PREFIX}precision": self.precision,
+            f"{_PREFIX}versions": json.dumps(dict(self.versions), sort_keys=True),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], source: str) -> GraphCard:
+        """Strict inverse of `to_metadata`. `source` names the file in the GraphError for anything else."""
+        found = metadata.get(f"{_PREFIX}format")
+        if found is None:
+            raise GraphError(
+                f"{source} is not a graph of invisp-deploy (its metadata does not say so): export one with "
+                "`invisp-export onnx`."
+            )
+        if found != _FORMAT:
+            raise GraphError(
+                f"{source} has the metadata format {found}, this version reads {_FORMAT}: export it again with this "
+                "version."
+            )
+        try:
+            card = cls(
+                direction=Direction(metadata[f"{_PREFIX}direction"]),
+                config=NetworkConfig.from_dict(json.loads(metadata[f"{_PREFIX}config"])),
+                contract=CameraContract.from_dict(json.loads(metadata[f"{_PREFIX}contract"])),
+                weights=metadata[f"{_PREFIX}weights"],
+                halo=int(metadata[f"{_PREFIX}halo"]),
+                precision=metadata[f"{_PREFIX}precision"],
+                versions=json.loads(metadata[f"{_PREFIX}versions"]),
+            )
+        except (KeyError, ValueError, TypeError, RequestError) as error:
+            raise GraphError(f"{source} has damaged metadata ({error}): export it again.") from error
+        if card.halo != card.config.halo:
+            raise GraphError(f"{source} states a halo of {card.halo}, its configuration has {card.config.halo}.")
+        return card
