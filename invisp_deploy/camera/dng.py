@@ -7,7 +7,6 @@ does not read deflated integer mosaics and Photoshop no tiled uncompressed ones.
 
 from __future__ import annotations
 
-import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from invisp_deploy.camera import exif as exif_tags
 from invisp_deploy.camera.frame import ColorMatrix, RawFrame
+from invisp_deploy.camera.tiff_exif import append_exif, stand_in
 from invisp_deploy.files import whole_file
 
 __all__ = ["SRGB_MATRIX", "write_dng"]
@@ -30,8 +30,6 @@ SRGB_MATRIX: Final[ColorMatrix] = (
 
 _PREVIEW_EDGE: Final = 1024
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SRATIONAL = 1, 2, 3, 4, 5, 10
-_EXIF_POINTER: Final = 34665
-_STAND_IN: Final = 34664  # tifffile does not write the pointer itself; its neighbour keeps the tags in order
 _CFA_PHOTOMETRIC: Final = 32803
 _D65: Final = 21
 
@@ -69,7 +67,8 @@ def write_dng(
                 metadata=None,
                 extratags=_mosaic_tags(frame),
             )
-        _append_exif(part, frame)
+        if frame.exif:
+            append_exif(part, frame.exif)
 
 
 def _camera_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
@@ -91,7 +90,7 @@ def _camera_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
         (272, _ASCII, 0, frame.model or "unknown", True),
     ]
     if frame.exif:
-        tags.append((_STAND_IN, _LONG, 1, 0, True))
+        tags.append(stand_in())
         # date, artist and copyright keep their place in the first directory
         tags += [(tag, _ASCII, 0, kept[tag], True) for tag in (0x0132, 0x013B, 0x8298) if kept.get(tag)]
     return tags
@@ -112,27 +111,6 @@ def _mosaic_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
         (50719, _LONG, 2, (0, 0), True),  # DefaultCropOrigin
         (50720, _LONG, 2, (width, height), True),  # DefaultCropSize
     ]
-
-
-def _append_exif(path: Path, frame: RawFrame) -> None:
-    """Append the Exif directory and turn the stand-in into the pointer that leads to it."""
-    import tifffile
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    if not frame.exif:
-        return
-    tags = exif_tags.load_exif(frame.exif).get_ifd(exif_tags.EXIF_IFD)
-    with tifffile.TiffFile(path) as tiff:
-        entry = tiff.pages[0].tags[_STAND_IN].offset
-    offset = path.stat().st_size + path.stat().st_size % 2
-    directory = ImageFileDirectory_v2(b"II\x2a\x00\x08\x00\x00\x00")
-    for tag, value in tags.items():
-        directory[tag] = value
-    with path.open("r+b") as stream:
-        stream.seek(offset)
-        stream.write(directory.tobytes(offset) + bytes(4))
-        stream.seek(entry)
-        stream.write(struct.pack("<HHII", _EXIF_POINTER, _LONG, 1, offset))
 
 
 def _plain_rendering(frame: RawFrame) -> npt.NDArray[np.uint8]:

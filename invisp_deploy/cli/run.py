@@ -1,0 +1,206 @@
+"""invisp-run: RAW files to pictures, pictures to DNG."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from invisp_deploy.cli.common import INVISP, InvispCommand, json_option, print_json, progress, result_line, version_option
+from invisp_deploy.contract import CFA_PATTERNS
+from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.graph_card import Direction
+
+if TYPE_CHECKING:
+    from invisp_deploy.rendering.files import RunOptions, RunResult
+    from invisp_deploy.runtimes.base import Runtime
+
+__all__ = ["main"]
+
+
+@click.command(cls=InvispCommand, context_settings=INVISP)
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File; for several inputs a folder.")
+@click.option("--engine", type=click.Path(path_type=Path), help="Graph to run; default: the shipped model's.")
+@click.option("--provider", default="CPUExecutionProvider", show_default=True, help="ONNX Runtime provider.")
+@click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
+@click.option(
+    "--subsampling",
+    default="4:2:2",
+    show_default=True,
+    type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]),
+    help="JPEG chroma subsampling.",
+)
+@click.option("--memory", default=640, show_default=True, type=click.IntRange(min=16), help="MB for one tile.")
+@click.option("--halo", type=click.IntRange(min=0), help="Pixels around a tile; default: the exact receptive radius.")
+@click.option("--force", is_flag=True, help="Go on with another camera, other weights or no way back.")
+@click.option("--white-balance", metavar="R,G,B", help="Gains, where the file has none.")
+@click.option("--black", type=click.FloatRange(0, 65535), help="With --force: black level, DN.")
+@click.option("--white", type=click.IntRange(1, 65535), help="With --force: white level, DN.")
+@click.option("--cfa", type=click.Choice(CFA_PATTERNS), help="With --force: CFA of the RAW file to recover.")
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@json_option
+@version_option
+def main(inputs: tuple[Path, ...], output: Path, engine: Path | None, provider: str, as_json: bool, **options: Any) -> None:
+    """Render RAW files to .jpg, .png or .tif, or recover .dng from such pictures.
+
+    The direction comes from the engine; without one, from the input: RAW files are rendered, pictures
+    recovered.
+
+    \b
+    invisp-run photo.CR2 -o photo.jpg
+    invisp-run photo.jpg -o photo.dng
+    """
+    run_options = _options(options)
+    engines = _Engines(engine, provider)
+    jobs = _jobs(inputs, output, engines)
+    single = len(jobs) == 1 and not output.is_dir()
+    rows: list[dict[str, Any]] = []
+    for source, target in jobs:
+        try:
+            result = _run(source, target, engines, run_options, quiet=as_json)
+        except InvispError as error:
+            if single:
+                raise
+            click.echo(f"Error: {error}", err=True)
+            rows.append({"input": str(source), "ok": False, "error": str(error)})
+            continue
+        rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": result.output.stat().st_size})
+        if not as_json:
+            _print(source, result, engines)
+    failed = sum(not row["ok"] for row in rows)
+    if as_json:
+        print_json({"files": rows, "failed": failed})
+    elif not single:
+        for row in rows:
+            click.echo(f"{'ok    ' if row['ok'] else 'FAILED'} {row['input']}")
+        click.echo(f"{len(rows) - failed} of {len(rows)} files done, {failed} failed")
+    if failed:
+        sys.exit(1)
+
+
+class _Engines:
+    """The runtime for a file, opened at its first use and kept."""
+
+    def __init__(self, path: Path | None, provider: str) -> None:
+        self._path = path
+        self._provider = provider
+        self._open: dict[Direction, Runtime] = {}
+        self.given = None if path is None else self._load(path)
+
+    def for_file(self, path: Path) -> Runtime:
+        if self.given is not None:
+            return self.given
+        direction = Direction.INVERSE if _is_picture(path) else Direction.FORWARD
+        if direction not in self._open:
+            from invisp_deploy.models import shipped_graph
+
+            self._open[direction] = self._load(shipped_graph(direction))
+        return self._open[direction]
+
+    @property
+    def direction(self) -> Direction | None:
+        return None if self.given is None else self.given.card.direction
+
+    def _load(self, path: Path) -> Runtime:
+        from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+
+        return OnnxRuntime(path, self._provider)
+
+
+def _options(options: dict[str, Any]) -> RunOptions:
+    from invisp_deploy.rendering.explicit import Explicit
+    from invisp_deploy.rendering.files import RunOptions
+
+    explicit = Explicit(
+        _gains(options.pop("white_balance")), options.pop("black"), options.pop("white"), options.pop("cfa")
+    )
+    return RunOptions(explicit=explicit, **options)
+
+
+def _gains(text: str | None) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise RequestError(f"--white-balance takes three gains such as 2.0,1,1.6, got {text!r}.") from None
+    if not 0 < min(red, green, blue) <= max(red, green, blue) < 1000:
+        raise RequestError(f"--white-balance takes gains above 0, got {text!r}.")
+    return red, green, blue
+
+
+def _jobs(inputs: Sequence[Path], output: Path, engines: _Engines) -> list[tuple[Path, Path]]:
+    """Pairs of input and output. Raises RequestError before any work where they do not fit together."""
+    files = [file for path in inputs for file in (_folder(path, engines) if path.is_dir() else [path])]
+    if len(files) == 1 and not inputs[0].is_dir() and not output.is_dir():
+        return [(files[0], output)]
+    if not output.is_dir():
+        raise RequestError(f"Several inputs need an existing folder as output, got {output}: create it first.")
+    jobs = [(file, output / f"{file.stem}{'.dng' if _is_picture(file) else '.jpg'}") for file in files]
+    targets = [target for _, target in jobs]
+    if doubled := sorted({str(target) for target in targets if targets.count(target) > 1}):
+        raise RequestError(f"Several inputs would become {doubled[0]}: run them one by one.")
+    return jobs
+
+
+def _folder(path: Path, engines: _Engines) -> list[Path]:
+    from invisp_deploy.camera.raw import RAW_SUFFIXES
+
+    names = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    raws = [file for file in names if file.suffix.lower() in RAW_SUFFIXES]
+    pictures = [file for file in names if _is_picture(file)]
+    chosen = {Direction.FORWARD: raws, Direction.INVERSE: pictures, None: raws or pictures}[engines.direction]
+    if not chosen:
+        raise RequestError(f"The folder {path} holds nothing to run: expected RAW files, or pictures for an inverse graph.")
+    return chosen
+
+
+def _is_picture(path: Path) -> bool:
+    from invisp_deploy.images.picture import PICTURE_SUFFIXES
+
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _run(source: Path, target: Path, engines: _Engines, options: RunOptions, *, quiet: bool) -> RunResult:
+    from invisp_deploy.rendering.files import recover_file, render_file
+
+    run = recover_file if _is_picture(source) else render_file
+    bar: Any = None
+
+    def start(total: int) -> Callable[[int], object]:
+        nonlocal bar
+        bar = progress(total, source.name, quiet=quiet)
+        update: Callable[[int], object] = bar.update
+        return update
+
+    try:
+        return run(source, target, engines.for_file(source), options, start)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _print(source: Path, result: RunResult, engines: _Engines) -> None:
+    forward = not _is_picture(source)
+    runtime = engines.for_file(source).name
+    next_command = ""
+    if forward and engines.given is None:
+        next_command = f"invisp-run {result.output} -o {result.output.with_suffix('.dng')}"
+    result_line(
+        result.output,
+        f"{result.width}x{result.height}, {result.tiles} tiles ({result.computed:.2f} x the pixels) in "
+        f"{result.seconds:.1f} s on {runtime}",
+        next_command,
+    )
+    if result.forced:
+        click.echo("note: forced: these weights were not made for this file; the result may be far off")
+    if result.halo_error:
+        click.echo(
+            f"note: a halo of {result.halo} px changes the first seam by up to {result.halo_error:.2g} "
+            f"({result.halo_error * 255:.2f} of 255 levels) against the exact one"
+        )

@@ -1,0 +1,87 @@
+"""Inverse: a picture that we rendered back to its RAW frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.camera.frame import RawFrame
+from invisp_deploy.camera.levels import recovered_mosaic
+from invisp_deploy.errors import ContractError, ImageFileError
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.images.picture import Picture
+from invisp_deploy.images.record import Record
+from invisp_deploy.rendering.engine import Progress, Window, check_direction, plan_for, run_tiles
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
+from invisp_deploy.runtimes.base import Runtime
+
+__all__ = ["PictureSource", "recover"]
+
+Float = npt.NDArray[np.float32]
+
+
+class PictureSource:
+    """The inverse network's input of a picture, window by window."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.pixels = picture.pixels
+        self.peak = np.float32(np.iinfo(picture.pixels.dtype).max)
+
+    def read(self, window: Window) -> Float:
+        """(3, h, w) float32 sRGB in [0, 1]."""
+        return self.pixels[window].transpose(2, 0, 1) / self.peak
+
+
+def recover(
+    picture: Picture,
+    runtime: Runtime,
+    *,
+    record: Record | None = None,
+    memory: int = DEFAULT_MEMORY,
+    halo: int | None = None,
+    name: str = "the picture",
+    force: bool = False,
+    progress: Progress = lambda pixels: None,
+) -> RawFrame:
+    """Recover the frame that a picture was rendered from, by the record it carries or the one given.
+
+    Raises ImageFileError where there is no record, ContractError where it names other weights
+    (`force` goes on all the same).
+    """
+    check_direction(runtime, Direction.INVERSE, name)
+    way_back = record or picture.record
+    if way_back is None:
+        raise ImageFileError(
+            f"{name} carries no way back: it was not rendered by invisp-run, or its metadata was removed; pass --force "
+            "with --white-balance, --black, --white and --cfa to recover a RAW file that may be far off."
+        )
+    if way_back.weights != runtime.card.weights and not force:
+        raise ContractError(
+            f"{name} was rendered by the weights {way_back.weights[:12]}, this engine has {runtime.card.weights[:12]}: "
+            "pass the inverse graph of the same export, or --force for a RAW file that may be far off."
+        )
+    if picture.pixels.shape[:2] != (way_back.height, way_back.width):
+        raise ImageFileError(
+            f"{name} is {picture.pixels.shape[1]}x{picture.pixels.shape[0]}, its way back is for "
+            f"{way_back.width}x{way_back.height}."
+        )
+    source = PictureSource(picture)
+    mosaic = np.empty((way_back.height, way_back.width), np.uint16)
+
+    def write(core: Window, result: Float) -> None:
+        mosaic[core] = recovered_mosaic(result, way_back.levels, (core[0].start, core[1].start))
+
+    plan = plan_for(runtime, way_back.height, way_back.width, memory, halo)
+    run_tiles(runtime, plan, source.read, write, progress)
+    return RawFrame(
+        mosaic=np.ascontiguousarray(mosaic[way_back.border.cut(way_back.height, way_back.width)]),
+        cfa=way_back.levels.shifted(way_back.border.top, way_back.border.left).cfa,
+        black=way_back.black,
+        white=way_back.white,
+        gains=way_back.gains,
+        orientation=way_back.orientation,
+        color_matrix=way_back.color_matrix,
+        make=way_back.make,
+        model=way_back.model,
+        exif=picture.exif,
+    )

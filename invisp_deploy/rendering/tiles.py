@@ -1,0 +1,141 @@
+"""Tiles with a halo: a large picture through a runtime in bounded memory, equal to the whole at once.
+
+::
+
+    +---------------------------+     window: what the network sees, the core and up to `halo` pixels
+    |  halo                     |             around it; at the picture's own border there is none,
+    |   +-------------------+   |             so the network pads there as it would for the whole
+    |   |       core        |   |     core:   what is kept; cores cover the picture without overlap
+    |   +-------------------+   |
+    +---------------------------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
+from invisp_deploy.errors import RequestError
+
+__all__ = ["DEFAULT_MEMORY", "Plan", "Span", "Tile", "bytes_per_pixel", "plan_tiles"]
+
+DEFAULT_MEMORY: Final = 640
+"""Megabytes that a tile's tensors may take."""
+
+_MAX_SPLITS: Final = 256
+
+
+@dataclass(frozen=True)
+class Span:
+    """One axis of a tile, in pixels: [core_start, core_stop) inside [start, stop)."""
+
+    start: int
+    core_start: int
+    core_stop: int
+    stop: int
+
+    @property
+    def window(self) -> slice:
+        return slice(self.start, self.stop)
+
+    @property
+    def core(self) -> slice:
+        return slice(self.core_start, self.core_stop)
+
+    @property
+    def inner(self) -> slice:
+        """The core within the window."""
+        return slice(self.core_start - self.start, self.core_stop - self.start)
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Tile:
+    rows: Span
+    columns: Span
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All tiles of a picture, row by row."""
+
+    rows: tuple[Span, ...]
+    columns: tuple[Span, ...]
+    halo: int
+
+    def __iter__(self) -> Iterator[Tile]:
+        return (Tile(rows, columns) for rows, columns in product(self.rows, self.columns))
+
+    def __len__(self) -> int:
+        return len(self.rows) * len(self.columns)
+
+    @property
+    def computed(self) -> int:
+        """Pixels that all windows together compute."""
+        return sum(rows.size for rows in self.rows) * sum(columns.size for columns in self.columns)
+
+    @property
+    def largest(self) -> int:
+        """Pixels of the largest window."""
+        return max(rows.size for rows in self.rows) * max(columns.size for columns in self.columns)
+
+
+def bytes_per_pixel(config: NetworkConfig) -> float:
+    """Memory that one image pixel takes while a runtime computes, fp32.
+
+    A dense block at its last concatenation holds its features twice (the parts and the whole) and the
+    concatenation before that; around it stand the block's own tensors. Confirmed by measurement in
+    docs/run.md.
+    """
+    first, second = config.split
+    features = max(first, second) + (DENSE_CONVOLUTIONS - 1) * config.growth
+    return 4 * (3 * features + 4 * config.channels) / config.squeeze**2
+
+
+def plan_tiles(height: int, width: int, config: NetworkConfig, memory: int = DEFAULT_MEMORY, halo: int | None = None) -> Plan:
+    """The grid of tiles that computes the fewest pixels within a memory budget.
+
+    height, width: multiples of `config.squeeze`. memory: megabytes. halo: pixels, default the exact
+    receptive radius; smaller ones are rounded up to a multiple of `squeeze`. Full-width strips come out
+    where they compute less than squares.
+    Raises RequestError if not even the smallest tile fits, or for a halo beyond the exact one.
+    """
+    exact = config.halo
+    step = config.squeeze
+    if halo is not None and not 0 <= halo <= exact:
+        raise RequestError(f"--halo must be 0 to {exact}, the receptive radius of {config}, got {halo}.")
+    reach = exact if halo is None else -(-halo // step) * step
+    budget = memory * 1_000_000 / bytes_per_pixel(config)
+    best: Plan | None = None
+    row_splits = [_spans(height, count, reach, step) for count in _counts(height, step)]
+    column_splits = [_spans(width, count, reach, step) for count in _counts(width, step)]
+    for rows, columns in product(row_splits, column_splits):
+        plan = Plan(rows, columns, reach)
+        if plan.largest <= budget and (best is None or (plan.computed, len(plan)) < (best.computed, len(best))):
+            best = plan
+    if best is None:
+        smallest = Plan(row_splits[-1], column_splits[-1], reach).largest * bytes_per_pixel(config) / 1_000_000
+        raise RequestError(
+            f"A tile of {config} with a halo of {reach} needs about {smallest:.0f} MB, --memory allows {memory}: "
+            "pass more, or a smaller --halo."
+        )
+    return best
+
+
+def _counts(size: int, step: int) -> range:
+    return range(1, min(size // step, _MAX_SPLITS) + 1)
+
+
+def _spans(size: int, count: int, reach: int, step: int) -> tuple[Span, ...]:
+    """`count` cores of equal size, rounded up to the step; the last takes what is left (fewer cores may do)."""
+    core = -(-size // (count * step)) * step
+    return tuple(
+        Span(max(start - reach, 0), start, min(start + core, size), min(start + core + reach, size))
+        for start in range(0, size, core)
+    )

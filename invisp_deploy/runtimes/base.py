@@ -1,0 +1,103 @@
+"""What every runtime is: named float tensors in, named float tensors out, checked once and here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.errors import RuntimeFault
+from invisp_deploy.graph_card import GraphCard
+
+__all__ = ["Runtime", "TensorSpec"]
+
+Array = npt.NDArray[np.float32]
+Self = TypeVar("Self", bound="Runtime")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, numpy dtype name and shape of a graph's input or output; None stands for any size."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(self.shape) and all(
+            mine is None or mine == size for mine, size in zip(self.shape, shape, strict=True)
+        )
+
+    def __str__(self) -> str:
+        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
+        return f"`{self.name}` {self.dtype} ({sizes})"
+
+
+class Runtime(ABC):
+    """A loaded graph. Subclasses set the fields and compute in `_run`; callers use `run`.
+
+    name: of runtime and device, for reports. card: what the graph says of itself.
+    One runtime is used by one thread at a time.
+    """
+
+    name: str
+    card: GraphCard
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Compute all outputs. Arrays must have the names, dtypes and shapes of `inputs`.
+
+        Raises RuntimeFault naming the first tensor that does not fit, OutOfMemoryError where the
+        runtime runs out of memory.
+        """
+        expected = ", ".join(str(spec) for spec in self.inputs)
+        if set(feeds) != {spec.name for spec in self.inputs}:
+            raise RuntimeFault(f"{self.name} takes {expected}, got tensors named {', '.join(sorted(feeds)) or 'nothing'}.")
+        for spec in self.inputs:
+            array = feeds[spec.name]
+            if array.dtype.name != spec.dtype or not spec.accepts(array.shape):
+                raise RuntimeFault(f"{self.name} takes {spec}, got {array.dtype.name} {array.shape}.")
+            step = self.card.config.squeeze
+            if array.shape[-2] % step or array.shape[-1] % step:
+                raise RuntimeFault(
+                    f"{self.name} takes heights and widths that are multiples of {step}, got {array.shape[-2:]}: "
+                    "border the frame first."
+                )
+        results = self._run(feeds)
+        for spec in self.outputs:
+            if spec.name not in results or not spec.accepts(results[spec.name].shape):
+                raise RuntimeFault(f"{self.name} did not return {spec}: the graph does not match its metadata.")
+        return results
+
+    def apply(self, tensor: Array) -> Array:
+        """`run` for the one input and the one output that a graph has: (B, 3, H, W) -> (B, 3, H, W)."""
+        return self.run({self.inputs[0].name: tensor})[self.outputs[0].name]
+
+    def close(self) -> None:
+        """Give memory and devices back; the runtime is of no use afterwards."""
+
+    @abstractmethod
+    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]: ...
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def graph_specs(card: GraphCard) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs and outputs that a graph of that card has."""
+    shape = (None, 3, None, None)
+    return (
+        (TensorSpec(card.direction.input_name, "float32", shape),),
+        (TensorSpec(card.direction.output_name, "float32", shape),),
+    )

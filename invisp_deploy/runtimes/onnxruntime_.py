@@ -1,0 +1,93 @@
+"""ONNX Runtime as a runtime. The provider that was asked for runs, or nothing does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from invisp_deploy.errors import GraphError, OutOfMemoryError, RequestError, RuntimeFault
+from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.runtimes.base import Array, Runtime, TensorSpec, graph_specs
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["CPU", "OnnxRuntime"]
+
+CPU: Final = "CPUExecutionProvider"
+_DTYPES: Final = {"tensor(float)": "float32"}
+_ERRORS_ONLY: Final = 3
+
+
+class OnnxRuntime(Runtime):
+    """A graph of ours in ONNX Runtime.
+
+    provider: exactly one, by ONNX Runtime's name; nodes it cannot take are an error, not a fallback.
+    threads: of the CPU provider, 0 for all cores. Raises RequestError for a missing file, GraphError
+    for one that is not our graph, RuntimeFault for a provider that is not there.
+    """
+
+    def __init__(self, path: Path, provider: str = CPU, threads: int = 0) -> None:
+        import onnxruntime
+
+        if not path.is_file():
+            raise RequestError(f"There is no engine {path}.")
+        available = onnxruntime.get_available_providers()
+        if provider not in available:
+            raise RuntimeFault(
+                f"ONNX Runtime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}: install the "
+                "package that brings it (onnxruntime-gpu instead of onnxruntime for CUDA)."
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = _ERRORS_ONLY
+        options.enable_mem_pattern = False  # tiles differ in size; a pattern would be kept for each
+        if provider != CPU:
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        self._session = _session(path, options, provider)
+        if self._session.get_providers()[0] != provider:
+            raise RuntimeFault(
+                f"{provider} was asked for but ONNX Runtime chose {self._session.get_providers()[0]}: its libraries do "
+                "not load on this machine."
+            )
+        self.name = f"ONNX Runtime {onnxruntime.__version__} {provider.removesuffix('ExecutionProvider')}"
+        self.card = GraphCard.from_metadata(self._session.get_modelmeta().custom_metadata_map, str(path))
+        self.inputs = tuple(_spec(argument) for argument in self._session.get_inputs())
+        self.outputs = tuple(_spec(argument) for argument in self._session.get_outputs())
+        if (self.inputs, self.outputs) != graph_specs(self.card):
+            raise GraphError(f"{path} does not have the tensors that its metadata promises: export it again.")
+
+    def close(self) -> None:
+        del self._session
+
+    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            results = self._session.run([spec.name for spec in self.outputs], dict(feeds))
+        except Exception as error:  # ONNX Runtime raises classes of its own, derived from nothing narrower
+            shape = feeds[self.inputs[0].name].shape
+            if "alloc" in str(error).lower():
+                raise OutOfMemoryError(
+                    f"{self.name} ran out of memory for a tile of {shape[-2]}x{shape[-1]}: pass a smaller --memory."
+                ) from error
+            raise RuntimeFault(f"{self.name} failed on {shape}: {error}") from error
+        return dict(zip((spec.name for spec in self.outputs), results, strict=True))
+
+
+def _session(path: Path, options: onnxruntime.SessionOptions, provider: str) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # see _run
+        reason = str(error).splitlines()[0]
+        if provider != CPU:
+            raise RuntimeFault(f"{provider} could not take {path}: {reason}") from error
+        raise GraphError(f"{path} is not an ONNX graph that ONNX Runtime reads: {reason}") from error
+
+
+def _spec(argument: Any) -> TensorSpec:
+    shape = tuple(size if isinstance(size, int) else None for size in argument.shape)
+    return TensorSpec(argument.name, _DTYPES.get(argument.type, argument.type), shape)
