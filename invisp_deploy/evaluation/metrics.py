@@ -23,8 +23,6 @@ _PATCHES: Final = 3
 DEFINITIONS: Final = {
     "rgb-psnr": "dB, peak 255: the picture decoded from the JPEG file against LibRaw's rendering of the RAW file "
     "(use_camera_wb, no_auto_bright), both 8 bit.",
-    "rgb-psnr-before-jpeg": "dB, peak 255: the rendered picture rounded to 8 bit, before JPEG, against LibRaw's "
-    "rendering of the RAW file, 8 bit.",
     "raw-psnr-paper": "dB, peak 1: RAW recovered from the JPEG file against the RAW file, as in the paper: three "
     "channels, demosaiced, white balanced with gains divided by the largest, gamma 1/2.2, clipped to [0, 1]; mean "
     "over 3x3 patches without overlap.",
@@ -46,7 +44,7 @@ def psnr(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
 
 
 def rgb_psnr(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> float:
-    """(H, W, 3) uint8 both; `rgb-psnr` or `rgb-psnr-before-jpeg`, depending on the picture."""
+    """(H, W, 3) uint8 both; `rgb-psnr`."""
     return psnr(picture, target, 255)
 
 

@@ -1,0 +1,81 @@
+"""invisp-eval: how good the round trip is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_json, progress, version_option
+from invisp_deploy.errors import RequestError
+from invisp_deploy.graph_card import Direction
+
+__all__ = ["main"]
+
+
+@click.group(cls=InvispGroup, context_settings=INVISP)
+@version_option
+def main() -> None:
+    """Measure what the pipeline does to real files."""
+
+
+@main.command()
+@click.argument("raw", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the report; made if absent.")
+@click.option("--forward", type=click.Path(path_type=Path), help="Forward graph; default: the shipped model's.")
+@click.option("--inverse", type=click.Path(path_type=Path), help="Inverse graph; default: the shipped model's.")
+@click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
+@click.option(
+    "--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]), help="Of the JPEG."
+)
+@click.option("--memory", default=640, show_default=True, type=click.IntRange(min=16), help="MB for one tile.")
+@click.option("--force", is_flag=True, help="Go on with a RAW file of another camera.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
+@json_option
+def roundtrip(
+    raw: Path, output: Path, forward: Path | None, inverse: Path | None, as_json: bool, **options: Any
+) -> None:
+    """RAW -> JPEG -> DNG through files on disk: figures with definitions, and a picture.
+
+    \b
+    invisp-eval roundtrip photo.CR2 -o report/
+    """
+    from invisp_deploy.evaluation.metrics import DEFINITIONS
+    from invisp_deploy.evaluation.roundtrip import round_trip
+    from invisp_deploy.models import shipped_graph
+    from invisp_deploy.rendering.files import RunOptions
+    from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+
+    if (forward is None) != (inverse is None):
+        raise RequestError("Pass --forward and --inverse together: both graphs of one export.")
+    if not raw.is_file():
+        raise RequestError(f"There is no file {raw}.")
+    if output.exists() and not output.is_dir():
+        raise RequestError(f"The output {output} is a file, expected a folder.")
+    if not output.parent.is_dir():
+        raise RequestError(f"The folder {output.parent} does not exist: create it first.")
+    output.mkdir(exist_ok=True)
+    bars: list[Any] = []
+
+    def start(total: int) -> Callable[[int], object]:
+        bars.append(progress(total, ("render", "recover")[len(bars)], quiet=as_json))
+        update: Callable[[int], object] = bars[-1].update
+        return update
+
+    try:
+        with (
+            OnnxRuntime(forward or shipped_graph(Direction.FORWARD)) as forward_runtime,
+            OnnxRuntime(inverse or shipped_graph(Direction.INVERSE)) as inverse_runtime,
+        ):
+            trip = round_trip(raw, output, forward_runtime, inverse_runtime, RunOptions(**options), start)
+    finally:
+        for bar in bars:
+            bar.close()
+    if as_json:
+        print_json({"metrics": trip.metrics, "jpeg": trip.jpeg, "dng": trip.dng, "picture": trip.picture})
+        return
+    for name, value in trip.metrics.items():
+        click.echo(f"{name:15} {value:6.2f} dB  {DEFINITIONS[name].removeprefix('dB, ')}")
+    click.echo(f"wrote {trip.jpeg.name}, {trip.dng.name}, {trip.picture.name}, {trip.report.name} in {output}")

@@ -1,0 +1,74 @@
+"""invisp-prepare: data to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_json, progress, version_option
+from invisp_deploy.errors import RequestError
+
+__all__ = ["main"]
+
+
+@click.group(cls=InvispGroup, context_settings=INVISP)
+@version_option
+def main() -> None:
+    """Prepare training data."""
+
+
+@main.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--like", required=True, type=click.Path(path_type=Path), help="One RAW file of the camera.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the DNGs; made if absent.")
+@click.option("--per-photo", default=1, show_default=True, type=click.IntRange(1, 100), help="DNGs for each photograph.")
+@click.option("--saturation", type=int, help="DN at which the sensor clips; default: the file's white level.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal files.")
+@json_option
+def synthesize(
+    photos: tuple[Path, ...], like: Path, output: Path, per_photo: int, saturation: int | None, seed: int, as_json: bool
+) -> None:
+    """Make DNGs of a camera from ordinary photographs (files or folders).
+
+    Each is a photograph taken back through the camera's colour matrix, a white balance, its CFA, noise
+    and levels, so that a model can be started from one RAW file.
+
+    \b
+    invisp-prepare synthesize --like photo.CR2 photos/ -o dngs/
+    """
+    from invisp_deploy.camera.raw import read_raw
+    from invisp_deploy.errors import ImageFileError
+    from invisp_deploy.training.made import make_dngs, photos_in
+
+    frame = read_raw(like)
+    found = photos_in(photos)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise RequestError(f"The output {output} exists already and is not an empty folder: name another one.")
+    if not output.parent.is_dir():
+        raise RequestError(f"The folder {output.parent} does not exist: create it first.")
+    output.mkdir(exist_ok=True)
+    refused: list[str] = []
+
+    def on_refused(error: ImageFileError) -> None:
+        refused.append(str(error))
+        click.echo(f"Error: {error}", err=True)
+
+    with progress(len(found) * per_photo, "synthesize", quiet=as_json) as bar:
+        written = make_dngs(
+            found,
+            frame,
+            output,
+            per_photo=per_photo,
+            saturation=saturation,
+            seed=seed,
+            on_written=lambda path: bar.update(1),
+            on_refused=on_refused,
+        )
+    if as_json:
+        print_json({"written": [str(path) for path in written], "refused": refused})
+    else:
+        click.echo(f"wrote {len(written)} DNGs of {frame.camera} to {output}, {len(refused)} photographs refused")
+        click.echo(f"next: invisp-train {output} -o run/")
+    if refused:
+        raise SystemExit(1)
