@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from invisp_deploy.camera import exif as exif_tags
 from invisp_deploy.camera.frame import ColorMatrix, RawFrame
-from invisp_deploy.camera.tiff_exif import append_exif, stand_in
+from invisp_deploy.camera.tiff_exif import append_exif, stand_in, sub_directory_as_long
 from invisp_deploy.files import whole_file
 
 __all__ = ["SRGB_MATRIX", "write_dng"]
@@ -67,6 +67,7 @@ def write_dng(
                 metadata=None,
                 extratags=_mosaic_tags(frame),
             )
+        sub_directory_as_long(part)
         if frame.exif:
             append_exif(part, frame.exif)
 
