@@ -1,0 +1,64 @@
+"""Configurations: what is refused, what follows from them. Their sizes are counted in network/test_invisp.py."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from invisp_deploy.config import CONFIGURATIONS, SCALE_BOUND, NetworkConfig
+from invisp_deploy.errors import RequestError
+
+
+@pytest.mark.parametrize("name", ["blocks", "growth", "squeeze"])
+@pytest.mark.parametrize("value", [0, -1, 1000, 2.0, "2", True, None])
+def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(RequestError, match=f"`{name}`"):
+        NetworkConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("squeeze", "channels", "split"), [(1, 3, (1, 2)), (2, 12, (6, 6)), (3, 27, (13, 14)), (4, 48, (24, 24))]
+)
+def test_channels_and_split(squeeze: int, channels: int, split: tuple[int, int]) -> None:
+    config = NetworkConfig(squeeze=squeeze)
+    assert config.channels == channels
+    assert config.split == split
+
+
+def test_published_figures_of_the_paper_network() -> None:
+    paper = CONFIGURATIONS["paper"]
+    assert paper.macs_per_pixel == 1_410_552
+    assert paper.halo == 80
+
+
+def test_edge_does_a_tenth_of_the_work() -> None:
+    edge = CONFIGURATIONS["edge"]
+    assert edge.macs_per_pixel == pytest.approx(127_000, rel=0.01)
+    assert CONFIGURATIONS["paper"].macs_per_pixel / edge.macs_per_pixel > 10
+
+
+def test_scale_bound_is_the_published_range() -> None:
+    assert math.exp(-SCALE_BOUND) == pytest.approx(0.449, abs=5e-4)
+    assert math.exp(SCALE_BOUND) == pytest.approx(2.226, abs=5e-4)
+
+
+@pytest.mark.parametrize("config", [*CONFIGURATIONS.values(), NetworkConfig(3, 7, 4)])
+def test_json_round_trip(config: NetworkConfig) -> None:
+    assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize("change", [{"extra": 1}, {"blocks": None}])
+def test_missing_and_unknown_fields_are_refused(change: dict[str, Any]) -> None:
+    data: dict[str, Any] = NetworkConfig().to_dict() | change
+    if data["blocks"] is None:
+        del data["blocks"]
+    with pytest.raises(RequestError, match="has the fields"):
+        NetworkConfig.from_dict(data)
+
+
+def test_text_names_a_configuration_or_spells_it_out() -> None:
+    assert str(NetworkConfig()) == "paper"
+    assert str(NetworkConfig(2, 8, 1)) == "2 blocks, growth 8, squeeze 1"

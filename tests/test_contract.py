@@ -1,0 +1,82 @@
+"""Camera contracts: strict values, strict fields, and which camera they accept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from invisp_deploy.contract import CameraContract, camera_name
+from invisp_deploy.errors import RequestError
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("black", "auto"),
+        ("white", "auto"),
+        ("white", 0),
+        ("white", 65536),
+        ("white", True),
+        ("white", 4095.0),
+        ("white_balance", "daylight"),
+        ("gamma", 0.9),
+        ("gamma", 4.1),
+        ("gamma", float("nan")),
+        ("gamma", float("inf")),
+        ("gamma", "2.2"),
+        ("gamma", True),
+        ("cfa", "RGB"),
+        ("cfa", "RGBG"),
+        ("make", None),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(RequestError, match=f"`{name}`"):
+        CameraContract(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "contract",
+    [CameraContract(), CameraContract("Canon", "Canon EOS 5D", "none", 4095, "min", 1.0, "GBRG"), CameraContract(white="adjusted")],
+)
+def test_json_round_trip(contract: CameraContract) -> None:
+    assert CameraContract.from_dict(json.loads(json.dumps(contract.to_dict()))) == contract
+
+
+def test_missing_and_unknown_fields_are_refused() -> None:
+    data = CameraContract().to_dict()
+    with pytest.raises(RequestError, match="has the fields"):
+        CameraContract.from_dict(data | {"exposure": 1})
+    del data["black"]
+    with pytest.raises(RequestError, match="has the fields"):
+        CameraContract.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    ("make", "model", "name"),
+    [
+        ("Canon", "Canon EOS 30D", "Canon EOS 30D"),
+        ("NIKON CORPORATION", "NIKON D700", "NIKON CORPORATION NIKON D700"),
+        ("Nikon ", " D700", "Nikon D700"),
+        ("", "", ""),
+        ("", "X", "X"),
+    ],
+)
+def test_camera_name_does_not_double_the_make(make: str, model: str, name: str) -> None:
+    assert camera_name(make, model) == name
+
+
+def test_a_contract_accepts_its_camera_and_no_other() -> None:
+    contract = CameraContract("Canon", "Canon EOS 30D")
+    assert contract.accepts("Canon", "Canon EOS 30D")
+    assert contract.accepts("Canon", "EOS 30D")
+    assert contract.accepts("CANON", "canon eos 30d")
+    assert not contract.accepts("Canon", "Canon EOS 5D")
+    assert not contract.accepts("", "")
+
+
+def test_a_contract_without_camera_accepts_any() -> None:
+    assert CameraContract().accepts("Canon", "Canon EOS 30D")
+    assert CameraContract().accepts("", "")

@@ -1,0 +1,28 @@
+"""The tree that the module's docstring draws is the tree that exists."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from invisp_deploy import errors
+from invisp_deploy.errors import InvispError, MissingExtraError
+
+DRAWN = dict(re.findall(r"(\w+)\s+exit code (\d)", errors.__doc__ or ""))
+
+
+def test_every_class_is_drawn_and_public() -> None:
+    defined = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert set(DRAWN) == defined == set(errors.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(errors.__all__))
+def test_exit_code_is_the_drawn_one(name: str) -> None:
+    cls = getattr(errors, name)
+    assert issubclass(cls, InvispError)
+    assert cls.exit_code == int(DRAWN[name])
+
+
+def test_missing_extra_says_what_to_type() -> None:
+    assert 'pip install "invisp-deploy[train]"' in str(MissingExtraError("torch", "train"))

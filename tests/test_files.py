@@ -1,0 +1,154 @@
+"""Files are whole or not there: exceptions, interrupts, full disks and killed processes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from invisp_deploy.errors import OutputError, RequestError
+from invisp_deploy.files import check_output, sha256_file, whole_file, write_whole
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("data", [b"\x00new", "néw"])
+def test_written_whole(target: Path, data: bytes | str) -> None:
+    write_whole(target, data)
+    assert contents(target.parent) == {"out.bin": data if isinstance(data, bytes) else data.encode()}
+
+
+def test_permissions_are_those_of_an_ordinary_file(target: Path) -> None:
+    ordinary = target.with_name("ordinary")
+    ordinary.write_bytes(b"")
+    write_whole(target, b"new")
+    assert target.stat().st_mode == ordinary.stat().st_mode
+
+
+def test_nothing_is_seen_before_the_block_ends(target: Path) -> None:
+    with whole_file(target) as part:
+        part.write_bytes(b"new")
+        assert target.read_bytes() == b"old"
+        assert part.parent == target.parent
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
+def test_an_exception_leaves_the_old_file_alone(target: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), whole_file(target) as part:
+        part.write_bytes(b"half")
+        raise error
+    assert contents(target.parent) == {"out.bin": b"old"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_exception_leaves_no_new_file(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), whole_file(tmp_path / "new.bin"):
+        raise error
+    assert contents(tmp_path) == {}
+
+
+def test_a_full_disk_is_a_sentence(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"disk is full: .*out\.bin"):
+        write_whole(target, b"new")
+    assert contents(target.parent) == {"out.bin": b"old"}
+
+
+def test_a_write_that_the_system_cuts_short_leaves_the_old_file_alone(target: Path) -> None:
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from invisp_deploy.errors import OutputError
+from invisp_deploy.files import write_whole
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    write_whole(Path(sys.argv[1]), bytes(1_000_000))
+except OutputError as error:
+    print(error)
+"""
+    result = run_python(code, target)
+    assert "out.bin could not be written" in result.stdout
+    assert contents(target.parent) == {"out.bin": b"old"}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_process_leaves_the_old_file_alone(target: Path, signum: signal.Signals) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from invisp_deploy.files import whole_file
+with whole_file(Path(sys.argv[1])) as part:
+    part.write_bytes(b"half")
+    os.kill(os.getpid(), int(sys.argv[2]))
+"""
+    assert run_python(code, target, int(signum)).returncode != 0
+    assert target.read_bytes() == b"old"
+    left = [name for name in contents(target.parent) if name != "out.bin"]
+    assert all(name.startswith(".out.bin.") and name.endswith(".part") for name in left)
+    if signum == signal.SIGINT:  # arrives as KeyboardInterrupt, so the process cleans up
+        assert left == []
+
+
+def test_a_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"out\.bin could not be written: No such file"):
+        write_whole(tmp_path / "gone" / "out.bin", b"new")
+
+
+def test_a_folder_that_disappears_meanwhile_is_a_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(OutputError, match="could not be written"), whole_file(folder / "out.bin") as part:
+        part.unlink()
+        folder.rmdir()
+    assert contents(tmp_path) == {}
+
+
+def test_outputs_are_refused_before_the_work(tmp_path: Path, target: Path) -> None:
+    with pytest.raises(RequestError, match="is a folder"):
+        check_output(tmp_path, overwrite=True)
+    with pytest.raises(RequestError, match="does not exist"):
+        check_output(tmp_path / "gone" / "out.bin", overwrite=True)
+    with pytest.raises(RequestError, match="exists already"):
+        check_output(target, overwrite=False)
+    check_output(target, overwrite=True)
+    check_output(tmp_path / "new.bin", overwrite=False)
+
+
+def test_a_folder_without_write_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # a test run as root may write everywhere
+    with pytest.raises(OutputError, match="not writable"):
+        check_output(tmp_path / "new.bin", overwrite=False)
+
+
+def test_digest_equals_hashlib(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 10_000  # more than one block of reading
+    (tmp_path / "data").write_bytes(data)
+    assert sha256_file(tmp_path / "data") == hashlib.sha256(data).hexdigest()
