@@ -83,11 +83,11 @@ def result_line(path: Path, what: str, next_command: str = "") -> None:
         click.echo(f"next: {next_command}")
 
 
-def progress(total: int, description: str, *, quiet: bool = False) -> Any:
+def progress(total: int, description: str, *, quiet: bool = False, unit: str = "") -> Any:
     """A tqdm bar on standard error; silent where that is no terminal or `quiet`."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=description, disable=quiet or not sys.stderr.isatty(), leave=False, unit="px", unit_scale=True)
+    return tqdm(total=total, desc=description, disable=quiet or not sys.stderr.isatty(), leave=False, unit=unit, unit_scale=True)
 
 
 def _size(count: int) -> str:

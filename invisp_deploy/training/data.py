@@ -36,13 +36,17 @@ def load_pairs(
     paths: Sequence[Path],
     contract: CameraContract,
     multiple: int,
-    progress: Callable[[Sequence[Path]], Sequence[Path]] = lambda paths: paths,
+    on_file: Callable[[Path], object] = lambda path: None,
 ) -> list[Pair]:
     """Read and render every file. About 5 bytes a pixel stay in memory.
 
     Raises ContractError for a file of another camera, RawFileError for one that does not open.
     """
-    return [_pair(path, contract, multiple) for path in progress(paths)]
+    pairs = []
+    for path in paths:
+        pairs.append(_pair(path, contract, multiple))
+        on_file(path)
+    return pairs
 
 
 def sample_batch(

@@ -1,0 +1,1 @@
+"""Calibration: what RAW files look like to the network, streamed tile by tile."""

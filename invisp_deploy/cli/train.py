@@ -1,0 +1,136 @@
+"""invisp-train: RAW files of one camera to weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from invisp_deploy.cli.common import INVISP, InvispCommand, needs_extra, progress, result_line, version_option
+from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.contract import CFA_PATTERNS, CameraContract
+from invisp_deploy.errors import RequestError
+
+__all__ = ["main"]
+
+
+@click.command(cls=InvispCommand, context_settings=INVISP)
+@click.argument("raws", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run; made if absent.")
+@click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), default="edge", show_default=True)
+@click.option("--blocks", type=int, help="Instead of the named configuration's.")
+@click.option("--growth", type=int, help="Instead of the named configuration's.")
+@click.option("--squeeze", type=int, help="Instead of the named configuration's.")
+@click.option("--black", type=click.Choice(["file", "none"]), default="file", show_default=True)
+@click.option("--white", default="file", show_default=True, help="file, adjusted, or a level in DN.")
+@click.option("--white-balance", type=click.Choice(["max", "min", "none"]), default="max", show_default=True)
+@click.option("--gamma", type=float, default=2.2, show_default=True)
+@click.option("--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with squeeze the first file's.")
+@click.option("--steps", default=20_000, show_default=True, type=int)
+@click.option("--patch", default=128, show_default=True, type=int, help="Edge of the crops, pixels.")
+@click.option("--batch", default=1, show_default=True, type=int, help="Crops per step.")
+@click.option("--learning-rate", default=4e-4, show_default=True, type=float)
+@click.option("--raw-weight", default=1.0, show_default=True, type=float, help="Lambda of the paper's eq. 8.")
+@click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the simulated JPEG.")
+@click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
+@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--validate", "held", multiple=True, type=click.Path(path_type=Path), help="RAW file or folder, held out.")
+@click.option("--resume", is_flag=True, help="Go on from the state in the output folder.")
+@version_option
+def main(raws: tuple[Path, ...], output: Path, held: tuple[Path, ...], resume: bool, **options: Any) -> None:
+    """Train on RAW files (or folders of them) of one camera; the target is LibRaw's rendering.
+
+    \b
+    invisp-train dngs/ -o run/ --validate held-out/
+    """
+    with needs_extra("torch", "train"), needs_extra("safetensors", "train"):
+        from invisp_deploy.training.data import load_pairs
+        from invisp_deploy.training.loop import Report, train
+        from invisp_deploy.training.options import TrainOptions
+        from invisp_deploy.training.validation import mean_metrics, validate
+
+    from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
+    from invisp_deploy.rendering.files import RunOptions
+
+    files, held_out = _raws(raws), _raws(held)
+    if doubled := set(held_out) & set(files):
+        raise RequestError(f"{sorted(doubled)[0]} is both trained on and held out: take it out of one.")
+    config = _config(options)
+    contract = _contract(options, config, files[0])
+    settings = TrainOptions(**options)
+    _folder(output, resume=resume)
+    with progress(len(files), "reading") as bar:
+        pairs = load_pairs(files, contract, config.squeeze, on_file=lambda path: bar.update(1))
+    click.echo(f"{len(pairs)} files of {contract.camera or 'an unnamed camera'}; {config}, {settings.steps} steps")
+    log = output / "log.jsonl"
+    if not resume:
+        log.write_text("")
+    with progress(settings.steps, "training") as bar:
+
+        def on_report(report: Report) -> None:
+            bar.update(report.step - bar.n)
+            bar.set_postfix(rgb=f"{report.rgb_loss:.4f}", raw=f"{report.raw_loss:.4f}")
+            with log.open("a") as stream:
+                stream.write(json.dumps(vars(report)) + "\n")
+
+        checkpoint = train(pairs, config, contract, settings, output, resume=resume, on_report=on_report)
+    weights = output / "weights.safetensors"
+    card = {**checkpoint.card, "files": len(files)}
+    if held_out:
+        with progress(len(held_out), "validating") as bar:
+            run = RunOptions(quality=settings.quality, subsampling=settings.subsampling)
+            figures = validate(checkpoint, held_out, run, on_file=lambda path: bar.update(1))
+        card["validation"] = figures
+        for name, value in mean_metrics(figures).items():
+            click.echo(f"{name:15} {value:6.2f} dB, mean of {len(figures)} held-out files through JPEG files")
+    save_checkpoint(weights, Checkpoint(checkpoint.network, contract, card))
+    result_line(
+        weights, f"weights {checkpoint.weights[:12]}", f"invisp-export onnx --checkpoint {weights} -o {output / 'onnx'}"
+    )
+
+
+def _raws(paths: tuple[Path, ...]) -> list[Path]:
+    from invisp_deploy.camera.raw import RAW_SUFFIXES
+
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        chosen = [file for file in inside if not path.is_dir() or file.suffix.lower() in RAW_SUFFIXES]
+        if not chosen:
+            raise RequestError(f"The folder {path} holds no RAW files.")
+        found += chosen
+    return found
+
+
+def _config(options: dict[str, Any]) -> NetworkConfig:
+    named = CONFIGURATIONS[options.pop("name")].to_dict()
+    own = {key: options.pop(key) for key in ("blocks", "growth", "squeeze")}
+    return NetworkConfig(**{key: named[key] if value is None else value for key, value in own.items()})
+
+
+def _contract(options: dict[str, Any], config: NetworkConfig, first: Path) -> CameraContract:
+    """The contract as asked for, with make, model and (under squeeze) CFA of the first file."""
+    from invisp_deploy.camera.raw import read_raw
+
+    frame = read_raw(first)
+    white = options.pop("white")
+    cfa = options.pop("cfa") or ("any" if config.squeeze == 1 else frame.cfa)
+    return CameraContract(
+        make=frame.make,
+        model=frame.model,
+        black=options.pop("black"),
+        white=int(white) if str(white).isdigit() else white,
+        white_balance=options.pop("white_balance"),
+        gamma=options.pop("gamma"),
+        cfa=cfa,
+    )
+
+
+def _folder(output: Path, *, resume: bool) -> None:
+    if not resume and output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise RequestError(f"The run {output} exists already: pass --resume to go on, or name another folder.")
+    if not output.parent.is_dir():
+        raise RequestError(f"The folder {output.parent} does not exist: create it first.")
+    output.mkdir(exist_ok=True)

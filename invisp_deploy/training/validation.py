@@ -1,0 +1,55 @@
+"""Validation as the product is used: whole RAW files through real JPEG files on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from invisp_deploy.camera.levels import levels_of
+from invisp_deploy.camera.raw import read_raw, render_libraw
+from invisp_deploy.evaluation.metrics import raw_psnr, raw_psnr_paper, rgb_psnr
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.images.picture import read_picture
+from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
+from invisp_deploy.runtimes.torch_ import TorchRuntime
+
+__all__ = ["mean_metrics", "validate"]
+
+
+def validate(
+    checkpoint: Checkpoint,
+    paths: Sequence[Path],
+    options: RunOptions,
+    on_file: Callable[[Path], object] = lambda path: None,
+) -> dict[str, dict[str, float]]:
+    """File name -> `rgb-psnr`, `raw-psnr-paper`, `raw-psnr` (see evaluation.metrics) of every RAW file."""
+    forward = TorchRuntime(checkpoint, Direction.FORWARD)
+    inverse = TorchRuntime(checkpoint, Direction.INVERSE)
+    figures = {}
+    for path in paths:
+        with TemporaryDirectory() as folder:
+            jpeg, dng = Path(folder) / "photo.jpg", Path(folder) / "photo.dng"
+            render_file(path, jpeg, forward, options)
+            recover_file(jpeg, dng, inverse, options)
+            frame, recovered, picture = read_raw(path), read_raw(dng), read_picture(jpeg)
+        levels = levels_of(frame, checkpoint.contract)
+        pixels = picture.pixels.astype(np.uint8, copy=False)
+        if picture.record is not None:
+            pixels = pixels[picture.record.border.cut(*pixels.shape[:2])]
+        figures[path.name] = {
+            "rgb-psnr": rgb_psnr(pixels, render_libraw(path)),
+            "raw-psnr-paper": raw_psnr_paper(recovered.mosaic, frame.mosaic, levels),
+            "raw-psnr": raw_psnr(recovered.mosaic, frame.mosaic, levels),
+        }
+        on_file(path)
+    return figures
+
+
+def mean_metrics(figures: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Mean of each metric over files."""
+    names = next(iter(figures.values()), {})
+    return {name: float(np.mean([figure[name] for figure in figures.values()])) for name in names}
