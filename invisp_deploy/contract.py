@@ -47,9 +47,7 @@ class CameraContract:
         if isinstance(self.white, bool) or not (
             self.white in ("file", "adjusted") or (isinstance(self.white, int) and 0 < self.white <= 65535)
         ):
-            raise RequestError(
-                f"`white` must be `file`, `adjusted` or a level from 1 to 65535, got {self.white!r}."
-            )
+            raise RequestError(f"`white` must be `file`, `adjusted` or a level from 1 to 65535, got {self.white!r}.")
         number = isinstance(self.gamma, (int, float)) and not isinstance(self.gamma, bool)
         if not number or not math.isfinite(self.gamma) or not 1 <= self.gamma <= 4:
             raise RequestError(f"`gamma` must be a number from 1 (none) to 4, got {self.gamma!r}.")

@@ -11,7 +11,7 @@
     ├── ContractError               exit code 1   the frame or picture does not fit the weights
     ├── CheckpointError             exit code 1   weights that do not load strictly
     ├── GraphError                  exit code 1   an ONNX file that is not one of our graphs
-    ├── RuntimeFault                exit code 1   a runtime that is missing, refused or failed
+    ├── EngineError                exit code 1   a runtime that is missing, refused or failed
     │   └── OutOfMemoryError        exit code 1   names the smaller tile to ask for
     ├── ParityError                 exit code 1   an exported graph that disagrees with PyTorch
     └── TrainingError               exit code 1   data or numbers that training cannot go on with
@@ -25,6 +25,7 @@ from __future__ import annotations
 __all__ = [
     "CheckpointError",
     "ContractError",
+    "EngineError",
     "GraphError",
     "ImageFileError",
     "InvispError",
@@ -34,7 +35,6 @@ __all__ = [
     "ParityError",
     "RawFileError",
     "RequestError",
-    "RuntimeFault",
     "TrainingError",
 ]
 
@@ -54,10 +54,8 @@ class RequestError(InvispError):
 class MissingExtraError(RequestError):
     """A package that only one of the extras installs is needed and absent.
 
-    >>> raise MissingExtraError("torch", "train")
-    Traceback (most recent call last):
-    ...
-    invisp_deploy.errors.MissingExtraError: This needs `torch`, which is not installed: pip install "invisp-deploy[train]"
+    >>> str(MissingExtraError("torch", "train"))
+    'This needs `torch`, which is not installed: pip install "invisp-deploy[train]"'
     """
 
     def __init__(self, package: str, extra: str) -> None:
@@ -90,11 +88,11 @@ class GraphError(InvispError):
     """An ONNX file that is not a forward or inverse graph of this package."""
 
 
-class RuntimeFault(InvispError):
+class EngineError(InvispError):
     """A runtime or provider that is missing, was refused, or failed while running."""
 
 
-class OutOfMemoryError(RuntimeFault):
+class OutOfMemoryError(EngineError):
     """A tile did not fit in memory."""
 
 

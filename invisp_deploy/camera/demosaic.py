@@ -55,9 +55,7 @@ def demosaic(mosaic: Float, cfa: str) -> Float:
         shape = (len(range(row, height, 2)), len(range(column, width, 2)))
         out = (slice(row, None, 2), slice(column, None, 2))
 
-        def around(
-            dy: int, dx: int, row: int = row, column: int = column, shape: tuple[int, int] = shape
-        ) -> Float:
+        def around(dy: int, dx: int, row: int = row, column: int = column, shape: tuple[int, int] = shape) -> Float:
             top, left = 1 + row + dy, 1 + column + dx
             return padded[top : top + 2 * shape[0] - 1 : 2, left : left + 2 * shape[1] - 1 : 2]
 

@@ -54,7 +54,7 @@ class RawFrame:
             raise RawFileError(f"A mosaic is one of {', '.join(CFA_PATTERNS)}, got {self.cfa!r}.")
         if not 0 <= min(self.black) <= max(self.black) < self.white <= 65535:
             raise RawFileError(
-                f"The black level {self.black} must lie below the white level {self.white}: the file's levels are wrong."
+                f"The black level {self.black} must lie below the white level {self.white}: the levels are wrong."
             )
         if self.orientation not in range(1, 9):
             raise RawFileError(f"An EXIF orientation is 1 to 8, got {self.orientation}.")

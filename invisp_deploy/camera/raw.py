@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["RAW_SUFFIXES", "read_raw", "render_libraw"]
 
 RAW_SUFFIXES: Final = frozenset(
-    ".3fr .arw .cr2 .cr3 .crw .dng .erf .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw "
-    ".rw2 .rwl .sr2 .srf .srw .x3f".split()
+    [".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".gpr", ".iiq", ".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"]
 )
 """File endings that are taken for RAW files when a folder is given."""
 

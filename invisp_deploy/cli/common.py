@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from invisp_deploy import __version__
 from invisp_deploy.errors import InvispError, MissingExtraError
 
-__all__ = ["INVISP", "InvispCommand", "InvispGroup", "json_option", "needs_extra", "print_json", "progress", "result_line"]
+__all__ = [
+    "INVISP",
+    "InvispCommand",
+    "InvispGroup",
+    "json_option",
+    "needs_extra",
+    "print_json",
+    "progress",
+    "result_line",
+]
 
-F = TypeVar("F")
 INVISP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 # module that may be missing -> extra that installs it
-_EXTRAS = {
-    "torch": "train", "safetensors": "train", "onnx": "export", "onnxscript": "export", "skimage": "eval", "matplotlib": "eval"
-}  # fmt: skip
+_EXTRAS = {"torch": "train", "safetensors": "train", "onnx": "export"}
 
 
 class InvispCommand(click.Command):
@@ -67,9 +73,9 @@ def needs_extra(package: str, extra: str) -> Iterator[None]:
         raise MissingExtraError(package, extra) from error
 
 
-def json_option(function: F) -> F:
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --json: one JSON object on standard output instead of lines for people."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")(function)  # type: ignore[return-value,arg-type]
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")(function)
 
 
 def print_json(data: Any) -> None:
@@ -87,7 +93,9 @@ def progress(total: int, description: str, *, quiet: bool = False, unit: str = "
     """A tqdm bar on standard error; silent where that is no terminal or `quiet`."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=description, disable=quiet or not sys.stderr.isatty(), leave=False, unit=unit, unit_scale=True)
+    return tqdm(
+        total=total, desc=description, disable=quiet or not sys.stderr.isatty(), leave=False, unit=unit, unit_scale=True
+    )
 
 
 def _size(count: int) -> str:

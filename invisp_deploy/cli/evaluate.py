@@ -23,12 +23,18 @@ def main() -> None:
 
 @main.command()
 @click.argument("raw", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the report; made if absent.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the report; made if absent."
+)
 @click.option("--forward", type=click.Path(path_type=Path), help="Forward graph; default: the shipped model's.")
 @click.option("--inverse", type=click.Path(path_type=Path), help="Inverse graph; default: the shipped model's.")
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
 @click.option(
-    "--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]), help="Of the JPEG."
+    "--subsampling",
+    default="4:2:2",
+    show_default=True,
+    type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]),
+    help="Of the JPEG.",
 )
 @click.option("--memory", default=640, show_default=True, type=click.IntRange(min=16), help="MB for one tile.")
 @click.option("--force", is_flag=True, help="Go on with a RAW file of another camera.")

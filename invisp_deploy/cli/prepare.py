@@ -21,8 +21,12 @@ def main() -> None:
 @main.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--like", required=True, type=click.Path(path_type=Path), help="One RAW file of the camera.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the DNGs; made if absent.")
-@click.option("--per-photo", default=1, show_default=True, type=click.IntRange(1, 100), help="DNGs for each photograph.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the DNGs; made if absent."
+)
+@click.option(
+    "--per-photo", default=1, show_default=True, type=click.IntRange(1, 100), help="DNGs for each photograph."
+)
 @click.option("--saturation", type=int, help="DN at which the sensor clips; default: the file's white level.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal files.")
 @json_option

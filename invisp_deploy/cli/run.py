@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import INVISP, InvispCommand, json_option, print_json, progress, result_line, version_option
+from invisp_deploy.cli.common import (
+    INVISP,
+    InvispCommand,
+    json_option,
+    print_json,
+    progress,
+    result_line,
+    version_option,
+)
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.graph_card import Direction
@@ -24,7 +32,9 @@ __all__ = ["main"]
 
 @click.command(cls=InvispCommand, context_settings=INVISP)
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File; for several inputs a folder.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File; for several inputs a folder."
+)
 @click.option("--engine", type=click.Path(path_type=Path), help="Graph to run; default: the shipped model's.")
 @click.option("--provider", default="CPUExecutionProvider", show_default=True, help="ONNX Runtime provider.")
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
@@ -45,7 +55,9 @@ __all__ = ["main"]
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @json_option
 @version_option
-def main(inputs: tuple[Path, ...], output: Path, engine: Path | None, provider: str, as_json: bool, **options: Any) -> None:
+def main(
+    inputs: tuple[Path, ...], output: Path, engine: Path | None, provider: str, as_json: bool, **options: Any
+) -> None:
     """Render RAW files to .jpg, .png or .tif, or recover .dng from such pictures.
 
     The direction comes from the engine; without one, from the input: RAW files are rendered, pictures
@@ -156,7 +168,9 @@ def _folder(path: Path, engines: _Engines) -> list[Path]:
     pictures = [file for file in names if _is_picture(file)]
     chosen = {Direction.FORWARD: raws, Direction.INVERSE: pictures, None: raws or pictures}[engines.direction]
     if not chosen:
-        raise RequestError(f"The folder {path} holds nothing to run: expected RAW files, or pictures for an inverse graph.")
+        raise RequestError(
+            f"The folder {path} holds nothing to run: expected RAW files, or pictures for an inverse graph."
+        )
     return chosen
 
 

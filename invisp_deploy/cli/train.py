@@ -18,7 +18,9 @@ __all__ = ["main"]
 
 @click.command(cls=InvispCommand, context_settings=INVISP)
 @click.argument("raws", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run; made if absent.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run; made if absent."
+)
 @click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), default="edge", show_default=True)
 @click.option("--blocks", type=int, help="Instead of the named configuration's.")
 @click.option("--growth", type=int, help="Instead of the named configuration's.")
@@ -36,7 +38,9 @@ __all__ = ["main"]
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the simulated JPEG.")
 @click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
 @click.option("--seed", default=0, show_default=True, type=int)
-@click.option("--validate", "held", multiple=True, type=click.Path(path_type=Path), help="RAW file or folder, held out.")
+@click.option(
+    "--validate", "held", multiple=True, type=click.Path(path_type=Path), help="RAW file or folder, held out."
+)
 @click.option("--resume", is_flag=True, help="Go on from the state in the output folder.")
 @version_option
 def main(raws: tuple[Path, ...], output: Path, held: tuple[Path, ...], resume: bool, **options: Any) -> None:

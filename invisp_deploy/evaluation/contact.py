@@ -66,7 +66,8 @@ def error_map(recovered: Mosaic, mosaic: Mosaic, levels: Levels) -> npt.NDArray[
     squares = difference.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3), dtype=np.float32)
     heat = np.clip(squares / (levels.white - min(levels.black)) / FULL_SCALE, 0, 1)
     channels = (np.clip(3 * heat - offset, 0, 1) for offset in (0, 1, 2))
-    return np.rint(np.stack(tuple(channels), -1) * 255).astype(np.uint8)
+    hot: npt.NDArray[np.uint8] = np.rint(np.stack(tuple(channels), -1) * 255).astype(np.uint8)
+    return hot
 
 
 def _developed(mosaic: Mosaic, levels: Levels) -> npt.NDArray[np.uint8]:
@@ -79,4 +80,5 @@ def _developed(mosaic: Mosaic, levels: Levels) -> npt.NDArray[np.uint8]:
         share = (site - levels.black[index]) / (levels.white - levels.black[index])
         channel = "RGB".index(colour)
         rgb[..., channel] += share * gains[channel] / levels.cfa.count(colour)
-    return np.rint(np.clip(rgb, 0, 1) ** (1 / levels.gamma) * 255).astype(np.uint8)
+    shown: npt.NDArray[np.uint8] = np.rint(np.clip(rgb, 0, 1) ** (1 / levels.gamma) * 255).astype(np.uint8)
+    return shown

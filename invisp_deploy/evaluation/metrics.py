@@ -5,6 +5,7 @@ The definitions are the text that reports print; `DEFINITIONS` maps a metric's n
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -59,15 +60,16 @@ def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uin
     rows = np.linspace(0, height, _PATCHES + 1).astype(int)
     columns = np.linspace(0, width, _PATCHES + 1).astype(int)
     figures = []
-    for top, bottom in zip(rows[:-1], rows[1:], strict=True):
-        for left, right in zip(columns[:-1], columns[1:], strict=True):
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
             window = (slice(int(top), int(bottom)), slice(int(left), int(right)))
-            pair = (paper_domain(network_input(array, levels, window), levels) for array in (recovered, mosaic))
-            figures.append(psnr(*pair, 1))
+            ours, true = (paper_domain(network_input(array, levels, window), levels) for array in (recovered, mosaic))
+            figures.append(psnr(ours, true, 1))
     return float(np.mean(figures))
 
 
 def paper_domain(tensor: Float, levels: Levels) -> Float:
     """(3, H, W) of the contract's domain -> the domain that the paper measures RAW in, clipped to [0, 1]."""
     linear = np.maximum(tensor, 0) ** np.float32(levels.gamma) / np.float32(max(levels.gains))
-    return np.clip(linear, 0, 1) ** np.float32(1 / PAPER_GAMMA)
+    domain: Float = np.power(np.clip(linear, 0, 1), np.float32(1 / PAPER_GAMMA), dtype=np.float32)
+    return domain

@@ -104,7 +104,8 @@ def _markdown(facts: dict[str, Any]) -> str:
     return f"""# Round trip of {facts["file"]}
 
 {facts["camera"]}, {facts["size"][0]}x{facts["size"][1]}; weights {facts["weights"][:12]} ({facts["configuration"]}).
-JPEG quality {facts["quality"]}, {facts["subsampling"]}: {facts["jpeg_bytes"]:,} bytes; the RAW file has {facts["raw_bytes"]:,}.
+JPEG quality {facts["quality"]}, {facts["subsampling"]}: {facts["jpeg_bytes"]:,} bytes.
+The RAW file has {facts["raw_bytes"]:,}.
 
 ![RAW, JPEG, recovered RAW, error map](roundtrip.png)
 

@@ -136,13 +136,13 @@ def _check_untouched(path: Path, pixels: Pixels, record: Record | None, tables: 
         return
     if pixels.shape[:2] != (record.height, record.width):
         raise ImageFileError(
-            f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, it was rendered as {record.width}x{record.height}: use the "
-            "file as it was rendered."
+            f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, it was rendered as {record.width}x{record.height}: use "
+            "the file as it was rendered."
         )
     if tables and tables != _tables(record.quality):
         raise ImageFileError(
-            f"{path} was saved again by another program (its quantisation is not that of quality {record.quality}): use "
-            "the file as it was rendered."
+            f"{path} was saved again by another program (its quantisation is not that of quality {record.quality}): "
+            "use the file as it was rendered."
         )
 
 
@@ -204,13 +204,15 @@ def _read_tiff(path: Path) -> Picture:
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages[0]
+            page = tiff.pages.first
             pixels = page.asarray()
             tag = page.tags.get(_TIFF_TAG)
     except (tifffile.TiffFileError, OSError, ValueError, KeyError, IndexError) as error:
         raise ImageFileError(f"{path} is not a complete TIFF picture: {error}.") from error
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageFileError(f"{path} holds {pixels.dtype} {pixels.shape}, expected RGB of 8 or 16 bits as we render it.")
+        raise ImageFileError(
+            f"{path} holds {pixels.dtype} {pixels.shape}, expected RGB of 8 or 16 bits as we render it."
+        )
     record = Record.from_bytes(bytes(tag.value), str(path)) if tag is not None else None
     _check_untouched(path, pixels, record, None)
     with path.open("rb") as stream:

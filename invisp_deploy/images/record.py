@@ -80,7 +80,7 @@ class Record:
         version = fields.pop("version", None) if isinstance(fields, dict) else None
         if version != _VERSION:
             raise ImageFileError(
-                f"{source} carries a way back of version {version}, this program reads {_VERSION}: update invisp-deploy."
+                f"{source} carries a way back of version {version}, this one reads {_VERSION}: update invisp-deploy."
             )
         try:
             return _from_fields(fields)
@@ -93,9 +93,7 @@ def _from_fields(fields: dict[str, Any]) -> Record:
     matrix = fields.pop("color_matrix")
     gains = fields.pop("gains")
     return Record(
-        levels=Levels(
-            levels["cfa"], tuple(levels["black"]), levels["white"], tuple(levels["gains"]), levels["gamma"]
-        ),
+        levels=Levels(levels["cfa"], tuple(levels["black"]), levels["white"], tuple(levels["gains"]), levels["gamma"]),
         black=tuple(fields.pop("black")),
         gains=tuple(gains) if gains else None,
         color_matrix=tuple(tuple(row) for row in matrix) if matrix else None,  # type: ignore[arg-type]

@@ -62,13 +62,13 @@ class Coupling(nn.Module):
         self.H = DenseBlock(first, second, growth)
 
     def forward(self, x: Tensor) -> Tensor:
-        x1, x2 = torch.split(x, self.parts, 1)
+        x1, x2 = torch.split(x, list(self.parts), 1)
         y1 = x1 + self.F(x2)
         y2 = x2 * torch.exp(self.scale(y1)) + self.G(y1)
         return torch.cat((y1, y2), 1)
 
     def inverse(self, y: Tensor) -> Tensor:
-        y1, y2 = torch.split(y, self.parts, 1)
+        y1, y2 = torch.split(y, list(self.parts), 1)
         x2 = (y2 - self.G(y1)) * torch.exp(-self.scale(y1))
         return torch.cat((y1 - self.F(x2), x2), 1)
 

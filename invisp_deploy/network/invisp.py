@@ -71,7 +71,7 @@ class InvISP(nn.Module):
         squeeze = self.config.squeeze
         if squeeze == 1:
             return x
-        if not torch.jit.is_tracing() and (x.shape[-2] % squeeze or x.shape[-1] % squeeze):
+        if x.shape[-2] % squeeze or x.shape[-1] % squeeze:
             raise RequestError(
                 f"Height and width must be multiples of {squeeze}, got {x.shape[-2]}x{x.shape[-1]}: pad the frame."
             )

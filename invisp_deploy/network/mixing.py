@@ -30,7 +30,7 @@ class InvertibleMixing(nn.Module):
         self.upper = nn.Parameter(torch.empty(channels, channels))
         self._kept: tuple[Tensor, Tensor] | None = None
         self.set_matrix(orthogonal)
-        self.register_load_state_dict_post_hook(lambda module, _: module._forget())
+        self.register_load_state_dict_post_hook(_forget_kept)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def set_matrix(self, matrix: Tensor) -> None:
@@ -47,14 +47,16 @@ class InvertibleMixing(nn.Module):
     def matrix(self) -> Tensor:
         """W, (C, C) float64."""
         permutation, lower, upper = self._factors()
-        return permutation @ lower @ upper
+        product: Tensor = permutation @ lower @ upper
+        return product
 
     def inverse_matrix(self) -> Tensor:
         """The inverse of W, (C, C) float64, from its triangular factors."""
         permutation, lower, upper = self._factors()
         identity = torch.eye(len(self.log_s), dtype=torch.float64, device=self.log_s.device)
         half = torch.linalg.solve_triangular(lower, identity, upper=False, unitriangular=True)
-        return torch.linalg.solve_triangular(upper, half, upper=True) @ permutation.T
+        inverse: Tensor = torch.linalg.solve_triangular(upper, half, upper=True) @ permutation.T
+        return inverse
 
     def forward(self, x: Tensor) -> Tensor:
         """W x at every pixel."""
@@ -84,3 +86,8 @@ class InvertibleMixing(nn.Module):
 
     def _forget(self) -> None:
         self._kept = None
+
+
+def _forget_kept(module: nn.Module, _: object) -> None:
+    if isinstance(module, InvertibleMixing):
+        module._forget()

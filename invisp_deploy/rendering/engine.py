@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import ContractError, RuntimeFault
+from invisp_deploy.errors import ContractError, EngineError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Plan, Span, Tile, plan_tiles
 from invisp_deploy.runtimes.base import Runtime
@@ -34,13 +34,13 @@ def run_tiles(
 ) -> None:
     """For each tile: `read` its window (3, h, w), compute, `write` its core (3, h, w) at the core's place.
 
-    Raises RuntimeFault where the network returns something that is not finite.
+    Raises EngineError where the network returns something that is not finite.
     """
     for tile in plan:
         result = _compute(runtime, tile, read)
         core = result[:, tile.rows.inner, tile.columns.inner]
         if not np.isfinite(core).all():
-            raise RuntimeFault(
+            raise EngineError(
                 f"{runtime.name} returned values that are not finite in rows {tile.rows.core_start} to "
                 f"{tile.rows.core_stop}: the weights do not fit this input."
             )
@@ -81,4 +81,5 @@ def check_direction(runtime: Runtime, wanted: Direction, file: str) -> None:
 
 def _compute(runtime: Runtime, tile: Tile, read: Callable[[Window], Float]) -> Float:
     window = read((tile.rows.window, tile.columns.window))
-    return runtime.apply(np.ascontiguousarray(window[None]))[0]
+    result: Float = runtime.apply(np.ascontiguousarray(window[None]))[0]
+    return result

@@ -38,8 +38,8 @@ def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name:
         or explicit.cfa not in CFA_PATTERNS
     ):
         raise RequestError(
-            f"{name} carries no way back: --force needs --white-balance R,G,B, --black DN, --white DN and --cfa (one of "
-            f"{', '.join(CFA_PATTERNS)})."
+            f"{name} carries no way back: --force needs --white-balance R,G,B, --black DN, --white DN and --cfa (one "
+            f"of {', '.join(CFA_PATTERNS)})."
         )
     height, width = picture.pixels.shape[:2]
     if card.contract.cfa not in ("any", explicit.cfa):

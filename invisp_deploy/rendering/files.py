@@ -125,7 +125,8 @@ def recover_file(
     if options.halo is not None:
         plan = plan_for(runtime, way_back.height, way_back.width, options.memory, options.halo)
         error = seam_error(runtime, plan, PictureSource(picture).read)
-    shown = picture.pixels if picture.pixels.dtype == np.uint8 else (picture.pixels >> 8).astype(np.uint8)
+    shift = 0 if picture.pixels.dtype == np.uint8 else 8
+    shown = (picture.pixels >> shift).astype(np.uint8)
     write_dng(output, frame, preview=shown[way_back.border.cut(way_back.height, way_back.width)])
     forced = way_back.weights != runtime.card.weights or picture.record is None
     return _result(output, way_back, runtime, options, (begun, network), error, forced)

@@ -29,7 +29,7 @@ class PictureSource:
 
     def read(self, window: Window) -> Float:
         """(3, h, w) float32 sRGB in [0, 1]."""
-        return self.pixels[window].transpose(2, 0, 1) / self.peak
+        return self.pixels[window].transpose(2, 0, 1).astype(np.float32) / self.peak
 
 
 def recover(

@@ -60,12 +60,13 @@ def render(
     """Render a frame to (H, W, 3) uint8 or uint16 (`bits`) sRGB in sensor order, and the way back.
 
     The picture has the frame's size plus the border that the network needs (none for an even RGGB
-    frame). Values are clamped to [0, 1] and rounded. Raises ContractError, RuntimeFault.
+    frame). Values are clamped to [0, 1] and rounded. Raises ContractError, EngineError.
     """
     source = FrameSource(frame, runtime, name=name, force=force)
     height, width = source.mosaic.shape
     peak = (1 << bits) - 1
-    picture: Pixels = np.empty((height, width, 3), np.uint8 if bits == 8 else np.uint16)
+    shape = (height, width, 3)
+    picture: Pixels = np.empty(shape, np.uint8) if bits == 8 else np.empty(shape, np.uint16)
 
     def write(core: Window, result: Float) -> None:
         picture[core] = np.rint(np.clip(result, 0, 1) * np.float32(peak)).transpose(1, 2, 0)

@@ -98,7 +98,9 @@ def bytes_per_pixel(config: NetworkConfig) -> float:
     return 4 * (3 * features + 4 * config.channels) / config.squeeze**2
 
 
-def plan_tiles(height: int, width: int, config: NetworkConfig, memory: int = DEFAULT_MEMORY, halo: int | None = None) -> Plan:
+def plan_tiles(
+    height: int, width: int, config: NetworkConfig, memory: int = DEFAULT_MEMORY, halo: int | None = None
+) -> Plan:
     """The grid of tiles that computes the fewest pixels within a memory budget.
 
     height, width: multiples of `config.squeeze`. memory: megabytes. halo: pixels, default the exact

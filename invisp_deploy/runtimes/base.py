@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import RuntimeFault
+from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import GraphCard
 
 __all__ = ["Runtime", "TensorSpec"]
@@ -53,33 +53,34 @@ class Runtime(ABC):
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs. Arrays must have the names, dtypes and shapes of `inputs`.
 
-        Raises RuntimeFault naming the first tensor that does not fit, OutOfMemoryError where the
+        Raises EngineError naming the first tensor that does not fit, OutOfMemoryError where the
         runtime runs out of memory.
         """
         expected = ", ".join(str(spec) for spec in self.inputs)
         if set(feeds) != {spec.name for spec in self.inputs}:
-            raise RuntimeFault(f"{self.name} takes {expected}, got tensors named {', '.join(sorted(feeds)) or 'nothing'}.")
+            names = ", ".join(sorted(feeds)) or "nothing"
+            raise EngineError(f"{self.name} takes {expected}, got tensors named {names}.")
         for spec in self.inputs:
             array = feeds[spec.name]
             if array.dtype.name != spec.dtype or not spec.accepts(array.shape):
-                raise RuntimeFault(f"{self.name} takes {spec}, got {array.dtype.name} {array.shape}.")
+                raise EngineError(f"{self.name} takes {spec}, got {array.dtype.name} {array.shape}.")
             step = self.card.config.squeeze
             if array.shape[-2] % step or array.shape[-1] % step:
-                raise RuntimeFault(
+                raise EngineError(
                     f"{self.name} takes heights and widths that are multiples of {step}, got {array.shape[-2:]}: "
                     "border the frame first."
                 )
         results = self._run(feeds)
         for spec in self.outputs:
             if spec.name not in results or not spec.accepts(results[spec.name].shape):
-                raise RuntimeFault(f"{self.name} did not return {spec}: the graph does not match its metadata.")
+                raise EngineError(f"{self.name} did not return {spec}: the graph does not match its metadata.")
         return results
 
     def apply(self, tensor: Array) -> Array:
         """`run` for the one input and the one output that a graph has: (B, 3, H, W) -> (B, 3, H, W)."""
         return self.run({self.inputs[0].name: tensor})[self.outputs[0].name]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most runtimes have nothing to give back
         """Give memory and devices back; the runtime is of no use afterwards."""
 
     @abstractmethod

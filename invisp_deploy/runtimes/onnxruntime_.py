@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from invisp_deploy.errors import GraphError, OutOfMemoryError, RequestError, RuntimeFault
+from invisp_deploy.errors import EngineError, GraphError, OutOfMemoryError, RequestError
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Array, Runtime, TensorSpec, graph_specs
 
@@ -26,7 +26,7 @@ class OnnxRuntime(Runtime):
 
     provider: exactly one, by ONNX Runtime's name; nodes it cannot take are an error, not a fallback.
     threads: of the CPU provider, 0 for all cores. Raises RequestError for a missing file, GraphError
-    for one that is not our graph, RuntimeFault for a provider that is not there.
+    for one that is not our graph, EngineError for a provider that is not there.
     """
 
     def __init__(self, path: Path, provider: str = CPU, threads: int = 0) -> None:
@@ -36,7 +36,7 @@ class OnnxRuntime(Runtime):
             raise RequestError(f"There is no engine {path}.")
         available = onnxruntime.get_available_providers()
         if provider not in available:
-            raise RuntimeFault(
+            raise EngineError(
                 f"ONNX Runtime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}: install the "
                 "package that brings it (onnxruntime-gpu instead of onnxruntime for CUDA)."
             )
@@ -49,7 +49,7 @@ class OnnxRuntime(Runtime):
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         self._session = _session(path, options, provider)
         if self._session.get_providers()[0] != provider:
-            raise RuntimeFault(
+            raise EngineError(
                 f"{provider} was asked for but ONNX Runtime chose {self._session.get_providers()[0]}: its libraries do "
                 "not load on this machine."
             )
@@ -72,7 +72,7 @@ class OnnxRuntime(Runtime):
                 raise OutOfMemoryError(
                     f"{self.name} ran out of memory for a tile of {shape[-2]}x{shape[-1]}: pass a smaller --memory."
                 ) from error
-            raise RuntimeFault(f"{self.name} failed on {shape}: {error}") from error
+            raise EngineError(f"{self.name} failed on {shape}: {error}") from error
         return dict(zip((spec.name for spec in self.outputs), results, strict=True))
 
 
@@ -84,7 +84,7 @@ def _session(path: Path, options: onnxruntime.SessionOptions, provider: str) -> 
     except Exception as error:  # see _run
         reason = str(error).splitlines()[0]
         if provider != CPU:
-            raise RuntimeFault(f"{provider} could not take {path}: {reason}") from error
+            raise EngineError(f"{provider} could not take {path}: {reason}") from error
         raise GraphError(f"{path} is not an ONNX graph that ONNX Runtime reads: {reason}") from error
 
 

@@ -39,4 +39,6 @@ class TorchRuntime(Runtime):
         except RuntimeError as error:
             if "memory" not in str(error):
                 raise
-            raise OutOfMemoryError(f"{self.name} ran out of memory at {tuple(tensor.shape)}: pass a smaller --memory.") from error
+            raise OutOfMemoryError(
+                f"{self.name} ran out of memory at {tuple(tensor.shape)}: pass a smaller --memory."
+            ) from error

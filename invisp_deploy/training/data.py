@@ -21,6 +21,8 @@ from invisp_deploy.errors import ContractError, TrainingError
 
 __all__ = ["Pair", "load_pairs", "sample_batch"]
 
+Float = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -83,9 +85,7 @@ def _pair(path: Path, contract: CameraContract, multiple: int) -> Pair:
     return Pair(path, aligned(frame.mosaic, border), levels, padded)
 
 
-def _crop(
-    pair: Pair, contract: CameraContract, patch: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _crop(pair: Pair, contract: CameraContract, patch: int, rng: np.random.Generator) -> tuple[Float, Float]:
     upside, sideways, transposed = (bool(bit) for bit in rng.integers(0, 2, 3))
     parities = [
         (row, column)
@@ -100,13 +100,14 @@ def _crop(
     left = column + 2 * int(rng.integers(0, (width - patch - column) // 2 + 1))
     window = (slice(top, top + patch), slice(left, left + patch))
     raw = network_input(pair.mosaic, pair.levels, window)
-    target = pair.target[window].astype(np.float32).transpose(2, 0, 1) / 255
-    turned = []
-    for array in (raw, target):
+    target = pair.target[window].astype(np.float32).transpose(2, 0, 1) / np.float32(255)
+
+    def turned(array: Float) -> Float:
         array = array[:, ::-1] if upside else array
         array = array[:, :, ::-1] if sideways else array
-        turned.append(np.ascontiguousarray(array.transpose(0, 2, 1) if transposed else array))
-    return turned[0], turned[1]
+        return np.ascontiguousarray(array.transpose(0, 2, 1) if transposed else array)
+
+    return turned(raw), turned(target)
 
 
 def _turned(cfa: str, upside: bool, sideways: bool, transposed: bool) -> str:

@@ -42,9 +42,7 @@ class Report:
     learning_rate: float
 
 
-def bidirectional_loss(
-    network: InvISP, simulator: JpegSimulator, raw: Tensor, target: Tensor
-) -> tuple[Tensor, Tensor]:
+def bidirectional_loss(network: InvISP, simulator: JpegSimulator, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """|f(x) - y|_1 and |f^-1(jpeg(clamp(f(x)))) - x|_1, means over all elements."""
     rendered = network(raw)
     recovered = network.inverse(simulator(rendered.clamp(0, 1)))
@@ -84,9 +82,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = _learning_rate(step, options)
         rng = np.random.default_rng((options.seed, step))
-        raw, target = (
-            tensor.to(device) for tensor in sample_batch(pairs, contract, options.patch, options.batch, rng)
-        )
+        raw, target = (tensor.to(device) for tensor in sample_batch(pairs, contract, options.patch, options.batch, rng))
         rgb_loss, raw_loss = bidirectional_loss(network, simulator, raw, target)
         if not math.isfinite(rgb_loss.item() + raw_loss.item()):
             raise TrainingError(
@@ -94,7 +90,7 @@ def train(
                 f"state is {folder / 'state.pt'}; lower --learning-rate and start again with --resume."
             )
         optimiser.zero_grad(set_to_none=True)
-        (rgb_loss + options.raw_weight * raw_loss).backward()
+        torch.autograd.backward(rgb_loss + options.raw_weight * raw_loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
         optimiser.step()
         _average(averaged, network, step)

@@ -90,7 +90,9 @@ def _photograph(path: Path, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise ImageFileError(f"{path} is not a readable photograph: {error}.") from error
     if min(picture.size) < _SMALLEST:
-        raise ImageFileError(f"{path} is {picture.width}x{picture.height}: too small, expected {_SMALLEST} pixels a side.")
+        raise ImageFileError(
+            f"{path} is {picture.width}x{picture.height}: too small, expected {_SMALLEST} pixels a side."
+        )
     scale = float(np.exp(rng.uniform(*np.log(_SCALES))))
     scale = min(scale, (_LARGEST / (picture.width * picture.height)) ** 0.5)
     size = (round(picture.width * scale), round(picture.height * scale))

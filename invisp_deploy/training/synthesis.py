@@ -9,6 +9,7 @@ black level and bit depth.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -77,7 +78,7 @@ def unprocess(
     if like.color_matrix is None or like.gains is None:
         raise RequestError("The sample RAW file has no colour matrix or no as-shot white balance: use another one.")
     height, width = (size - size % 2 for size in photo.shape[:2])
-    linear = srgb_to_linear(photo[:height, :width].astype(np.float32) / 255)
+    linear = srgb_to_linear(photo[:height, :width].astype(np.float32) / np.float32(255))
     linear *= np.float32(np.exp(rng.uniform(*np.log(_EXPOSURE))))
     camera = linear @ srgb_to_camera(like.color_matrix).T.astype(np.float32)
     gains = _white_balance(like.gains, rng)
@@ -107,7 +108,8 @@ def _digitised(
     variance = noise.shot * gain * light + noise.read * gain
     noisy = light + rng.standard_normal(light.shape, np.float32) * np.sqrt(variance)
     black = np.tile(np.array(like.black).reshape(2, 2), (light.shape[0] // 2, light.shape[1] // 2))
-    return np.clip(np.rint(noisy * (saturation - black) + black), 0, saturation).astype(np.uint16)
+    digital: Mosaic = np.clip(np.rint(noisy * (saturation - black) + black), 0, saturation).astype(np.uint16)
+    return digital
 
 
 def _block_means(plane: npt.NDArray[np.float64], edge: int = 16) -> npt.NDArray[np.float64]:
@@ -121,4 +123,4 @@ def _bins(brightness: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
     if not brightness.size:
         return []
     edges = np.linspace(brightness.min(), brightness.max() + 1e-9, 25)
-    return [(float(low), float(high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [(float(low), float(high)) for low, high in pairwise(edges)]
