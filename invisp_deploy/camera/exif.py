@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,8 @@ _KEPT_IFD0: Final = (0x010E, MAKE, MODEL, 0x0131, 0x0132, 0x013B, 0x8298)
 # Exif IFD: dropped are the maker's private block (offsets into the RAW file), comments, the pixel size of
 # another picture, the colour space and the interoperability pointer.
 _DROPPED_EXIF: Final = frozenset({0x927C, 0x9286, 0xA001, 0xA002, 0xA003, 0xA005})
+# what Pillow raises for a value that does not fit its tag
+_UNWRITABLE: Final = (ValueError, TypeError, OverflowError, KeyError, struct.error)
 
 
 def camera_exif(path: Path, preview: bytes) -> Exif:
@@ -63,7 +66,7 @@ def exif_block(source: Exif) -> bytes:
             kept.get_ifd(ifd).update(tags)
     try:
         return kept.tobytes() if len(kept) else b""
-    except (ValueError, TypeError, OverflowError, KeyError):  # a tag of a type that cannot be written
+    except _UNWRITABLE:  # a tag of a type that cannot be written
         return _written_tag_by_tag(kept)
 
 
@@ -106,7 +109,7 @@ def _writable(ifd: int, tag: int, value: Any) -> bool:
     lone.get_ifd(ifd)[tag] = value
     try:
         lone.tobytes()
-    except (ValueError, TypeError, OverflowError, KeyError):
+    except _UNWRITABLE:
         return False
     return True
 
