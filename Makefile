@@ -1,0 +1,62 @@
+# `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+SAMPLE := samples/canon_eos30d_IMG_0848.CR2
+MODEL := invisp_deploy/models/canon_eos30d_edge
+WORK ?= work
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check test-clients docs model bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.base ## sample RAW -> demo/photo.jpg -> demo/photo.dng, and a report on the round trip
+	mkdir -p demo
+	$(BIN)/invisp-run $(SAMPLE) -o demo/photo.jpg --overwrite
+	$(BIN)/invisp-run demo/photo.jpg -o demo/photo.dng --overwrite
+	$(BIN)/invisp-eval roundtrip $(SAMPLE) -o demo/report --overwrite
+
+test: $(VENV)/.test ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict invisp_deploy
+
+test-clients: $(VENV)/.base ## open our DNGs with dcraw, ExifTool, RawTherapee and darktable (installs them if root)
+	scripts/install_clients.sh
+	PYTHON=$(BIN)/python scripts/test_clients.sh
+
+docs: $(VENV)/.base ## write docs/tolerances.md from the table of tolerances
+	$(BIN)/python scripts/tolerances_table.py docs/tolerances.md
+
+model: $(VENV)/.test ## train and export the shipped model again: make model PHOTOS=folder [WORK=work], hours
+	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }
+	mkdir -p $(WORK)
+	$(BIN)/invisp-prepare synthesize --like $(SAMPLE) --saturation 3398 --per-photo 4 $(PHOTOS) -o $(WORK)/dngs
+	$(BIN)/invisp-train $(WORK)/dngs --config edge --white adjusted --white-balance min --cfa RGGB \
+		--steps 8000 --patch 96 -o $(WORK)/run
+	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run/weights.safetensors -o $(MODEL)
+
+bench: $(VENV)/.base ## measure rendering speed on this machine
+	$(BIN)/python scripts/bench_render.py
+
+clean: ## remove outputs and caches, not the environment
+	rm -rf demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find invisp_deploy tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: installed again only when the metadata or the pins change.
+
+$(VENV)/.base: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(PIP) '.[test]'
+	touch $@

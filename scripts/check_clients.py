@@ -1,0 +1,166 @@
+"""Open DNGs of ours with dcraw, ExifTool, RawTherapee and darktable: python scripts/check_clients.py RAW FOLDER
+
+Two files are written to FOLDER: the whole frame, and a portrait crop marked as turned by 90 degrees.
+What the programs say of them is compared with what they say of the camera's own file, and their
+renderings with LibRaw's. One line for each program; exit code 1 at the first that disagrees.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from invisp_deploy.camera.dng import write_dng
+from invisp_deploy.camera.raw import read_raw, render_libraw
+
+CROP = (slice(520, 1160), slice(2740, 3252))
+TURNED = 6  # EXIF: turn by 90 degrees clockwise to see it upright
+SAME_INFO = ("Timestamp", "Camera", "ISO speed", "Shutter", "Aperture", "Focal length", "Image size", "Filter pattern")
+SAME_TAGS = ("Make", "Model", "ISO", "DateTimeOriginal", "ExposureTime", "FNumber", "FocalLength", "Orientation")
+OWN_TAGS = ("BlackLevel", "WhiteLevel", "AsShotNeutral", "ColorMatrix1", "CFAPattern2", "DNGVersion")
+
+LEAST_CORRELATION = 0.97  # of thumbnails, per channel: tone curves differ, colours and places do not
+LEAST_MEAN = 20  # of 255 levels: a black picture is the usual damage
+THUMBNAIL = 48
+RAWTHERAPEE_BORDER = 4  # it cuts off what its demosaicing cannot reach
+
+
+def main(raw: Path, folder: Path) -> None:
+    frame = read_raw(raw)
+    crop = np.ascontiguousarray(frame.mosaic[CROP])
+    whole, turned = folder / "whole.dng", folder / "turned.dng"
+    write_dng(whole, frame)
+    write_dng(turned, replace(frame, mosaic=crop, orientation=TURNED))
+    rendering = render_libraw(raw)
+    expected = {whole: rendering, turned: np.rot90(rendering[CROP], -1)}
+
+    report("dcraw", after('"dcraw" v', "dcraw"), dcraw(raw, whole, turned))
+    report("ExifTool", run("exiftool", "-ver"), exiftool(raw, whole, turned))
+    report("RawTherapee", after("version ", "rawtherapee-cli", "-v").rstrip(","), rawtherapee(expected))
+    report("darktable", after("darktable-cli ", "darktable-cli", "--version"), darktable(expected, folder))
+
+
+def dcraw(raw: Path, whole: Path, turned: Path) -> str:
+    theirs, ours = (dict(info(path)) for path in (raw, whole))
+    same("dcraw", {name: theirs[name] for name in SAME_INFO}, {name: ours[name] for name in SAME_INFO})
+    gains = [np.array(text["Camera multipliers"].split()[:3], float) for text in (theirs, ours)]
+    if np.abs(gains[0] / gains[0][1] - gains[1] / gains[1][1]).max() > 1e-4:
+        fail("dcraw", f"white balance {gains[0]} in the camera's file, {gains[1]} in ours")
+    mosaics = {path: document_mode(path) for path in (raw, whole, turned)}
+    if not np.array_equal(mosaics[raw], mosaics[whole]):
+        fail("dcraw", "the mosaic of the DNG differs from that of the camera's file")
+    if not np.array_equal(mosaics[raw][CROP], mosaics[turned]):
+        fail("dcraw", "the mosaic of the cropped DNG differs from that of the camera's file")
+    height, width = mosaics[turned].shape
+    same("dcraw", f"{height} x {width}", dict(info(turned))["Output size"])
+    height, width = mosaics[whole].shape
+    return f"{width}x{height} mosaic equal bit for bit to the camera's file, white balance and shot data equal, turned"
+
+
+def exiftool(raw: Path, whole: Path, turned: Path) -> str:
+    theirs, ours, third = tags(raw), tags(whole), tags(turned)
+    same("ExifTool", {name: theirs[name] for name in SAME_TAGS}, {name: ours.get(name) for name in SAME_TAGS})
+    if missing := [name for name in OWN_TAGS if name not in ours]:
+        fail("ExifTool", f"no {', '.join(missing)} in the DNG")
+    same("ExifTool", TURNED, third["Orientation"])
+    for path in (whole, turned):
+        verdict = run("exiftool", "-validate", "-warning", "-error", "-a", "-s3", str(path))
+        same("ExifTool", "OK", verdict)
+    return f"{len(SAME_TAGS)} tags equal to the camera's file, {', '.join(OWN_TAGS)} present, -validate finds no fault"
+
+
+def rawtherapee(expected: dict[Path, np.ndarray]) -> str:
+    lines = []
+    for path, picture in expected.items():
+        output = path.with_name(f"{path.stem}_rawtherapee.png")
+        run("rawtherapee-cli", "-o", str(output), "-n", "-Y", "-c", str(path))
+        inside = slice(RAWTHERAPEE_BORDER, -RAWTHERAPEE_BORDER)
+        lines.append(looks_like("RawTherapee", output, picture[inside, inside]))
+    return "; ".join(lines)
+
+
+def darktable(expected: dict[Path, np.ndarray], folder: Path) -> str:
+    lines = []
+    for path, picture in expected.items():
+        output = path.with_name(f"{path.stem}_darktable.png")
+        settings = ("--configdir", str(folder / "config"), "--cachedir", str(folder / "cache"), "--disable-opencl")
+        run("darktable-cli", str(path), str(output), "--core", *settings)
+        lines.append(looks_like("darktable", output, picture))
+    return "; ".join(lines)
+
+
+def looks_like(program: str, path: Path, expected: np.ndarray) -> str:
+    """Size, brightness and the correlation of thumbnails with LibRaw's rendering, in words; fails if they are off."""
+    if not path.is_file():
+        fail(program, f"no {path.name} was written")
+    with Image.open(path) as image:
+        picture = np.asarray(image.convert("RGB"))
+    same(program, expected.shape, picture.shape)
+    if picture.mean() < LEAST_MEAN:
+        fail(program, f"{path.name} is black: mean {picture.mean():.1f} of 255")
+    pair = [np.asarray(thumbnail(array), float).reshape(-1, 3) for array in (expected, picture)]
+    worst = min(np.corrcoef(pair[0][:, channel], pair[1][:, channel])[0, 1] for channel in range(3))
+    if not worst >= LEAST_CORRELATION:
+        fail(program, f"{path.name} does not look like LibRaw's rendering: correlation {worst:.3f}")
+    return f"{picture.shape[1]}x{picture.shape[0]}, correlation with LibRaw {worst:.4f}"
+
+
+def thumbnail(picture: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(picture)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+
+
+def info(path: Path) -> list[tuple[str, str]]:
+    """dcraw's lines about a file as names and values."""
+    lines = run("dcraw", "-i", "-v", str(path)).splitlines()
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return [(name.strip(), " ".join(value.split())) for name, _, value in pairs]
+
+
+def document_mode(path: Path) -> np.ndarray:
+    """(H, W) uint16: the mosaic as dcraw reads it, not scaled, not turned."""
+    data = subprocess.run(["dcraw", "-D", "-4", "-t", "0", "-c", str(path)], check=True, capture_output=True).stdout
+    _, size, _, pixels = data.split(b"\n", 3)
+    width, height = map(int, size.split())
+    return np.frombuffer(pixels, ">u2").reshape(height, width)
+
+
+def tags(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run("exiftool", "-json", "-n", str(path)))[0]
+    return found
+
+
+def after(words: str, *command: str) -> str:
+    """The word that follows `words` in what a program says of itself."""
+    said = run(*command, fails=True).partition(words)[2].split()
+    return said[0] if said else "of unknown version"
+
+
+def run(*command: str, fails: bool = False) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and not fails:
+        fail(command[0], f"exit code {done.returncode} from {' '.join(command)}: {done.stderr or done.stdout}")
+    return (done.stdout + (done.stderr if fails else "")).strip()
+
+
+def same(program: str, expected: Any, found: Any) -> None:
+    if expected != found:
+        fail(program, f"expected {expected}, found {found}")
+
+
+def fail(program: str, reason: str) -> None:
+    sys.exit(f"FAILED in {program}: {reason}")
+
+
+def report(program: str, version: str, what: str) -> None:
+    print(f"opened by {program} {version}: {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
