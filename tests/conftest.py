@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported: small nets gain nothing from more
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: networks this small lose by more
 
 from invisp_deploy.camera.dng import write_dng
 from invisp_deploy.camera.frame import RawFrame

@@ -1,0 +1,69 @@
+"""The enhanced affine coupling: written-out equations, inverse, bound of s, dense blocks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from invisp_deploy.config import SCALE_BOUND
+from invisp_deploy.network.coupling import Coupling, DenseBlock
+from invisp_deploy.tolerances import TOLERANCES
+
+
+@pytest.fixture(params=[(1, 2), (6, 6), (13, 14)])
+def coupling(request: pytest.FixtureRequest) -> Coupling:
+    torch.manual_seed(0)
+    module = Coupling(*request.param, growth=4)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(0, 0.3)
+    return module.double().eval()
+
+
+def test_equations_of_the_paper(coupling: Coupling) -> None:
+    first, second = coupling.parts
+    x = torch.randn(2, first + second, 5, 6, dtype=torch.float64)
+    x1, x2 = x[:, :first], x[:, first:]
+    y1 = x1 + coupling.F(x2)
+    y2 = x2 * torch.exp(0.8 * (2 / (1 + torch.exp(-coupling.H(y1))) - 1)) + coupling.G(y1)
+    torch.testing.assert_close(coupling(x), torch.cat((y1, y2), 1))
+
+
+def test_inverse_undoes_forward_and_the_other_way_round(coupling: Coupling) -> None:
+    x = torch.randn(2, sum(coupling.parts), 7, 5, dtype=torch.float64)
+    torch.testing.assert_close(coupling.inverse(coupling(x)), x, atol=1e-10, rtol=0)
+    torch.testing.assert_close(coupling(coupling.inverse(x)), x, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e8])
+def test_s_keeps_its_bound_whatever_comes_in(coupling: Coupling, size: float) -> None:
+    coupling.float()
+    first, second = coupling.parts
+    y1 = size * torch.randn(2, first, 8, 8)
+    s = coupling.scale(y1)
+    assert s.shape == (2, second, 8, 8)
+    assert s.abs().max() <= SCALE_BOUND + TOLERANCES["scale-bound"].limit
+    if size > 1:
+        assert s.abs().max() > 0.79  # the bound is reached, not merely respected
+
+
+def test_dense_block_is_five_convolutions_that_see_everything_before() -> None:
+    torch.manual_seed(0)
+    block = DenseBlock(2, 3, 4).double()
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.normal_(0, 0.3)
+    weights = dict(block.named_parameters())
+    x = torch.randn(1, 2, 6, 6, dtype=torch.float64)
+    seen = x
+    for index in range(1, 6):
+        result = functional.conv2d(seen, weights[f"conv{index}.weight"], weights[f"conv{index}.bias"], padding=1)
+        if index < 5:
+            seen = torch.cat((seen, torch.where(result > 0, result, 0.2 * result)), 1)
+    torch.testing.assert_close(block(x), result)
+
+
+def test_untrained_it_changes_nothing() -> None:
+    x = torch.randn(1, 3, 9, 9)
+    torch.testing.assert_close(Coupling(1, 2, 8)(x), x, atol=0, rtol=0)
