@@ -1,0 +1,127 @@
+"""`invisp-export`: checkpoints to ONNX."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from invisp_deploy.cli.common import (
+    INVISP,
+    InvispCommand,
+    InvispGroup,
+    json_option,
+    needs_extra,
+    print_json,
+    result_line,
+    version_option,
+)
+from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.errors import RequestError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["main"]
+
+
+@click.group(cls=InvispGroup, context_settings=INVISP)
+@version_option
+def main() -> None:
+    """Write the network as ONNX graphs that need no PyTorch."""
+
+
+@main.command("onnx", cls=InvispCommand, context_settings=INVISP)
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), required=True, help="Weights: .safetensors, or the authors' .pth."
+)
+@click.option(
+    "-o", "--output", "folder", type=click.Path(path_type=Path), required=True, help="Folder for graphs and report."
+)
+@click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), help="Network of a .pth by name [paper].")
+@click.option("--blocks", type=int, help="Network of a .pth: coupling blocks [8].")
+@click.option("--growth", type=int, help="Network of a .pth: channels that each inner convolution adds [32].")
+@click.option("--squeeze", type=int, help="Network of a .pth: edge of the pixel square folded into channels [1].")
+@click.option(
+    "--contract", "contract_file", type=click.Path(path_type=Path), help="Camera contract of a .pth, a JSON file."
+)
+@click.option("--opset", type=click.Choice(["17", "18"]), default="17", show_default=True, help="ONNX operator set.")
+@click.option("--overwrite", is_flag=True, help="Replace the files of an earlier export.")
+@json_option
+def onnx_command(
+    checkpoint: Path,
+    folder: Path,
+    name: str | None,
+    blocks: int | None,
+    growth: int | None,
+    squeeze: int | None,
+    contract_file: Path | None,
+    opset: str,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Write forward.onnx, inverse.onnx, golden arrays and a report.
+
+    Nothing is left in the folder unless ONNX Runtime computes with both graphs what PyTorch computes with
+    the checkpoint, and the way there and back returns to its start. Checkpoints of invisp-train carry their
+    network and camera contract; the authors' .pth files do not, and take them from the options.
+
+    \b
+      invisp-export onnx --checkpoint camera.safetensors -o build/camera
+      invisp-export onnx --checkpoint canon.pth --config paper --contract canon.json -o build/canon
+    """
+    config = _config(name, blocks, growth, squeeze)
+    contract = None if contract_file is None else _contract(contract_file)
+    for package in ("torch", "safetensors", "onnx", "onnxruntime"):
+        with needs_extra(package, "export"):
+            importlib.import_module(package)
+    from invisp_deploy.export.write import export_onnx
+    from invisp_deploy.network.checkpoint import load_checkpoint
+
+    loaded = load_checkpoint(checkpoint, config=config, contract=contract)
+    report = export_onnx(loaded, folder, opset=int(opset), overwrite=overwrite)
+    for warning in report["warnings"]:
+        click.echo(f"Warning: {warning}", err=True)
+    if as_json:
+        print_json({"folder": str(folder), **report})
+        return
+    _print(folder, report)
+
+
+def _print(folder: Path, report: dict[str, Any]) -> None:
+    forward, inverse = folder / "forward.onnx", folder / "inverse.onnx"
+    for path, direction, key in ((forward, "raw -> srgb", "forward"), (inverse, "srgb -> raw", "inverse")):
+        count = sum(report["operators"][path.name].values())
+        result_line(path, f"{direction}, {count} nodes, within {report['worst'][key]:.1e} of PyTorch")
+    result_line(
+        folder / "report.json",
+        f"round trip within {report['worst']['round_trip']:.1e}, {len(report['parity'])} shapes compared",
+        f"invisp-run --engine {forward} photo.CR2 -o photo.jpg",
+    )
+
+
+def _config(name: str | None, blocks: int | None, growth: int | None, squeeze: int | None) -> NetworkConfig | None:
+    given = {
+        key: value for key, value in (("blocks", blocks), ("growth", growth), ("squeeze", squeeze)) if value is not None
+    }
+    if name is not None and given:
+        raise RequestError(f"--config {name} names a whole network: leave out --{' and --'.join(given)}, or --config.")
+    if name is not None:
+        return CONFIGURATIONS[name]
+    return NetworkConfig(**given) if given else None
+
+
+def _contract(path: Path) -> CameraContract:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"The camera contract {path} could not be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise RequestError(f"The camera contract {path} is not JSON: {error}.") from error
+    if not isinstance(data, dict):
+        raise RequestError(f"The camera contract {path} must be a JSON object, got {type(data).__name__}.")
+    return CameraContract.from_dict(data)

@@ -1,0 +1,1 @@
+"""From a checkpoint to two ONNX graphs that were compared with PyTorch before anyone sees them."""

@@ -1,0 +1,203 @@
+"""A view written down as an ONNX graph, node by node.
+
+Written with `onnx.helper` and not with `torch.onnx.export`: the network is eleven kinds of operator in a fixed
+order, so this module is shorter than the clean-up that an exporter's output would need (names, absolute paths
+in node metadata, external data, shape arithmetic around the pixel squares), the bytes do not change with the
+version of PyTorch, and every tensor has the name that the network gives it. That the graph computes what
+PyTorch computes is measured at every export (`parity`), not assumed.
+
+Names: `block3.F.conv1` is a node, the tensor it makes and, with `.weight` or `.bias`, its constants; numbers
+and constants of a block are the same in both graphs. The spine is `fold`, `unfold` and `blockN.*`; what lies
+within `blockN.F`, `blockN.G` and `blockN.H` is the work, and the part that stands lower precision.
+
+Pixel squares: ONNX's SpaceToDepth orders channels (row, column, colour), PyTorch's pixel_unshuffle (colour,
+row, column). Forward, the permutation is multiplied into the first 1x1 matrix; the inverse begins with a
+coupling and has a 1x1 convolution of zeros and ones for it. DepthToSpace in CRD mode is pixel_shuffle. One
+strided convolution could do as much, but would drop an odd last row where SpaceToDepth refuses.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from invisp_deploy import __version__
+from invisp_deploy.config import SCALE_BOUND
+from invisp_deploy.errors import GraphError, RequestError
+from invisp_deploy.export.views import View
+from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.network.coupling import Coupling, DenseBlock
+
+__all__ = ["IR_VERSION", "OPERATORS", "OPSETS", "build_graph", "check_graph", "operator_counts"]
+
+OPERATORS: Final = frozenset(
+    {"Add", "Concat", "Conv", "DepthToSpace", "Exp", "LeakyRelu", "Mul", "Sigmoid", "SpaceToDepth", "Split", "Sub"}
+)
+"""The only operators that a graph may hold."""
+
+OPSETS: Final = (17, 18)
+
+IR_VERSION: Final = 8
+"""The file format that came with opset 17, so that the parser of TensorRT 10.3 reads the file."""
+
+_SLOPE: Final = 0.2
+Array = npt.NDArray[Any]
+
+
+def build_graph(view: View, card: GraphCard, opset: int = OPSETS[0]) -> onnx.ModelProto:
+    """The view as a model, float32 (batch, 3, height, width) in and out; all but the 3 is dynamic.
+
+    The same weights, card and opset give the same bytes. Raises RequestError for an opset other than
+    17 or 18 and GraphError for the card of another direction or configuration.
+    """
+    if opset not in OPSETS:
+        raise RequestError(f"The opset must be {' or '.join(map(str, OPSETS))}, got {opset}.")
+    if (card.direction, card.config) != (view.direction, view.config):
+        raise GraphError(
+            f"The card says {card.direction.value}, {card.config}; the view is {view.direction.value}, {view.config}: "
+            "pass the card of this view."
+        )
+    graph = _Graph(view)
+    graph.build(card.direction.input_name, card.direction.output_name)
+    shape = ("batch", 3, "height", "width")
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            card.direction.value,
+            [helper.make_tensor_value_info(card.direction.input_name, TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info(card.direction.output_name, TensorProto.FLOAT, shape)],
+            list(graph.constants.values()),
+        ),
+        producer_name="invisp-deploy",
+        producer_version=__version__,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", opset)],
+    )
+    for key, value in card.to_metadata().items():
+        model.metadata_props.add(key=key, value=value)
+    check_graph(model)
+    return model
+
+
+def check_graph(model: onnx.ModelProto) -> None:
+    """Raise GraphError unless ONNX's full check passes, all operators are in `OPERATORS` and all data inside."""
+    if foreign := sorted(set(operator_counts(model)) - OPERATORS):
+        raise GraphError(f"The graph holds {', '.join(foreign)}; only {', '.join(sorted(OPERATORS))} are allowed.")
+    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise GraphError("The graph keeps weights in another file: write them into the graph.")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise GraphError(f"The graph is not valid ONNX: {error}") from error
+
+
+def operator_counts(model: onnx.ModelProto) -> dict[str, int]:
+    """How often each operator occurs, by name."""
+    return dict(sorted(Counter(node.op_type for node in model.graph.node).items()))
+
+
+class _Graph:
+    """Nodes in order and constants by name. A node's one output has the node's name, unless it is the last."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.forward = view.direction is Direction.FORWARD
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, TensorProto] = {}
+
+    def build(self, source: str, target: str) -> None:
+        squeeze = self.view.config.squeeze
+        x = source
+        order: Array | None = None
+        if squeeze > 1:
+            x = self.node("SpaceToDepth", "fold", x, blocksize=squeeze)
+            order = _pixel_order(squeeze)
+            if not self.forward:
+                x = self.convolution("fold.order", x, order[..., None, None])
+        blocks = self.view.blocks()
+        for step, (index, coupling, mixing) in enumerate(blocks):
+            name, weight = f"block{index}", _array(mixing.weight)
+            last = target if squeeze == 1 and step == len(blocks) - 1 else ""
+            if self.forward:
+                if order is not None and step == 0:
+                    weight = (weight[..., 0, 0] @ order)[..., None, None]
+                x = self.coupling(name, coupling, self.convolution(f"{name}.mix", x, weight), last)
+            else:
+                x = self.convolution(f"{name}.unmix", self.decoupling(name, coupling, x), weight, output=last)
+        if squeeze > 1:
+            self.node("DepthToSpace", "unfold", x, output=target, blocksize=squeeze, mode="CRD")
+
+    def coupling(self, name: str, coupling: Coupling, x: str, output: str) -> str:
+        x1, x2 = self.split(name, coupling.parts, x, "x")
+        y1 = self.node("Add", f"{name}.y1", x1, self.dense(f"{name}.F", coupling.F, x2))
+        scaled = self.node("Mul", f"{name}.scaled", x2, self.exponential(name, coupling, y1))
+        y2 = self.node("Add", f"{name}.y2", scaled, self.dense(f"{name}.G", coupling.G, y1))
+        return self.node("Concat", f"{name}.y", y1, y2, output=output, axis=1)
+
+    def decoupling(self, name: str, coupling: Coupling, y: str) -> str:
+        y1, y2 = self.split(name, coupling.parts, y, "y")
+        scaled = self.node("Sub", f"{name}.scaled", y2, self.dense(f"{name}.G", coupling.G, y1))
+        x2 = self.node("Mul", f"{name}.x2", scaled, self.exponential(name, coupling, y1))
+        x1 = self.node("Sub", f"{name}.x1", y1, self.dense(f"{name}.F", coupling.F, x2))
+        return self.node("Concat", f"{name}.x", x1, x2, axis=1)
+
+    def exponential(self, name: str, coupling: Coupling, y1: str) -> str:
+        """exp(s) forward, exp(-s) inverse, with s = 0.8 (2 sigmoid(h) - 1) = 1.6 sigmoid(h) - 0.8."""
+        bound = self.constant("bound", np.array([SCALE_BOUND], np.float32))
+        twice = self.constant("twice_bound", np.array([2 * SCALE_BOUND], np.float32))
+        sigmoid = self.node("Sigmoid", f"{name}.sigmoid", self.dense(f"{name}.H", coupling.H, y1))
+        spread = self.node("Mul", f"{name}.spread", sigmoid, twice)
+        terms = (spread, bound) if self.forward else (bound, spread)
+        return self.node("Exp", f"{name}.exp", self.node("Sub", f"{name}.{'s' if self.forward else 'minus_s'}", *terms))
+
+    def dense(self, name: str, block: DenseBlock, x: str) -> str:
+        seen = [x]
+        *inner, last = (layer for layer in block.children() if isinstance(layer, nn.Conv2d))
+        for index, layer in enumerate(inner, 1):
+            made = self.convolution(f"{name}.conv{index}", self.joined(name, seen), _array(layer.weight), layer.bias)
+            seen.append(self.node("LeakyRelu", f"{name}.relu{index}", made, alpha=_SLOPE))
+        return self.convolution(f"{name}.conv{len(seen)}", self.joined(name, seen), _array(last.weight), last.bias)
+
+    def joined(self, name: str, seen: list[str]) -> str:
+        return seen[0] if len(seen) == 1 else self.node("Concat", f"{name}.concat{len(seen)}", *seen, axis=1)
+
+    def split(self, name: str, parts: tuple[int, int], x: str, letter: str) -> tuple[str, str]:
+        first, second = f"{name}.{letter}1", f"{name}.{letter}2"
+        sizes = self.constant("parts", np.array(parts, np.int64))
+        self.nodes.append(helper.make_node("Split", [x, sizes], [first, second], name=f"{name}.split", axis=1))
+        return first, second
+
+    def convolution(self, name: str, x: str, weight: Array, bias: Tensor | None = None, output: str = "") -> str:
+        inputs = [x, self.constant(f"{name}.weight", weight)]
+        if bias is not None:
+            inputs.append(self.constant(f"{name}.bias", _array(bias)))
+        edge = weight.shape[-1]
+        return self.node("Conv", name, *inputs, output=output, kernel_shape=[edge, edge], pads=[edge // 2] * 4)
+
+    def node(self, operator: str, name: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [output or name], name=name, **attributes))
+        return output or name
+
+    def constant(self, name: str, array: Array) -> str:
+        if name not in self.constants:
+            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+
+def _pixel_order(squeeze: int) -> Array:
+    """(C, C) float32 permutation from the channel order of SpaceToDepth to that of pixel_unshuffle."""
+    count = 3 * squeeze**2
+    depth_first = np.arange(count).reshape(squeeze**2, 3).T.reshape(-1)
+    order: Array = np.eye(count, dtype=np.float32)[depth_first]
+    return order
+
+
+def _array(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().cpu().numpy()
+    return array

@@ -1,0 +1,162 @@
+"""Two written graphs against PyTorch: names, shapes, finite values, numbers and the round trip.
+
+Errors are largest absolute differences, divided by the largest magnitude on either side of the network where
+that exceeds 1: fp32 rounding is relative, and untamed weights leave [0, 1] by far. ONNX Runtime computes on the
+CPU with ORT_ENABLE_EXTENDED: the layouts that ORT_ENABLE_ALL adds round ten times worse (2.0e-6 against
+2.6e-7 in the largest network) and would measure themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from invisp_deploy.errors import ParityError
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.tolerances import TOLERANCES
+
+__all__ = ["ShapeParity", "check_parity", "natural_input", "parity_shapes", "pytorch_pair"]
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ShapeParity:
+    """Relative errors at one input shape (batch, 3, height, width).
+
+    forward, inverse: ONNX Runtime against PyTorch, both given the same input. round_trip: the inverse graph
+    on what the forward graph made of `raw`, against `raw`. peak: largest magnitude on either side.
+    """
+
+    shape: tuple[int, int, int, int]
+    forward: float
+    inverse: float
+    round_trip: float
+    peak: float
+
+
+def check_parity(network: InvISP, forward: Path, inverse: Path) -> list[ShapeParity]:
+    """Compare both files with `network` (eval mode, CPU) at every shape of `parity_shapes`.
+
+    Tolerances: `onnxruntime-parity` and `round-trip`. Raises ParityError that names file, shape, error and
+    tolerance; also for wrong names or shapes, values that are not finite, and files that do not load.
+    """
+    graphs = {
+        Direction.FORWARD: _session(forward, Direction.FORWARD),
+        Direction.INVERSE: _session(inverse, Direction.INVERSE),
+    }
+    return [_compare(network, graphs, shape, seed) for seed, shape in enumerate(parity_shapes(network.config.squeeze))]
+
+
+def parity_shapes(squeeze: int) -> list[tuple[int, int, int, int]]:
+    """A square, odd (or odd when halved) sides, a batch of two and the smallest frame there is."""
+    sizes = ((1, 64, 64), (1, 33, 47), (2, 17, 25), (1, 1, 1))
+    return [(batch, 3, height * squeeze, width * squeeze) for batch, height, width in sizes]
+
+
+def natural_input(shape: tuple[int, int, int, int], seed: int) -> Array:
+    """Float32 in [0, 1], made like a picture: slow waves of one hue, an edge, and sensor-like noise.
+
+    The same shape and seed give the same values on every machine, up to the rounding of the cosine.
+    """
+    random = np.random.default_rng(seed)
+    batch, channels, height, width = shape
+    rows, columns = np.meshgrid(np.linspace(0, 1, height), np.linspace(0, 1, width), indexing="ij")
+    frames = np.empty(shape)
+    for frame in frames:
+        light = np.full((height, width), 0.45)
+        for _ in range(4):
+            row, column, phase = random.random(3) * (6, 6, 2 * np.pi)
+            light += 0.12 * np.cos(2 * np.pi * (row * rows + column * columns) + phase)
+        light[columns > random.random()] *= 0.6
+        frame[:] = light * (0.6 + 0.4 * random.random(channels))[:, None, None]
+    frames += 0.04 * (random.random((batch, channels, height, width)) - 0.5)
+    return np.clip(frames, 0, 1).astype(np.float32)
+
+
+def pytorch_pair(network: InvISP, raw: Array) -> tuple[Array, Array]:
+    """PyTorch's forward of `raw`, and its inverse of that."""
+    with torch.no_grad():
+        srgb = network(torch.from_numpy(raw))
+        return srgb.numpy(), network.inverse(srgb).numpy()
+
+
+def _compare(
+    network: InvISP, graphs: dict[Direction, _Session], shape: tuple[int, int, int, int], seed: int
+) -> ShapeParity:
+    raw = natural_input(shape, seed)
+    srgb, raw_back = pytorch_pair(network, raw)
+    if not np.isfinite(srgb).all() or not np.isfinite(raw_back).all():
+        raise ParityError(
+            f"PyTorch itself computes values that are not finite at {_by(shape)}: these weights are of no use in fp32."
+        )
+    peak = max(1.0, *(float(np.abs(array).max()) for array in (raw, srgb, raw_back)))
+    made = graphs[Direction.FORWARD].run(raw)
+    found = ShapeParity(
+        shape,
+        forward=_error(made, srgb) / peak,
+        inverse=_error(graphs[Direction.INVERSE].run(srgb), raw_back) / peak,
+        round_trip=_error(graphs[Direction.INVERSE].run(made), raw) / peak,
+        peak=peak,
+    )
+    for label, error, name in (
+        (f"{graphs[Direction.FORWARD].name} differs from PyTorch", found.forward, "onnxruntime-parity"),
+        (f"{graphs[Direction.INVERSE].name} differs from PyTorch", found.inverse, "onnxruntime-parity"),
+        ("The round trip through both graphs misses its start", found.round_trip, "round-trip"),
+    ):
+        limit = TOLERANCES[name].limit
+        if not error <= limit:
+            raise ParityError(
+                f"{label} by {error:.1e} at {_by(shape)} (values up to {peak:.3g}), the tolerance `{name}` is "
+                f"{limit:.0e}: nothing was exported; such weights do not invert well in fp32, train them further."
+            )
+    return found
+
+
+class _Session:
+    """One file in ONNX Runtime."""
+
+    def __init__(self, session: Any, path: Path, direction: Direction) -> None:
+        self.session = session
+        self.name = path.name
+        self.direction = direction
+
+    def run(self, array: Array) -> Array:
+        result: Array = self.session.run([self.direction.output_name], {self.direction.input_name: array})[0]
+        if result.shape != array.shape:
+            raise ParityError(f"{self.name} makes {_by(result.shape)} of {_by(array.shape)}, expected the same shape.")
+        if not np.isfinite(result).all():
+            raise ParityError(f"{self.name} makes values that are not finite at {_by(array.shape)}, PyTorch does not.")
+        return result
+
+
+def _session(path: Path, direction: Direction) -> _Session:
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except (Fail, InvalidGraph, InvalidProtobuf, NotImplemented) as error:
+        raise ParityError(f"ONNX Runtime {onnxruntime.__version__} does not load {path.name}: {error}") from error
+    names = [node.name for node in (*session.get_inputs(), *session.get_outputs())]
+    expected = [direction.input_name, direction.output_name]
+    if names != expected:
+        raise ParityError(f"{path.name} has the input and output {names}, expected {expected}.")
+    return _Session(session, path, direction)
+
+
+def _error(array: Array, reference: Array) -> float:
+    return float(np.abs(array.astype(np.float64) - reference).max())
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,136 @@
+"""What an export says of itself, for machines and for people. No path and no time: the same export, the same report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import onnx
+import onnxruntime
+
+from invisp_deploy.export.graph import operator_counts
+from invisp_deploy.export.parity import ShapeParity
+from invisp_deploy.files import sha256_file
+from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.tolerances import TOLERANCES
+
+__all__ = ["WORST_CONDITION", "make_report", "report_json", "report_text"]
+
+WORST_CONDITION: Final = 1e3
+"""Condition number of a 1x1 matrix above which a warning is due: three of fp32's seven digits are lost to it."""
+
+
+def make_report(
+    checkpoint: Checkpoint,
+    opset: int,
+    models: Mapping[str, onnx.ModelProto],
+    parity: Sequence[ShapeParity],
+    conditions: Sequence[float],
+    folder: Path,
+) -> dict[str, Any]:
+    """The report as plain data; sizes and digests are those of the models' files and golden.npz in `folder`."""
+    first = next(iter(models.values()))
+    card = GraphCard.from_metadata({entry.key: entry.value for entry in first.metadata_props}, "the graph")
+    return {
+        "weights": card.weights,
+        "config": card.config.to_dict(),
+        "contract": card.contract.to_dict(),
+        "halo": card.halo,
+        "precision": card.precision,
+        "opset": opset,
+        "ir_version": first.ir_version,
+        "versions": {**card.versions, "onnxruntime": onnxruntime.__version__},
+        "operators": {name: operator_counts(model) for name, model in models.items()},
+        "parity": [asdict(entry) for entry in parity],
+        "worst": {name: max(getattr(entry, name) for entry in parity) for name in ("forward", "inverse", "round_trip")},
+        "tolerances": {name: asdict(TOLERANCES[name]) for name in ("onnxruntime-parity", "round-trip")},
+        "conditions": list(conditions),
+        "warnings": [
+            f"The 1x1 matrix of block {index} has the condition number {condition:.1e} (above {WORST_CONDITION:.0e}): "
+            "the inverse multiplies rounding errors and 8-bit steps by as much."
+            for index, condition in enumerate(conditions)
+            if condition > WORST_CONDITION
+        ],
+        "files": {
+            name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
+            for name in (*models, "golden.npz")
+        },
+    }
+
+
+def report_json(report: Mapping[str, Any]) -> str:
+    return json.dumps(report, indent=2, sort_keys=True) + "\n"
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """The report in Markdown."""
+    config, contract = report["config"], report["contract"]
+    graphs = list(report["operators"])
+    kinds = sorted({kind for counts in report["operators"].values() for kind in counts})
+    lines = [
+        "# Export report",
+        "",
+        *_table(
+            ("what", "value"),
+            [
+                ("weights", f"`{report['weights']}`"),
+                ("network", ", ".join(f"{name} {value}" for name, value in config.items())),
+                ("camera contract", ", ".join(f"{name} {value!r}" for name, value in contract.items())),
+                ("receptive radius", f"{report['halo']} px"),
+                ("precision of F, G, H", report["precision"]),
+                ("ONNX", f"opset {report['opset']}, IR version {report['ir_version']}"),
+                ("made with", ", ".join(f"{name} {value}" for name, value in report["versions"].items())),
+            ],
+        ),
+        *(f"\n**Warning:** {warning}" for warning in report["warnings"]),
+        "",
+        "## Parity",
+        "",
+        "ONNX Runtime (CPU) against PyTorch, and the round trip through both graphs: largest absolute difference,",
+        "divided by the peak (largest magnitude on either side, at least 1).",
+        "",
+        *_table(
+            ("input", "forward", "inverse", "round trip", "peak"),
+            [
+                ("x".join(map(str, row["shape"])), *(f"{row[key]:.1e}" for key in ("forward", "inverse", "round_trip")),
+                 f"{row['peak']:.3g}")
+                for row in report["parity"]
+            ],
+        ),
+        "",
+        *_table(
+            ("tolerance", "limit", "reason"),
+            [(name, f"{entry['limit']:.0e}", entry["reason"]) for name, entry in report["tolerances"].items()],
+        ),
+        "",
+        "Condition numbers of the 1x1 matrices, block by block: "
+        + ", ".join(f"{condition:.4g}" for condition in report["conditions"])
+        + ".",
+        "",
+        "## Operators",
+        "",
+        *_table(
+            ("operator", *graphs),
+            [(kind, *(str(report["operators"][graph].get(kind, 0)) for graph in graphs)) for kind in kinds],
+        ),
+        "",
+        "## Files",
+        "",
+        *_table(
+            ("file", "bytes", "SHA-256"),
+            [(name, str(entry["bytes"]), f"`{entry['sha256']}`") for name, entry in report["files"].items()],
+        ),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

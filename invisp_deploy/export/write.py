@@ -1,0 +1,62 @@
+"""Checkpoint to folder: both graphs, the golden arrays and the report, finished only after parity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+
+from invisp_deploy import __version__
+from invisp_deploy.export.folder import whole_folder
+from invisp_deploy.export.golden import golden_arrays, npz_bytes
+from invisp_deploy.export.graph import OPSETS, build_graph
+from invisp_deploy.export.parity import check_parity
+from invisp_deploy.export.report import make_report, report_json, report_text
+from invisp_deploy.export.views import ForwardView, InverseView
+from invisp_deploy.files import write_whole
+from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.network.checkpoint import Checkpoint
+
+__all__ = ["FILES", "export_onnx"]
+
+FILES: Final = ("forward.onnx", "inverse.onnx", "golden.npz", "report.md", "report.json")
+"""What an export writes, the report last: where it stands, the others are its own."""
+
+
+def export_onnx(
+    checkpoint: Checkpoint, folder: Path, *, opset: int = OPSETS[0], overwrite: bool = False
+) -> dict[str, Any]:
+    """Write `FILES` to `folder`, all or none, and return what report.json says.
+
+    Raises ParityError where a graph disagrees with PyTorch or the round trip misses, RequestError for an
+    opset or folder that does not do, OutputError where writing fails.
+    """
+    network = checkpoint.network.eval()
+    with whole_folder(folder, FILES, overwrite=overwrite) as part:
+        models: dict[str, onnx.ModelProto] = {}
+        for view in (ForwardView(network), InverseView(network)):
+            card = GraphCard(
+                direction=view.direction,
+                config=checkpoint.config,
+                contract=checkpoint.contract,
+                weights=checkpoint.weights,
+                halo=checkpoint.config.halo,
+                versions=_versions(),
+            )
+            name = f"{view.direction.value}.onnx"
+            models[name] = build_graph(view, card, opset)
+            write_whole(part / name, models[name].SerializeToString(deterministic=True))
+        parity = check_parity(network, part / "forward.onnx", part / "inverse.onnx")
+        write_whole(part / "golden.npz", npz_bytes(golden_arrays(network)))
+        conditions = [float(np.linalg.cond(block.invconv.matrix().detach().numpy())) for block in network.blocks()]
+        report = make_report(checkpoint, opset, models, parity, conditions, part)
+        write_whole(part / "report.md", report_text(report))
+        write_whole(part / "report.json", report_json(report))
+    return report
+
+
+def _versions() -> dict[str, str]:
+    return {"invisp-deploy": __version__, "onnx": onnx.__version__, "torch": torch.__version__}
