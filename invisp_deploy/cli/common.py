@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ __all__ = [
     "print_json",
     "progress",
     "result_line",
+    "version_option",
 ]
 
 INVISP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -35,6 +37,7 @@ class InvispCommand(click.Command):
     """A command whose expected errors are one sentence on standard error and an exit code, never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on damaged files come as our sentence
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import struct
+import zlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.images.record import IDENTIFIER, Record
 
-__all__ = ["PICTURE_SUFFIXES", "SUBSAMPLINGS", "Picture", "read_picture", "write_picture"]
+__all__ = ["PICTURE_SUFFIXES", "SUBSAMPLINGS", "Picture", "bit_depth", "read_picture", "write_picture"]
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -207,13 +208,14 @@ def _read_tiff(path: Path) -> Picture:
             page = tiff.pages.first
             pixels = page.asarray()
             tag = page.tags.get(_TIFF_TAG)
-    except (tifffile.TiffFileError, OSError, ValueError, KeyError, IndexError) as error:
+            carried = None if tag is None else bytes(tag.value)
+    except (tifffile.TiffFileError, zlib.error, OSError, ValueError, KeyError, IndexError) as error:
         raise ImageFileError(f"{path} is not a complete TIFF picture: {error}.") from error
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
         raise ImageFileError(
             f"{path} holds {pixels.dtype} {pixels.shape}, expected RGB of 8 or 16 bits as we render it."
         )
-    record = Record.from_bytes(bytes(tag.value), str(path)) if tag is not None else None
+    record = None if carried is None else Record.from_bytes(carried, str(path))
     _check_untouched(path, pixels, record, None)
     with path.open("rb") as stream:
         from PIL import Image
