@@ -1,0 +1,89 @@
+"""Pages that repeat what the code knows say the same as the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from invisp_deploy.cli.run import main as run
+from invisp_deploy.contract import CFA_PATTERNS, CameraContract
+from invisp_deploy.evaluation.metrics import DEFINITIONS
+from invisp_deploy.tolerances import TOLERANCES
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = ("architecture", "contract", "evaluate", "export", "install", "limits", "run", "tolerances", "train")
+
+
+def read(page: str) -> str:
+    return (DOCS / f"{page}.md").read_text(encoding="utf-8")
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """First cell of every table row of a page -> the others; backticks dropped."""
+    lines = [line for line in read(page).splitlines() if line.startswith("|")]
+    cells = [[cell.strip().replace("`", "") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert sorted(path.stem for path in DOCS.glob("*.md")) == list(PAGES)
+    assert [page for page in PAGES if f"(docs/{page}.md)" not in readme] == []
+
+
+def test_tolerances_are_those_of_the_table(tmp_path: Path) -> None:
+    fresh = tmp_path / "tolerances.md"
+    script = ROOT / "scripts" / "tolerances_table.py"
+    subprocess.run([sys.executable, str(script), str(fresh)], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("tolerances"), "run `make docs`"
+    found = rows("tolerances")
+    assert all(float(found[name][0]) == tolerance.limit for name, tolerance in TOLERANCES.items())
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_metrics_are_defined_as_reports_define_them(name: str) -> None:
+    assert rows("evaluate")[name] == [DEFINITIONS[name]]
+
+
+def test_the_contract_page_has_every_field_and_a_valid_example() -> None:
+    named = {name for first in rows("contract") for name in first.split(", ")}
+    assert {field.name for field in fields(CameraContract)} <= named
+    assert all(pattern in rows("contract")["cfa"][0] for pattern in CFA_PATTERNS)
+    example = re.search(r"```json\n(.*?)```", read("contract"), re.S)
+    assert example is not None
+    assert CameraContract.from_dict(json.loads(example[1])).camera == "Canon EOS 5D"
+
+
+def test_the_run_page_names_the_options_people_need() -> None:
+    text = read("run")
+    options = {option for parameter in run.params for option in parameter.opts if option.startswith("--")}
+    unneeded = {"--version", "--provider", "--output"}
+    assert sorted(option for option in options - unneeded if option not in text) == []
+
+
+def test_pages_mention_no_option_that_does_not_exist() -> None:
+    from tests.test_readme import entry_points
+
+    known = {"--constraint", "--yes", "--force-reinstall", "--no-deps", "--index-url", "--help"}
+    for command in entry_points().values():
+        inner = getattr(command, "commands", {}).values()
+        known |= {option for one in (command, *inner) for parameter in one.params for option in parameter.opts}
+    for page in PAGES:
+        text = re.sub(r"```text\n.*?```", "", read(page), flags=re.S)
+        mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+        assert mentioned <= known, page
+
+
+def test_the_picture_is_well_formed_and_shows_every_room() -> None:
+    picture = ElementTree.parse(DOCS / "images" / "rooms.svg")
+    shown = " ".join(text for element in picture.iter() if (text := element.text))
+    rooms = [path.parent.name for path in (ROOT / "invisp_deploy").glob("*/__init__.py")]
+    assert [room for room in rooms if room not in shown] == []
