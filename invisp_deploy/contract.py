@@ -9,7 +9,7 @@ from typing import Any
 
 from invisp_deploy.errors import RequestError
 
-__all__ = ["CFA_PATTERNS", "CameraContract"]
+__all__ = ["CFA_PATTERNS", "CameraContract", "camera_name"]
 
 CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 """The four Bayer phases, read row by row from the top left pixel."""

@@ -12,7 +12,7 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import GraphError, RequestError
 
-__all__ = ["Direction", "GraphCard"]
+__all__ = ["PRECISIONS", "Direction", "GraphCard"]
 
 _PREFIX: Final = "invisp."
 _FORMAT: Final = "1"

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from PIL.Image import Exif
 
-__all__ = ["EXIF_IFD", "GPS_IFD", "ORIENTATION", "camera_exif", "exif_block", "load_exif"]
+__all__ = [
+    "COLOR_MATRICES",
+    "EXIF_IFD",
+    "GPS_IFD",
+    "MAKE",
+    "MODEL",
+    "ORIENTATION",
+    "camera_exif",
+    "dng_color_matrix",
+    "exif_block",
+    "load_exif",
+    "make_and_model",
+]
 
 EXIF_IFD: Final = 0x8769
 GPS_IFD: Final = 0x8825

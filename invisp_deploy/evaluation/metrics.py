@@ -14,7 +14,7 @@ import numpy.typing as npt
 from invisp_deploy.camera.levels import Levels, network_input
 from invisp_deploy.errors import RequestError
 
-__all__ = ["DEFINITIONS", "paper_domain", "psnr", "raw_psnr", "raw_psnr_paper", "rgb_psnr"]
+__all__ = ["DEFINITIONS", "PAPER_GAMMA", "paper_domain", "psnr", "raw_psnr", "raw_psnr_paper", "rgb_psnr"]
 
 Float = npt.NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Plan, Span, Tile, plan_tiles
 from invisp_deploy.runtimes.base import Runtime
 
-__all__ = ["Progress", "check_direction", "plan_for", "run_tiles", "seam_error"]
+__all__ = ["Progress", "Window", "check_direction", "plan_for", "run_tiles", "seam_error"]
 
 Float = npt.NDArray[np.float32]
 Window = tuple[slice, slice]

@@ -23,7 +23,7 @@ from invisp_deploy.rendering.render import FrameSource, render
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 from invisp_deploy.runtimes.base import Runtime
 
-__all__ = ["RunOptions", "RunResult", "recover_file", "render_file"]
+__all__ = ["RunOptions", "RunResult", "StartProgress", "recover_file", "render_file"]
 
 StartProgress = Callable[[int], Progress]
 """Called with the number of pixels ahead; returns what each tile is reported to."""

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import GraphCard
 
-__all__ = ["Runtime", "TensorSpec"]
+__all__ = ["Array", "Runtime", "TensorSpec", "graph_specs"]
 
 Array = npt.NDArray[np.float32]
-Self = TypeVar("Self", bound="Runtime")
+_Runtime = TypeVar("_Runtime", bound="Runtime")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Runtime(ABC):
     @abstractmethod
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]: ...
 
-    def __enter__(self: Self) -> Self:
+    def __enter__(self: _Runtime) -> _Runtime:
         return self
 
     def __exit__(
