@@ -52,7 +52,8 @@ class NetworkConfig:
     def halo(self) -> int:
         """Exact receptive radius in image pixels, the same in both directions.
 
-        F is followed by G and H, so a block reaches two dense blocks far.
+        F is followed by G and H, so a block reaches two dense blocks far. Counted from the edges of a
+        pixel square, so tiles begin and end at multiples of `squeeze`.
         """
         return 2 * DENSE_CONVOLUTIONS * self.blocks * self.squeeze
 

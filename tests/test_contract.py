@@ -39,7 +39,11 @@ def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "contract",
-    [CameraContract(), CameraContract("Canon", "Canon EOS 5D", "none", 4095, "min", 1.0, "GBRG"), CameraContract(white="adjusted")],
+    [
+        CameraContract(),
+        CameraContract("Canon", "Canon EOS 5D", "none", 4095, "min", 1.0, "GBRG"),
+        CameraContract(white="adjusted"),
+    ],
 )
 def test_json_round_trip(contract: CameraContract) -> None:
     assert CameraContract.from_dict(json.loads(json.dumps(contract.to_dict()))) == contract

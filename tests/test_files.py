@@ -58,9 +58,13 @@ def test_nothing_is_seen_before_the_block_ends(target: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
 def test_an_exception_leaves_the_old_file_alone(target: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), whole_file(target) as part:
-        part.write_bytes(b"half")
-        raise error
+    def write_half() -> None:
+        with whole_file(target) as part:
+            part.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert contents(target.parent) == {"out.bin": b"old"}
 
 
@@ -125,9 +129,14 @@ def test_a_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
 def test_a_folder_that_disappears_meanwhile_is_a_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(OutputError, match="could not be written"), whole_file(folder / "out.bin") as part:
-        part.unlink()
-        folder.rmdir()
+
+    def write_and_lose() -> None:
+        with whole_file(folder / "out.bin") as part:
+            part.unlink()
+            folder.rmdir()
+
+    with pytest.raises(OutputError, match="could not be written"):
+        write_and_lose()
     assert contents(tmp_path) == {}
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +24,7 @@ from invisp_deploy.training.data import Pair, sample_batch
 from invisp_deploy.training.jpeg_simulator import JpegSimulator
 from invisp_deploy.training.options import TrainOptions
 
-__all__ = ["Report", "bidirectional_loss", "train"]
+__all__ = ["AVERAGE_DECAY", "GRADIENT_NORM", "WARMUP_STEPS", "Report", "bidirectional_loss", "train"]
 
 WARMUP_STEPS: Final = 50
 GRADIENT_NORM: Final = 1.0
@@ -65,13 +64,15 @@ def train(
 
     The average is an exponential moving one over all weights (0.999). Every step draws its crops from a
     generator seeded with (seed, step), so a resumed run sees what an uninterrupted one would have seen.
-    Raises TrainingError when a loss is not finite; the last saved state stays as it is.
+    Raises TrainingError when a loss is not finite; the last saved state stays as it is. Raises CheckpointError
+    for a state that is damaged or of a run with other options, configuration or contract.
     """
     torch.manual_seed(options.seed)
     network = InvISP(config)
     averaged = copy.deepcopy(network)
     optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    first = _resumed(folder / "state.pt", network, averaged, optimiser, options) if resume else 0
+    identity = {**options.to_dict(), **config.to_dict(), **contract.to_dict()}
+    first = _resumed(folder / "state.pt", network, averaged, optimiser, identity) if resume else 0
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)
     averaged.to(device)
@@ -87,7 +88,7 @@ def train(
         if not math.isfinite(rgb_loss.item() + raw_loss.item()):
             raise TrainingError(
                 f"The loss is not finite at step {step} (RGB {rgb_loss.item()}, RAW {raw_loss.item()}): the last good "
-                f"state is {folder / 'state.pt'}; lower --learning-rate and start again with --resume."
+                f"state is {folder / 'state.pt'}; start a new run with a lower --learning-rate."
             )
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(rgb_loss + options.raw_weight * raw_loss)
@@ -129,7 +130,7 @@ def _save(
 ) -> None:
     state = {
         "step": step,
-        "options": options.to_dict(),
+        "identity": {**options.to_dict(), **averaged.config.to_dict(), **contract.to_dict()},
         "network": network.state_dict(),
         "averaged": averaged.state_dict(),
         "optimiser": optimiser.state_dict(),
@@ -141,21 +142,23 @@ def _save(
 
 
 def _resumed(
-    path: Path, network: InvISP, averaged: InvISP, optimiser: torch.optim.Optimizer, options: TrainOptions
+    path: Path, network: InvISP, averaged: InvISP, optimiser: torch.optim.Optimizer, identity: Mapping[str, Any]
 ) -> int:
+    """Fill all three from the state and return its step; a run goes on only as what it began as."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        found = dict(state["identity"])
+        if found == identity:
+            network.load_state_dict(state["network"])
+            averaged.load_state_dict(state["averaged"])
+            optimiser.load_state_dict(state["optimiser"])
+            return int(state["step"])
     except FileNotFoundError as error:
         raise CheckpointError(f"There is no state to resume: {path} does not exist; start without --resume.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged and cannot be resumed: {error}") from error
-    if state["options"] != options.to_dict():
-        changed = [name for name, value in options.to_dict().items() if state["options"].get(name) != value]
-        raise CheckpointError(f"{path} was trained with another {', '.join(changed)}: pass the same options to resume.")
-    network.load_state_dict(state["network"])
-    averaged.load_state_dict(state["averaged"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"])
+    except Exception as error:  # damaged bytes make the unpickler raise IndexError, AssertionError, struct.error, ...
+        raise CheckpointError(f"{path} is damaged and cannot be resumed: start without --resume.") from error
+    changed = [name for name, value in identity.items() if found.get(name) != value]
+    raise CheckpointError(f"{path} was trained with another {', '.join(changed)}: pass the same options to resume.")
 
 
 def _move_optimiser(optimiser: torch.optim.Optimizer, device: torch.device) -> None:

@@ -15,11 +15,20 @@ from invisp_deploy.camera.levels import Levels, adjusted_white, levels_of, netwo
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError
 
-BITS = {12: ((127.0, 128.0, 129.0, 126.0), 4095), 14: ((600.0, 600.0, 601.0, 599.0), 15520), 16: ((0.0, 0.0, 0.0, 0.0), 65535)}
+BITS = {
+    12: ((127.0, 128.0, 129.0, 126.0), 4095),
+    14: ((600.0, 600.0, 601.0, 599.0), 15520),
+    16: ((0.0, 0.0, 0.0, 0.0), 65535),
+}
 
 
 def frame(mosaic: Any, **changes: Any) -> RawFrame:
-    values: dict[str, Any] = {"cfa": "RGGB", "black": (127.0, 128.0, 128.0, 129.0), "white": 4095, "gains": (2.0, 1.0, 1.5)}
+    values: dict[str, Any] = {
+        "cfa": "RGGB",
+        "black": (127.0, 128.0, 128.0, 129.0),
+        "white": 4095,
+        "gains": (2.0, 1.0, 1.5),
+    }
     return RawFrame(np.asarray(mosaic, np.uint16), **(values | changes))
 
 
@@ -70,7 +79,7 @@ def test_the_domain_is_zero_to_one_with_the_largest_gain_one() -> None:
     wild = frame(np.random.default_rng(0).integers(0, 65536, (64, 64)))  # below black and above white too
     tensor = network_input(wild.mosaic, levels_of(wild, CameraContract()))
     assert tensor.dtype == np.float32
-    assert 0 == tensor.min()
+    assert tensor.min() == 0
     assert tensor.max() == 1
 
 
@@ -119,7 +128,7 @@ def test_white_balance_rules(rule: str, gains: tuple[float, ...]) -> None:
 
 def test_missing_white_balance_is_a_sentence() -> None:
     source = frame(np.full((4, 4), 500), gains=None)
-    with pytest.raises(ContractError, match="no as-shot white balance.*--white-balance"):
+    with pytest.raises(ContractError, match=r"no as-shot white balance.*--white-balance"):
         levels_of(source, CameraContract())
     assert levels_of(source, CameraContract(white_balance="none")).gains == (1, 1, 1)
 

@@ -159,7 +159,13 @@ def test_damaged_bytes_are_refused_or_load(checkpoint: Checkpoint, tmp_path: Pat
 
 @pytest.mark.parametrize(
     "changes",
-    [{"format": "-"}, {"format": "invisp-weights-9"}, {"config": "-"}, {"config": "{"}, {"contract": json.dumps({"black": "file"})}],
+    [
+        {"format": "-"},
+        {"format": "invisp-weights-9"},
+        {"config": "-"},
+        {"config": "{"},
+        {"contract": json.dumps({"black": "file"})},
+    ],
     ids=str,
 )
 def test_foreign_headers_are_refused_by_name(own: Path, changes: dict[str, str]) -> None:
@@ -180,7 +186,9 @@ def test_a_missing_file_is_a_request_at_fault(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "gone.pth")
 
 
-def test_the_hash_is_that_of_the_numbers_not_of_the_container(checkpoint: Checkpoint, own: Path, tmp_path: Path) -> None:
+def test_the_hash_is_that_of_the_numbers_not_of_the_container(
+    checkpoint: Checkpoint, own: Path, tmp_path: Path
+) -> None:
     torch.save(checkpoint.network.state_dict(), tmp_path / "a.pth")
     reordered = dict(reversed(checkpoint.network.state_dict().items()))
     torch.save(reordered, tmp_path / "b.pth")

@@ -17,7 +17,13 @@ from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.tolerances import TOLERANCES
 
 Build = Callable[..., InvISP]
-SMALL = [NetworkConfig(1, 4, 1), NetworkConfig(2, 4, 1), NetworkConfig(1, 4, 2), NetworkConfig(2, 3, 2), NetworkConfig(1, 2, 3)]
+SMALL = [
+    NetworkConfig(1, 4, 1),
+    NetworkConfig(2, 4, 1),
+    NetworkConfig(1, 4, 2),
+    NetworkConfig(2, 3, 2),
+    NetworkConfig(1, 2, 3),
+]
 
 
 @pytest.fixture(scope="module")

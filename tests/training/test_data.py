@@ -1,0 +1,122 @@
+"""Crops: raw and target stay registered, and the CFA phase survives every flip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from invisp_deploy.camera.dng import write_dng
+from invisp_deploy.camera.frame import RawFrame
+from invisp_deploy.camera.levels import Levels
+from invisp_deploy.camera.raw import render_libraw
+from invisp_deploy.contract import CFA_PATTERNS, CameraContract
+from invisp_deploy.errors import ContractError, RawFileError, TrainingError
+from invisp_deploy.training.data import Pair, load_pairs, sample_batch
+
+LINEAR = {"black": "none", "white_balance": "none", "gamma": 1.0}
+
+
+def coded_pair(cfa: str, shape: tuple[int, int] = (37, 45)) -> Pair:
+    """Each pixel's DN is its number; the target spells that number in R and G and its colour in B."""
+    number = np.arange(shape[0] * shape[1], dtype=np.uint16).reshape(shape) + 1
+    rows, columns = np.indices(shape)
+    colour = np.array(["RGB".index(letter) for letter in cfa])[(rows % 2) * 2 + columns % 2]
+    target = np.stack((number // 256, number % 256, colour), -1).astype(np.uint8)
+    return Pair(Path("coded"), number, Levels(cfa, (0.0,) * 4, 4096.0, (1.0, 1.0, 1.0), 1.0), target)
+
+
+def decoded(target: Any) -> tuple[Any, Any]:
+    """Pixel numbers and colours out of a target crop (3, H, W)."""
+    codes = np.rint(target * 255).astype(int)
+    return codes[0] * 256 + codes[1], codes[2]
+
+
+@pytest.mark.parametrize("cfa", CFA_PATTERNS)
+@pytest.mark.parametrize("wanted", ["any", *CFA_PATTERNS])
+def test_measured_sites_stay_where_the_target_says(cfa: str, wanted: str) -> None:
+    pair = coded_pair(cfa)
+    contract = CameraContract(cfa=wanted, **LINEAR)
+    raw, target = sample_batch([pair], contract, 16, 40, np.random.default_rng(0))
+    assert raw.shape == target.shape == (40, 3, 16, 16)
+    turns = set()
+    for crop, picture in zip(raw.numpy(), target.numpy(), strict=True):
+        number, colour = decoded(picture)
+        measured = np.take_along_axis(crop, colour[None], 0)[0]
+        np.testing.assert_array_equal(np.rint(measured * 4096), number)
+        if wanted != "any":
+            expected = np.tile(np.array(["RGB".index(letter) for letter in wanted]).reshape(2, 2), (8, 8))
+            np.testing.assert_array_equal(colour, expected)
+        turns.add((number[0, 1] - number[0, 0], number[1, 0] - number[0, 0]))
+    assert turns == {(a, b) for x in (1, -1) for y in (45, -45) for a, b in ((x, y), (y, x))}  # all eight
+
+
+def test_crops_reach_every_edge() -> None:
+    pair = coded_pair("RGGB", (20, 23))
+    _, target = sample_batch([pair], CameraContract(cfa="RGGB", **LINEAR), 16, 400, np.random.default_rng(0))
+    seen = {int(value) for picture in target.numpy() for value in np.unique(decoded(picture)[0])}
+    assert {1, 23, 19 * 23 + 1, 20 * 23} <= seen  # the four corners
+
+
+def test_the_same_generator_gives_the_same_batch() -> None:
+    pair = coded_pair("GRBG")
+    contract = CameraContract(**LINEAR)
+    one, other = (sample_batch([pair], contract, 16, 4, np.random.default_rng((7, 3))) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(one, other, strict=True))
+
+
+def test_large_files_are_drawn_more_often_and_small_ones_never() -> None:
+    big, middle, small = coded_pair("RGGB", (60, 64)), coded_pair("RGGB", (32, 20)), coded_pair("RGGB", (16, 64))
+    marked = [replace(pair, target=np.full_like(pair.target, mark)) for mark, pair in enumerate((big, middle, small))]
+    _, target = sample_batch(marked, CameraContract(**LINEAR), 16, 700, np.random.default_rng(0))
+    counts = np.bincount(np.rint(target[:, 0, 0, 0].numpy() * 255).astype(int), minlength=3)
+    assert counts[2] == 0
+    assert counts[0] / counts[1] == pytest.approx(60 * 64 / (32 * 20), rel=0.3)
+
+
+def test_no_file_large_enough_is_a_sentence() -> None:
+    with pytest.raises(TrainingError, match="at least 66 pixels wide and high"):
+        sample_batch([coded_pair("RGGB")], CameraContract(**LINEAR), 64, 1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("wanted", ["any", *CFA_PATTERNS])
+def test_loaded_pairs_are_bordered_together(wanted: str, small_frame: RawFrame, tmp_path: Path) -> None:
+    odd = replace(small_frame, mosaic=np.ascontiguousarray(small_frame.mosaic[:63, :81]), orientation=6)
+    path = tmp_path / "odd.dng"
+    write_dng(path, odd)
+    (pair,) = load_pairs([path], CameraContract(cfa=wanted), 2)
+    assert pair.target.shape == (*pair.mosaic.shape, 3)
+    assert pair.mosaic.shape[0] % 2 == pair.mosaic.shape[1] % 2 == 0
+    assert wanted in ("any", pair.levels.cfa)
+    top, left = divmod(("RGGB", "GRBG", "GBRG", "BGGR").index(pair.levels.cfa), 2)
+    inside = (slice(top, top + 63), slice(left, left + 81))
+    np.testing.assert_array_equal(pair.mosaic[inside], odd.mosaic)
+    np.testing.assert_array_equal(pair.target[inside], render_libraw(path))
+
+
+def test_levels_of_a_bordered_pair_belong_to_its_sites(small_frame: RawFrame, tmp_path: Path) -> None:
+    path = tmp_path / "a.dng"
+    write_dng(path, replace(small_frame, black=(100.0, 110.0, 120.0, 130.0)))
+    (pair,) = load_pairs([path], CameraContract(cfa="BGGR"), 2)
+    assert pair.levels.cfa == "BGGR"
+    assert pair.levels.black == (130, 120, 110, 100)
+
+
+def test_progress_is_told_each_file(small_dng: Path) -> None:
+    told: list[Path] = []
+    load_pairs([small_dng, small_dng], CameraContract(), 1, told.append)
+    assert told == [small_dng, small_dng]
+
+
+def test_another_camera_is_refused_by_name(small_dng: Path) -> None:
+    with pytest.raises(ContractError, match=r"small\.dng is from Canon EOS 30D, the training is for NIKON D700"):
+        load_pairs([small_dng], CameraContract("Nikon", "NIKON D700"), 1)
+
+
+def test_a_file_that_does_not_open_is_refused_by_name(small_dng: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.dng").write_text("nothing")
+    with pytest.raises(RawFileError, match=r"a\.dng"):
+        load_pairs([small_dng, tmp_path / "a.dng"], CameraContract(), 1)
