@@ -21,7 +21,7 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.tolerances import TOLERANCES
 
-__all__ = ["ShapeParity", "check_parity", "natural_input", "parity_shapes", "pytorch_pair"]
+__all__ = ["ShapeParity", "check_parity", "conditions", "natural_input", "parity_shapes", "pytorch_pair"]
 
 Array = npt.NDArray[np.float32]
 
@@ -52,6 +52,11 @@ def check_parity(network: InvISP, forward: Path, inverse: Path) -> list[ShapePar
         Direction.INVERSE: _session(inverse, Direction.INVERSE),
     }
     return [_compare(network, graphs, shape, seed) for seed, shape in enumerate(parity_shapes(network.config.squeeze))]
+
+
+def conditions(network: InvISP) -> list[float]:
+    """Condition number (2-norm, float64) of each 1x1 matrix: what its inverse may multiply an error by."""
+    return [float(np.linalg.cond(block.invconv.matrix().detach().cpu().numpy())) for block in network.blocks()]
 
 
 def parity_shapes(squeeze: int) -> list[tuple[int, int, int, int]]:
@@ -114,7 +119,7 @@ def _compare(
         if not error <= limit:
             raise ParityError(
                 f"{label} by {error:.1e} at {_by(shape)} (values up to {peak:.3g}), the tolerance `{name}` is "
-                f"{limit:.0e}: nothing was exported; such weights do not invert well in fp32, train them further."
+                f"{limit:.0e}: nothing was exported; {_advice(max(conditions(network)), peak)}"
             )
     return found
 
@@ -152,6 +157,17 @@ def _session(path: Path, direction: Direction) -> _Session:
     if names != expected:
         raise ParityError(f"{path.name} has the input and output {names}, expected {expected}.")
     return _Session(session, path, direction)
+
+
+def _advice(condition: float, peak: float) -> str:
+    if condition > 100 or peak > 10:
+        return (
+            f"weights with such values or a 1x1 matrix of condition number {condition:.1e} multiply the rounding of "
+            "fp32: train them further."
+        )
+    return (
+        f"the weights are tame (condition numbers up to {condition:.1f}), so the export is at fault: please report it."
+    )
 
 
 def _error(array: Array, reference: Array) -> float:

@@ -45,7 +45,7 @@ def make_report(
         "ir_version": first.ir_version,
         "versions": {**card.versions, "onnxruntime": onnxruntime.__version__},
         "operators": {name: operator_counts(model) for name, model in models.items()},
-        "parity": [asdict(entry) for entry in parity],
+        "parity": [{**asdict(entry), "shape": list(entry.shape)} for entry in parity],
         "worst": {name: max(getattr(entry, name) for entry in parity) for name in ("forward", "inverse", "round_trip")},
         "tolerances": {name: asdict(TOLERANCES[name]) for name in ("onnxruntime-parity", "round-trip")},
         "conditions": list(conditions),

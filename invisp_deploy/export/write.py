@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import onnx
 import torch
 
@@ -13,7 +12,7 @@ from invisp_deploy import __version__
 from invisp_deploy.export.folder import whole_folder
 from invisp_deploy.export.golden import golden_arrays, npz_bytes
 from invisp_deploy.export.graph import OPSETS, build_graph
-from invisp_deploy.export.parity import check_parity
+from invisp_deploy.export.parity import check_parity, conditions
 from invisp_deploy.export.report import make_report, report_json, report_text
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.files import write_whole
@@ -51,8 +50,7 @@ def export_onnx(
             write_whole(part / name, models[name].SerializeToString(deterministic=True))
         parity = check_parity(network, part / "forward.onnx", part / "inverse.onnx")
         write_whole(part / "golden.npz", npz_bytes(golden_arrays(network)))
-        conditions = [float(np.linalg.cond(block.invconv.matrix().detach().numpy())) for block in network.blocks()]
-        report = make_report(checkpoint, opset, models, parity, conditions, part)
+        report = make_report(checkpoint, opset, models, parity, conditions(network), part)
         write_whole(part / "report.md", report_text(report))
         write_whole(part / "report.json", report_json(report))
     return report

@@ -1,0 +1,199 @@
+"""`invisp-export` as a user meets it: results, repeatability, and a sentence for every bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from invisp_deploy.cli.export import main
+from invisp_deploy.config import NetworkConfig
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
+from invisp_deploy.network.invisp import InvISP
+from tests.graphs import CANON_30D, gentle_network
+
+SMALL = NetworkConfig(blocks=1, growth=4, squeeze=2)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "canon.safetensors"
+    save_checkpoint(path, Checkpoint(gentle_network(SMALL), CANON_30D))
+    return path
+
+
+def export(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["onnx", *map(str, arguments)])
+
+
+def failed(result: Result, code: int, *parts: str) -> None:
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.splitlines()) == 1
+    for part in parts:
+        assert part in result.stderr
+
+
+def test_result_lines_name_files_figures_and_what_comes_next(tmp_path: Path, weights: Path) -> None:
+    out = tmp_path / "out"
+    result = export("--checkpoint", weights, "-o", out)
+    assert result.exit_code == 0, result.output
+    forward, inverse, report, following = result.stdout.splitlines()
+    assert re.fullmatch(
+        rf"wrote {out}/forward.onnx \([\d.]+ kB\), raw -> srgb, 51 nodes, within .*e-0[78] of PyTorch", forward
+    )
+    assert re.fullmatch(
+        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), srgb -> raw, 52 nodes, within .*e-0[78] of PyTorch", inverse
+    )
+    assert re.fullmatch(
+        rf"wrote {out}/report.json \([\d.]+ kB\), round trip within .*e-0[78], 4 shapes compared", report
+    )
+    assert following == f"next: invisp-run --engine {out}/forward.onnx photo.CR2 -o photo.jpg"
+    assert result.stderr == ""
+
+
+def test_json_is_one_object(tmp_path: Path, weights: Path) -> None:
+    result = export("--checkpoint", weights, "-o", tmp_path / "out", "--json", "--opset", "18")
+    data = json.loads(result.stdout)
+    assert data.pop("folder") == str(tmp_path / "out")
+    assert data == json.loads((tmp_path / "out" / "report.json").read_text())
+    assert data["opset"] == 18
+    assert data["contract"]["model"] == "Canon EOS 30D"
+
+
+def test_another_process_in_another_folder_writes_the_same_bytes(tmp_path: Path, weights: Path) -> None:
+    assert export("--checkpoint", weights, "-o", tmp_path / "here").exit_code == 0
+    (tmp_path / "there").mkdir()
+    root = str(Path(__file__).parents[2])
+    subprocess.run(
+        [sys.executable, "-c", "from invisp_deploy.cli.export import main; main()", "onnx", "--checkpoint",
+         str(weights), "-o", "out"],
+        cwd=tmp_path / "there", env={**os.environ, "PYTHONPATH": root, "PYTHONHASHSEED": "77"}, check=True,
+    )  # fmt: skip
+    for path in sorted((tmp_path / "here").iterdir()):
+        assert path.read_bytes() == (tmp_path / "there" / "out" / path.name).read_bytes(), path.name
+
+
+def test_authors_checkpoint_takes_its_network_and_contract_from_the_options(
+    tmp_path: Path, golden_checkpoint: Path
+) -> None:
+    contract = CameraContract(make="Canon", model="Canon EOS 5D", black="none", white=4095)
+    (tmp_path / "contract.json").write_text(json.dumps(contract.to_dict()))
+    result = export(
+        "--checkpoint", golden_checkpoint, "--blocks", 2, "--contract", tmp_path / "contract.json", "-o", tmp_path / "o"
+    )
+    assert result.exit_code == 0, result.output
+    properties = {entry.key: entry.value for entry in onnx.load(tmp_path / "o" / "inverse.onnx").metadata_props}
+    card = GraphCard.from_metadata(properties, "inverse.onnx")
+    assert card.contract == contract
+    assert card.config == NetworkConfig(blocks=2)
+
+
+def test_wrong_network_for_an_authors_checkpoint_names_the_keys(tmp_path: Path, golden_checkpoint: Path) -> None:
+    failed(export("--checkpoint", golden_checkpoint, "-o", tmp_path / "o"), 1, "missing: operations.2.F.conv1.bias")
+    shapes = export("--checkpoint", golden_checkpoint, "--blocks", 2, "--growth", 8, "-o", tmp_path / "o")
+    failed(shapes, 1, "operations.0.F.conv1.bias has shape (32,), expected (8,)")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_contradict_each_other_or_the_weights(tmp_path: Path, weights: Path) -> None:
+    out = ("-o", tmp_path / "o")
+    both = export("--checkpoint", weights, "--config", "edge", "--blocks", 2, "--squeeze", 2, *out)
+    failed(both, 2, "--config edge names a whole network", "--blocks and --squeeze")
+    failed(export("--checkpoint", weights, "--config", "edge", *out), 1, "edge was asked for")
+    failed(export("--checkpoint", weights, "--blocks", 0, *out), 2, "`blocks` must be", "got 0")
+
+
+def test_checkpoints_that_are_none(tmp_path: Path) -> None:
+    out = ("-o", tmp_path / "o")
+    failed(export("--checkpoint", tmp_path / "no.safetensors", *out), 2, "no.safetensors")
+    for name in ("text.safetensors", "text.pth"):
+        (tmp_path / name).write_text("these are no weights\n")
+        failed(export("--checkpoint", tmp_path / name, *out), 1, name)
+    assert not (tmp_path / "o").exists()
+
+
+def test_contracts_that_are_none(tmp_path: Path, golden_checkpoint: Path) -> None:
+    def run(text: str) -> Result:
+        (tmp_path / "c.json").write_text(text)
+        return export(
+            "--checkpoint", golden_checkpoint, "--blocks", 2, "--contract", tmp_path / "c.json", "-o", tmp_path / "o"
+        )
+
+    failed(run("{"), 2, "c.json is not JSON")
+    failed(run("[]"), 2, "must be a JSON object, got list")
+    failed(run('{"make": "Canon"}'), 2, "has the fields")
+    (tmp_path / "c.json").unlink()
+    missing = ("--contract", tmp_path / "c.json")
+    failed(export("--checkpoint", golden_checkpoint, *missing, "-o", tmp_path / "o"), 2, "could not be read: No such")
+
+
+def test_outputs_that_cannot_be(tmp_path: Path, weights: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    failed(export("--checkpoint", weights, "-o", tmp_path / "file"), 2, "is a file: name a folder")
+    failed(export("--checkpoint", weights, "-o", tmp_path / "no" / "o"), 2, "does not exist")
+    failed(export("--checkpoint", weights, "-o", "/proc/invisp"), 1, "/proc/invisp could not be written")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_earlier_export_is_replaced_only_on_request(tmp_path: Path, weights: Path) -> None:
+    (tmp_path / "inverse.onnx").write_text("old")
+    failed(export("--checkpoint", weights, "-o", tmp_path), 2, "inverse.onnx exists already", "--overwrite")
+    assert [path.name for path in tmp_path.iterdir()] == ["inverse.onnx"]
+    assert export("--checkpoint", weights, "-o", tmp_path, "--overwrite").exit_code == 0
+    onnx.checker.check_model(onnx.load(tmp_path / "inverse.onnx"))
+
+
+def test_weights_that_do_not_invert_are_not_exported(tmp_path: Path) -> None:
+    network = gentle_network(NetworkConfig(blocks=1, growth=4))
+    network.blocks()[0].invconv.set_matrix(torch.diag(torch.tensor([1, 1, 1e-9], dtype=torch.float64)))
+    save_checkpoint(tmp_path / "bad.safetensors", Checkpoint(network, CANON_30D))
+    result = export("--checkpoint", tmp_path / "bad.safetensors", "-o", tmp_path / "o")
+    failed(result, 1, "at 1x3x64x64", "tolerance", "nothing was exported")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.safetensors"]
+
+
+def test_warnings_go_to_standard_error(tmp_path: Path) -> None:
+    network = InvISP(NetworkConfig(blocks=1, growth=4)).eval()  # couplings that add nothing, not even an error
+    network.blocks()[0].invconv.set_matrix(torch.diag(torch.tensor([1, 1, 1 / 2000], dtype=torch.float64)))
+    save_checkpoint(tmp_path / "w.safetensors", Checkpoint(network, CANON_30D))
+    result = export("--checkpoint", tmp_path / "w.safetensors", "-o", tmp_path / "o", "--json")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("Warning: The 1x1 matrix of block 0 has the condition number 2.0e+03")
+    assert json.loads(result.stdout)["warnings"]
+
+
+@pytest.mark.parametrize("package", ["torch", "onnx", "onnxruntime", "safetensors"])
+def test_a_missing_package_is_one_sentence(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    result = export("--checkpoint", weights, "-o", tmp_path / "o")
+    failed(result, 2, f"`{package}`", 'pip install "invisp-deploy[export]"')
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from invisp_deploy.cli.export import main\n"
+        "for arguments in (['--help'], ['onnx', '--help']):\n"
+        "    main(arguments, standalone_mode=False)\n"
+        "print([name for name in ('torch', 'onnx', 'onnxruntime', 'numpy', 'safetensors') if name in sys.modules])\n"
+    )
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root}, check=True, capture_output=True, text=True
+    )
+    assert "--overwrite" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
