@@ -54,8 +54,8 @@ def test_the_reference_evaluator_of_onnx_agrees_with_pytorch(
         raw_back = network.inverse(srgb)
     (made,) = ReferenceEvaluator(graph_of(network, Direction.FORWARD, opset)).run(None, {"raw": raw})
     (back,) = ReferenceEvaluator(graph_of(network, Direction.INVERSE, opset)).run(None, {"srgb": srgb.numpy()})
-    np.testing.assert_allclose(made, srgb.numpy(), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(back, raw_back.numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(made), srgb.numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(back), raw_back.numpy(), rtol=1e-5, atol=1e-5)
     assert np.abs(srgb.numpy() - raw).max() > 0.05  # the network is not the identity
 
 
