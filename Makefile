@@ -41,7 +41,7 @@ model: $(VENV)/.test ## train and export the shipped model again: make model PHO
 	$(BIN)/invisp-prepare synthesize --like $(SAMPLE) --saturation 3398 --per-photo 4 $(PHOTOS) -o $(WORK)/dngs
 	$(BIN)/invisp-train $(WORK)/dngs --config edge --white adjusted --white-balance min --cfa RGGB \
 		--steps 8000 --patch 96 -o $(WORK)/run
-	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run/weights.safetensors -o $(MODEL)
+	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run/weights.safetensors -o $(MODEL) --overwrite
 
 bench: $(VENV)/.base ## measure rendering speed on this machine
 	$(BIN)/python scripts/bench_render.py

@@ -39,6 +39,13 @@ def typed_lines() -> list[tuple[str, str]]:
     return found
 
 
+def recipe_lines() -> list[tuple[str, str]]:
+    """("Makefile", command line) for every command of ours in a recipe; variables stand as their names."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = re.findall(r"^\t\$\(BIN\)/(invisp-.*)$", text, re.M)
+    return [("Makefile", re.sub(r"\$\((\w+)\)", r"\1", line)) for line in lines]
+
+
 def targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
 
@@ -68,7 +75,7 @@ def test_every_declared_command_is_a_click_command() -> None:
     assert all(isinstance(command, click.Command) for command in commands.values())
 
 
-@pytest.mark.parametrize(("page", "line"), typed_lines())
+@pytest.mark.parametrize(("page", "line"), typed_lines() + recipe_lines())
 def test_a_typed_line_can_be_typed(page: str, line: str) -> None:
     words = shlex.split(line, comments=True)
     name = Path(words[0]).name
@@ -79,6 +86,10 @@ def test_a_typed_line_can_be_typed(page: str, line: str) -> None:
         check_command(entry_points()[name], words[1:])
     else:
         assert name in OTHERS
+
+
+def test_recipes_use_every_command() -> None:
+    assert {line.split()[0] for _, line in recipe_lines()} == set(entry_points())
 
 
 def test_a_wrong_line_is_noticed() -> None:
