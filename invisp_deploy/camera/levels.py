@@ -77,12 +77,10 @@ def adjusted_white(frame: RawFrame) -> float:
     The file's white level, unless the brightest pixel lies below it and above three quarters of it, both
     counted from black: then that pixel.
     """
-    height, width = (size - size % 2 for size in frame.mosaic.shape)
     brightest = max(
         float(frame.mosaic[row::2, column::2].max()) - frame.black[row * 2 + column]
         for row in (0, 1)
         for column in (0, 1)
-        if height and width
     )
     base = min(frame.black)
     span = frame.white - base

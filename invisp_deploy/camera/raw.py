@@ -18,9 +18,39 @@ if TYPE_CHECKING:
 __all__ = ["RAW_SUFFIXES", "read_raw", "render_libraw"]
 
 RAW_SUFFIXES: Final = frozenset(
-    [".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".gpr", ".iiq", ".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"]
+    [
+        ".3fr",
+        ".arw",
+        ".cr2",
+        ".cr3",
+        ".crw",
+        ".dng",
+        ".erf",
+        ".gpr",
+        ".iiq",
+        ".k25",
+        ".kdc",
+        ".mef",
+        ".mos",
+        ".mrw",
+        ".nef",
+        ".nrw",
+        ".orf",
+        ".pef",
+        ".raf",
+        ".raw",
+        ".rw2",
+        ".rwl",
+        ".sr2",
+        ".srf",
+        ".srw",
+        ".x3f",
+    ]
 )
 """File endings that are taken for RAW files when a folder is given."""
+
+_SMALLEST: Final = 1024
+"""Bytes below which a file cannot hold even a RAW file's directory."""
 
 _DEAD_ROWS: Final = 0.005
 """Share of rows of nothing but zeros from which a mosaic counts as cut short (sensors add noise: none is whole)."""
@@ -112,11 +142,13 @@ def _check_readable(path: Path) -> None:
         raise RequestError(f"{path} is a folder, expected a RAW file.")
     try:
         with path.open("rb") as stream:
-            empty = not stream.read(1)
+            size = len(stream.read(_SMALLEST))
     except OSError as error:
         raise RawFileError(f"{path} could not be opened: {error.strerror or error}.") from error
-    if empty:
+    if not size:
         raise RawFileError(f"{path} is empty (0 bytes): copy it from the camera again.")
+    if size < _SMALLEST:
+        raise RawFileError(f"{path} is not a RAW file: it has only {size} bytes.")
 
 
 def _unreadable(path: Path, error: Exception) -> RawFileError:

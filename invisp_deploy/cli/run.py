@@ -218,3 +218,7 @@ def _print(source: Path, result: RunResult, engines: _Engines) -> None:
             f"note: a halo of {result.halo} px changes the first seam by up to {result.halo_error:.2g} "
             f"({result.halo_error * 255:.2f} of 255 levels) against the exact one"
         )
+
+
+if __name__ == "__main__":
+    main()

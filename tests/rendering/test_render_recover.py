@@ -83,10 +83,13 @@ def test_every_phase_and_odd_sizes_come_back(
     row, column = next((r, c) for r in (0, 1) for c in (0, 1) if "RGGB GRBG GBRG BGGR".split()[r * 2 + c] == cfa)
     mosaic = np.ascontiguousarray(small_frame.mosaic[row : row + shape[0], column : column + shape[1]])
     frame = replace(small_frame, mosaic=mosaic, cfa=cfa, black=(128.0,) * 4)
-    with OnnxRuntime(half.forward) as forward, OnnxRuntime(half.inverse) as inverse:
-        pixels, record = render(frame, forward, bits=16)
-        assert pixels.shape[0] % 2 == pixels.shape[1] % 2 == 0
-        back = recover(Picture(pixels, record, frame.exif), inverse)
+    # a network that stays within [0, 1], so that nothing but rounding to 16 bits is lost
+    cards = [TorchRuntime(half.checkpoint, direction).card for direction in Direction]
+    forward = CallableRuntime(lambda x: x * np.float32(0.75) + np.float32(0.1), cards[0])
+    inverse = CallableRuntime(lambda y: (y - np.float32(0.1)) / np.float32(0.75), cards[1])
+    pixels, record = render(frame, forward, bits=16)
+    assert pixels.shape[0] % 2 == pixels.shape[1] % 2 == 0
+    back = recover(Picture(pixels, record, frame.exif), inverse)
     assert (back.cfa, back.mosaic.shape, back.black, back.white) == (cfa, shape, frame.black, frame.white)
     assert (back.orientation, back.color_matrix, back.make, back.model) == (
         frame.orientation,
@@ -95,8 +98,7 @@ def test_every_phase_and_odd_sizes_come_back(
         frame.model,
     )
     clean = np.clip(frame.mosaic.astype(int), 128, None)
-    error = np.abs(back.mosaic.astype(int) - clean)
-    assert np.quantile(error, 0.99) <= 2, "16 bits lose next to nothing; what clips at 0 or 1 may"
+    assert np.abs(back.mosaic.astype(int) - clean).max() <= 1
 
 
 def test_even_rggb_frames_have_no_border(half: Graphs, small_frame: RawFrame) -> None:
