@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from operator import itemgetter
 from typing import Final
 
 from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
@@ -114,20 +115,30 @@ def plan_tiles(
         raise RequestError(f"--halo must be 0 to {exact}, the receptive radius of {config}, got {halo}.")
     reach = exact if halo is None else -(-halo // step) * step
     budget = memory * 1_000_000 / bytes_per_pixel(config)
-    best: Plan | None = None
-    row_splits = [_spans(height, count, reach, step) for count in _counts(height, step)]
-    column_splits = [_spans(width, count, reach, step) for count in _counts(width, step)]
-    for rows, columns in product(row_splits, column_splits):
-        plan = Plan(rows, columns, reach)
-        if plan.largest <= budget and (best is None or (plan.computed, len(plan)) < (best.computed, len(best))):
-            best = plan
+    row_splits = [_Split(_spans(height, count, reach, step)) for count in _counts(height, step)]
+    column_splits = [_Split(_spans(width, count, reach, step)) for count in _counts(width, step)]
+    fitting = (
+        (rows.computed * columns.computed, len(rows.spans) * len(columns.spans), rows, columns)
+        for rows, columns in product(row_splits, column_splits)
+        if rows.largest * columns.largest <= budget
+    )
+    best = min(fitting, key=itemgetter(0, 1), default=None)
     if best is None:
-        smallest = Plan(row_splits[-1], column_splits[-1], reach).largest * bytes_per_pixel(config) / 1_000_000
+        smallest = row_splits[-1].largest * column_splits[-1].largest * bytes_per_pixel(config) / 1_000_000
         raise RequestError(
             f"A tile of {config} with a halo of {reach} needs about {smallest:.0f} MB, --memory allows {memory}: "
             "pass more, or a smaller --halo."
         )
-    return best
+    return Plan(best[2].spans, best[3].spans, reach)
+
+
+class _Split:
+    """One axis cut into spans, its sums taken once: a plan is chosen out of up to 65 536 pairs."""
+
+    def __init__(self, spans: tuple[Span, ...]) -> None:
+        self.spans = spans
+        self.computed = sum(span.size for span in spans)
+        self.largest = max(span.size for span in spans)
 
 
 def _counts(size: int, step: int) -> range:
