@@ -12,7 +12,7 @@ from pathlib import Path
 
 from invisp_deploy.errors import OutputError, RequestError
 
-__all__ = ["check_output", "sha256_file", "whole_file", "write_whole"]
+__all__ = ["check_output", "output_folder", "sha256_file", "whole_file", "write_whole"]
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -28,6 +28,30 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"The output folder {path.parent} is not writable: choose another one.")
     if path.exists() and not overwrite:
         raise RequestError(f"The output {path} exists already: remove it or pass --overwrite.")
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """Create a folder for the outputs of the block if its parent exists; one that a failed block left empty goes again.
+
+    Raises RequestError if the path is a file or the parent is missing, OutputError if it cannot be created.
+    """
+    there = folder.is_dir()
+    if folder.exists() and not there:
+        raise RequestError(f"The output {folder} is a file: name a folder.")
+    if not folder.parent.is_dir():
+        raise RequestError(f"The folder {folder.parent} does not exist: create it first.")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _output_error(folder, error) from error
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager

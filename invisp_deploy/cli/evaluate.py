@@ -10,6 +10,7 @@ import click
 
 from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_json, progress, version_option
 from invisp_deploy.errors import RequestError
+from invisp_deploy.files import output_folder
 from invisp_deploy.graph_card import Direction
 
 __all__ = ["main"]
@@ -58,11 +59,6 @@ def roundtrip(
         raise RequestError("Pass --forward and --inverse together: both graphs of one export.")
     if not raw.is_file():
         raise RequestError(f"There is no file {raw}.")
-    if output.exists() and not output.is_dir():
-        raise RequestError(f"The output {output} is a file, expected a folder.")
-    if not output.parent.is_dir():
-        raise RequestError(f"The folder {output.parent} does not exist: create it first.")
-    output.mkdir(exist_ok=True)
     bars: list[Any] = []
 
     def start(total: int) -> Callable[[int], object]:
@@ -74,13 +70,22 @@ def roundtrip(
         with (
             OnnxRuntime(forward or shipped_graph(Direction.FORWARD)) as forward_runtime,
             OnnxRuntime(inverse or shipped_graph(Direction.INVERSE)) as inverse_runtime,
+            output_folder(output),
         ):
             trip = round_trip(raw, output, forward_runtime, inverse_runtime, RunOptions(**options), start)
     finally:
         for bar in bars:
             bar.close()
     if as_json:
-        print_json({"metrics": trip.metrics, "jpeg": trip.jpeg, "dng": trip.dng, "picture": trip.picture})
+        print_json(
+            {
+                "metrics": trip.metrics,
+                "jpeg": trip.jpeg,
+                "dng": trip.dng,
+                "picture": trip.picture,
+                "report": trip.report,
+            }
+        )
         return
     for name, value in trip.metrics.items():
         click.echo(f"{name:15} {value:6.2f} dB  {DEFINITIONS[name].removeprefix('dB, ')}")

@@ -8,6 +8,7 @@ import click
 
 from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_json, progress, version_option
 from invisp_deploy.errors import RequestError
+from invisp_deploy.files import output_folder
 
 __all__ = ["main"]
 
@@ -47,18 +48,15 @@ def synthesize(
 
     frame = read_raw(like)
     found = photos_in(photos)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if output.is_dir() and any(output.iterdir()):
         raise RequestError(f"The output {output} exists already and is not an empty folder: name another one.")
-    if not output.parent.is_dir():
-        raise RequestError(f"The folder {output.parent} does not exist: create it first.")
-    output.mkdir(exist_ok=True)
     refused: list[str] = []
 
     def on_refused(error: ImageFileError) -> None:
         refused.append(str(error))
         click.echo(f"Error: {error}", err=True)
 
-    with progress(len(found) * per_photo, "synthesize", quiet=as_json) as bar:
+    with output_folder(output), progress(len(found) * per_photo, "synthesize", quiet=as_json) as bar:
         written = make_dngs(
             found,
             frame,
@@ -73,6 +71,7 @@ def synthesize(
         print_json({"written": [str(path) for path in written], "refused": refused})
     else:
         click.echo(f"wrote {len(written)} DNGs of {frame.camera} to {output}, {len(refused)} photographs refused")
-        click.echo(f"next: invisp-train {output} -o run/")
+        if written:
+            click.echo(f"next: invisp-train {output} -o run/")
     if refused:
         raise SystemExit(1)

@@ -12,6 +12,7 @@ from invisp_deploy.cli.common import INVISP, InvispCommand, needs_extra, progres
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.files import output_folder, write_whole
 
 __all__ = ["main"]
 
@@ -28,7 +29,7 @@ __all__ = ["main"]
 @click.option("--black", type=click.Choice(["file", "none"]), default="file", show_default=True)
 @click.option("--white", default="file", show_default=True, help="file, adjusted, or a level in DN.")
 @click.option("--white-balance", type=click.Choice(["max", "min", "none"]), default="max", show_default=True)
-@click.option("--gamma", type=float, default=2.2, show_default=True)
+@click.option("--gamma", type=click.FloatRange(1, 4), default=2.2, show_default=True)
 @click.option("--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with squeeze the first file's.")
 @click.option("--steps", default=20_000, show_default=True, type=int)
 @click.option("--patch", default=128, show_default=True, type=int, help="Edge of the crops, pixels.")
@@ -53,33 +54,34 @@ def main(raws: tuple[Path, ...], output: Path, held: tuple[Path, ...], resume: b
         from invisp_deploy.training.data import load_pairs
         from invisp_deploy.training.loop import Report, train
         from invisp_deploy.training.options import TrainOptions
-        from invisp_deploy.training.validation import mean_metrics, validate
+        from invisp_deploy.training.validation import check_held_out, mean_metrics, validate
 
     from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
     from invisp_deploy.rendering.files import RunOptions
 
     files, held_out = _raws(raws), _raws(held)
-    if doubled := set(held_out) & set(files):
-        raise RequestError(f"{sorted(doubled)[0]} is both trained on and held out: take it out of one.")
+    trained_on = {path.resolve() for path in files}
+    if doubled := [path for path in held_out if path.resolve() in trained_on]:
+        raise RequestError(f"{doubled[0]} is both trained on and held out: take it out of one.")
     config = _config(options)
     contract = _contract(options, config, files[0])
     settings = TrainOptions(**options)
-    _folder(output, resume=resume)
-    with progress(len(files), "reading") as bar:
-        pairs = load_pairs(files, contract, config.squeeze, on_file=lambda path: bar.update(1))
-    click.echo(f"{len(pairs)} files of {contract.camera or 'an unnamed camera'}; {config}, {settings.steps} steps")
-    log = output / "log.jsonl"
-    if not resume:
-        log.write_text("")
-    with progress(settings.steps, "training") as bar:
+    if settings.patch % config.squeeze:
+        raise RequestError(f"--patch must be a multiple of the squeeze, {config.squeeze}, got {settings.patch}.")
+    _check_run(output, resume=resume)
+    with output_folder(output):
+        with progress(len(files), "reading") as bar:
+            pairs = load_pairs(files, contract, config.squeeze, on_file=lambda path: bar.update(1))
+        check_held_out(held_out, contract)
+        click.echo(f"{len(pairs)} files of {contract.camera or 'an unnamed camera'}; {config}, {settings.steps} steps")
+        with progress(settings.steps, "training") as bar:
 
-        def on_report(report: Report) -> None:
-            bar.update(report.step - bar.n)
-            bar.set_postfix(rgb=f"{report.rgb_loss:.4f}", raw=f"{report.raw_loss:.4f}")
-            with log.open("a") as stream:
-                stream.write(json.dumps(vars(report)) + "\n")
+            def on_report(report: Report) -> None:
+                bar.update(report.step - bar.n)
+                bar.set_postfix(rgb=f"{report.rgb_loss:.4f}", raw=f"{report.raw_loss:.4f}")
+                _log(output / "log.jsonl", vars(report))
 
-        checkpoint = train(pairs, config, contract, settings, output, resume=resume, on_report=on_report)
+            checkpoint = train(pairs, config, contract, settings, output, resume=resume, on_report=on_report)
     weights = output / "weights.safetensors"
     card = {**checkpoint.card, "files": len(files)}
     if held_out:
@@ -118,23 +120,42 @@ def _contract(options: dict[str, Any], config: NetworkConfig, first: Path) -> Ca
     """The contract as asked for, with make, model and (under squeeze) CFA of the first file."""
     from invisp_deploy.camera.raw import read_raw
 
+    white = _white(options.pop("white"))
     frame = read_raw(first)
-    white = options.pop("white")
     cfa = options.pop("cfa") or ("any" if config.squeeze == 1 else frame.cfa)
     return CameraContract(
         make=frame.make,
         model=frame.model,
         black=options.pop("black"),
-        white=int(white) if str(white).isdigit() else white,
+        white=white,
         white_balance=options.pop("white_balance"),
         gamma=options.pop("gamma"),
         cfa=cfa,
     )
 
 
-def _folder(output: Path, *, resume: bool) -> None:
-    if not resume and output.exists() and (not output.is_dir() or any(output.iterdir())):
+def _white(text: str) -> str | int:
+    if text in ("file", "adjusted"):
+        return text
+    try:
+        level = int(text)
+    except ValueError:
+        level = 0
+    if not 1 <= level <= 65535:
+        raise RequestError(f"--white must be file, adjusted or a level from 1 to 65535, got {text}.")
+    return level
+
+
+def _check_run(output: Path, *, resume: bool) -> None:
+    """Refuse, before the files are read, to overwrite a run or to go on with none."""
+    if resume and not (output / "state.pt").is_file():
+        raise RequestError(f"There is no run to resume in {output}: start without --resume.")
+    if not resume and output.is_dir() and any(output.iterdir()):
         raise RequestError(f"The run {output} exists already: pass --resume to go on, or name another folder.")
-    if not output.parent.is_dir():
-        raise RequestError(f"The folder {output.parent} does not exist: create it first.")
-    output.mkdir(exist_ok=True)
+
+
+def _log(path: Path, report: dict[str, Any]) -> None:
+    """Append a report; lines of steps that an interrupted run lost and a resumed one repeats are replaced."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    kept = [line for line in lines if json.loads(line)["step"] < report["step"]]
+    write_whole(path, "".join(f"{line}\n" for line in [*kept, json.dumps(report)]))

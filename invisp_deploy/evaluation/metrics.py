@@ -25,8 +25,8 @@ DEFINITIONS: Final = {
     "rgb-psnr": "dB, peak 255: the picture decoded from the JPEG file against LibRaw's rendering of the RAW file "
     "(use_camera_wb, no_auto_bright), both 8 bit.",
     "raw-psnr-paper": "dB, peak 1: RAW recovered from the JPEG file against the RAW file, as in the paper: three "
-    "channels, demosaiced, white balanced with gains divided by the largest, gamma 1/2.2, clipped to [0, 1]; mean "
-    "over 3x3 patches without overlap.",
+    "channels, demosaiced, white balanced with gains divided by the largest (1 where the weights' contract applies "
+    "none), gamma 1/2.2, clipped to [0, 1]; mean over 3x3 patches without overlap.",
     "raw-psnr": "dB, peak 1: RAW recovered from the JPEG file against the RAW file on the linear Bayer mosaic, "
     "(DN - black) / (white - black), not clipped, one figure over all pixels.",
 }

@@ -9,10 +9,10 @@ from typing import Any
 
 from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.camera.raw import read_raw, render_libraw
-from invisp_deploy.errors import ContractError
+from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.evaluation.contact import FULL_SCALE, Sheet, draw_sheet
 from invisp_deploy.evaluation.metrics import DEFINITIONS, raw_psnr, raw_psnr_paper, rgb_psnr
-from invisp_deploy.files import whole_file, write_whole
+from invisp_deploy.files import check_output, whole_file, write_whole
 from invisp_deploy.images.picture import read_picture
 from invisp_deploy.rendering.files import RunOptions, StartProgress, recover_file, render_file
 from invisp_deploy.runtimes.base import Runtime
@@ -36,13 +36,20 @@ def round_trip(
 ) -> RoundTrip:
     """Render, recover, compare; writes STEM.jpg, STEM.dng, roundtrip.png, report.json and report.md to `folder`.
 
-    Both graphs must come from the same weights (ContractError). Raises InvispError.
+    Both graphs must come from the same weights (ContractError); none of the files may be there already unless
+    `options.overwrite`, and none may be the RAW file itself (RequestError). Raises InvispError.
     """
     if forward.card.weights != inverse.card.weights:
         raise ContractError("The forward and the inverse graph come from different weights: pass both of one export.")
     trip = RoundTrip(
         folder / f"{raw.stem}.jpg", folder / f"{raw.stem}.dng", folder / "roundtrip.png", folder / "report.md", {}
     )
+    facts_file = folder / "report.json"
+    outputs = (trip.jpeg, trip.dng, trip.picture, facts_file, trip.report)
+    if raw.resolve() in [output.resolve() for output in outputs]:
+        raise RequestError(f"The report would replace {raw} itself: name another folder.")
+    for output in outputs:
+        check_output(output, overwrite=options.overwrite)
     rendered = render_file(raw, trip.jpeg, forward, options, start)
     recovered_run = recover_file(trip.jpeg, trip.dng, inverse, options, start)
     frame, recovered = read_raw(raw), read_raw(trip.dng)
@@ -92,7 +99,7 @@ def round_trip(
         "metrics": trip.metrics,
         "definitions": {name: DEFINITIONS[name] for name in trip.metrics},
     }
-    write_whole(folder / "report.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    write_whole(facts_file, json.dumps(facts, indent=2, sort_keys=True) + "\n")
     write_whole(trip.report, _markdown(facts))
     return trip
 

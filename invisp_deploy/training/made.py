@@ -87,7 +87,7 @@ def _photograph(path: Path, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             picture = image.convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise ImageFileError(f"{path} is not a readable photograph: {error}.") from error
     if min(picture.size) < _SMALLEST:
         raise ImageFileError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,8 +36,10 @@ class TrainOptions:
                 raise RequestError(f"--{name} must be at least {low}, got {getattr(self, name)}.")
         if self.patch % 4:
             raise RequestError(f"--patch must be a multiple of 4, got {self.patch}.")
-        if self.learning_rate <= 0 or self.raw_weight < 0:
-            raise RequestError("--learning-rate must be positive and --raw-weight not negative.")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise RequestError(f"--learning-rate must be a number above 0, got {self.learning_rate}.")
+        if not (math.isfinite(self.raw_weight) and self.raw_weight >= 0):
+            raise RequestError(f"--raw-weight must be a number of at least 0, got {self.raw_weight}.")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -10,6 +10,8 @@ import numpy as np
 
 from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.camera.raw import read_raw, render_libraw
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.errors import ContractError
 from invisp_deploy.evaluation.metrics import raw_psnr, raw_psnr_paper, rgb_psnr
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.images.picture import read_picture
@@ -17,7 +19,21 @@ from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
 from invisp_deploy.runtimes.torch_ import TorchRuntime
 
-__all__ = ["mean_metrics", "validate"]
+__all__ = ["check_held_out", "mean_metrics", "validate"]
+
+
+def check_held_out(paths: Sequence[Path], contract: CameraContract) -> None:
+    """Open every held-out file, so that a bad one is known before hours of training, not after.
+
+    Raises ContractError for a file of another camera, RawFileError for one that does not open.
+    """
+    for path in paths:
+        frame = read_raw(path)
+        if not contract.accepts(frame.make, frame.model):
+            raise ContractError(
+                f"The held-out {path} is from {frame.camera or 'an unknown camera'}, the training is for "
+                f"{contract.camera}: take it out."
+            )
 
 
 def validate(
@@ -26,7 +42,11 @@ def validate(
     options: RunOptions,
     on_file: Callable[[Path], object] = lambda path: None,
 ) -> dict[str, dict[str, float]]:
-    """File name -> `rgb-psnr`, `raw-psnr-paper`, `raw-psnr` (see evaluation.metrics) of every RAW file."""
+    """File name -> `rgb-psnr`, `raw-psnr-paper`, `raw-psnr` (see evaluation.metrics) of every RAW file.
+
+    Files that share their name are told apart by their path.
+    """
+    names = [path.name for path in paths]
     forward = TorchRuntime(checkpoint, Direction.FORWARD)
     inverse = TorchRuntime(checkpoint, Direction.INVERSE)
     figures = {}
@@ -40,7 +60,7 @@ def validate(
         pixels = picture.pixels.astype(np.uint8, copy=False)
         if picture.record is not None:
             pixels = pixels[picture.record.border.cut(*pixels.shape[:2])]
-        figures[path.name] = {
+        figures[path.name if names.count(path.name) == 1 else str(path)] = {
             "rgb-psnr": rgb_psnr(pixels, render_libraw(path)),
             "raw-psnr-paper": raw_psnr_paper(recovered.mosaic, frame.mosaic, levels),
             "raw-psnr": raw_psnr(recovered.mosaic, frame.mosaic, levels),
