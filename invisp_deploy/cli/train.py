@@ -142,7 +142,7 @@ def _white(text: str) -> str | int:
     except ValueError:
         level = 0
     if not 1 <= level <= 65535:
-        raise RequestError(f"--white must be file, adjusted or a level from 1 to 65535, got {text}.")
+        raise RequestError(f"--white must be file, adjusted or a level from 1 to 65535, got {text!r}.")
     return level
 
 
