@@ -18,7 +18,7 @@ from invisp_deploy.images.picture import bit_depth, read_picture, write_picture
 from invisp_deploy.images.record import Record
 from invisp_deploy.rendering.engine import Progress, check_direction, plan_for, seam_error
 from invisp_deploy.rendering.explicit import Explicit, explicit_record
-from invisp_deploy.rendering.recover import PictureSource, recover
+from invisp_deploy.rendering.recover import PictureSource, recover, way_back_of
 from invisp_deploy.rendering.render import FrameSource, render
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 from invisp_deploy.runtimes.base import Runtime
@@ -103,33 +103,29 @@ def recover_file(
     check_output(output, overwrite=options.overwrite)
     check_direction(runtime, Direction.INVERSE, str(path))
     picture = read_picture(path)
-    record = picture.record
-    if record is None and options.force:
-        record = explicit_record(options.explicit, picture, runtime.card, str(path))
+    if picture.record is None and options.force:
+        picture = replace(picture, record=explicit_record(options.explicit, picture, runtime.card, str(path)))
+    record = way_back_of(picture, runtime, name=str(path), force=options.force)
     inner = time.perf_counter()
     frame = recover(
         picture,
         runtime,
-        record=record,
         memory=options.memory,
         halo=options.halo,
         name=str(path),
         force=options.force,
-        progress=start(picture.pixels.shape[0] * picture.pixels.shape[1]),
+        progress=start(record.height * record.width),
     )
     network = time.perf_counter() - inner
-    way_back = record or picture.record
-    if way_back is None:
-        raise RequestError(f"{path} carries no way back.")
     error = 0.0
     if options.halo is not None:
-        plan = plan_for(runtime, way_back.height, way_back.width, options.memory, options.halo)
+        plan = plan_for(runtime, record.height, record.width, options.memory, options.halo)
         error = seam_error(runtime, plan, PictureSource(picture).read)
-    shift = 0 if picture.pixels.dtype == np.uint8 else 8
-    shown = (picture.pixels >> shift).astype(np.uint8)
-    write_dng(output, frame, preview=shown[way_back.border.cut(way_back.height, way_back.width)])
-    forced = way_back.weights != runtime.card.weights or picture.record is None
-    return _result(output, way_back, runtime, options, (begun, network), error, forced)
+    pixels = picture.pixels if picture.pixels.dtype == np.uint8 else picture.pixels >> 8
+    shown = pixels[record.border.cut(record.height, record.width)].astype(np.uint8, copy=False)
+    write_dng(output, frame, preview=shown)
+    forced = record.forced or record.weights != runtime.card.weights
+    return _result(output, record, runtime, options, (begun, network), error, forced)
 
 
 def _result(

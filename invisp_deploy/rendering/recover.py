@@ -15,7 +15,7 @@ from invisp_deploy.rendering.engine import Progress, Window, check_direction, pl
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 from invisp_deploy.runtimes.base import Runtime
 
-__all__ = ["PictureSource", "recover"]
+__all__ = ["PictureSource", "recover", "way_back_of"]
 
 Float = npt.NDArray[np.float32]
 
@@ -36,35 +36,14 @@ def recover(
     picture: Picture,
     runtime: Runtime,
     *,
-    record: Record | None = None,
     memory: int = DEFAULT_MEMORY,
     halo: int | None = None,
     name: str = "the picture",
     force: bool = False,
     progress: Progress = lambda pixels: None,
 ) -> RawFrame:
-    """Recover the frame that a picture was rendered from, by the record it carries or the one given.
-
-    Raises ImageFileError where there is no record, ContractError where it names other weights
-    (`force` goes on all the same).
-    """
-    check_direction(runtime, Direction.INVERSE, name)
-    way_back = record or picture.record
-    if way_back is None:
-        raise ImageFileError(
-            f"{name} carries no way back: it was not rendered by invisp-run, or its metadata was removed; pass --force "
-            "with --white-balance, --black, --white and --cfa to recover a RAW file that may be far off."
-        )
-    if way_back.weights != runtime.card.weights and not force:
-        raise ContractError(
-            f"{name} was rendered by the weights {way_back.weights[:12]}, this engine has {runtime.card.weights[:12]}: "
-            "pass the inverse graph of the same export, or --force for a RAW file that may be far off."
-        )
-    if picture.pixels.shape[:2] != (way_back.height, way_back.width):
-        raise ImageFileError(
-            f"{name} is {picture.pixels.shape[1]}x{picture.pixels.shape[0]}, its way back is for "
-            f"{way_back.width}x{way_back.height}."
-        )
+    """Recover the frame that a picture was rendered from, by the record it carries. Raises as `way_back_of`."""
+    way_back = way_back_of(picture, runtime, name=name, force=force)
     source = PictureSource(picture)
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
 
@@ -85,3 +64,29 @@ def recover(
         model=way_back.model,
         exif=picture.exif,
     )
+
+
+def way_back_of(picture: Picture, runtime: Runtime, *, name: str = "the picture", force: bool = False) -> Record:
+    """The record that leads from this picture through this runtime to RAW.
+
+    Raises ContractError where the runtime renders, or where the record names other weights (`force` goes
+    on all the same); ImageFileError where there is no record or the picture has another size.
+    """
+    check_direction(runtime, Direction.INVERSE, name)
+    way_back = picture.record
+    if way_back is None:
+        raise ImageFileError(
+            f"{name} carries no way back: it was not rendered by invisp-run, or its metadata was removed; pass --force "
+            "with --white-balance, --black, --white and --cfa to recover a RAW file that may be far off."
+        )
+    if way_back.weights != runtime.card.weights and not force:
+        raise ContractError(
+            f"{name} was rendered by the weights {way_back.weights[:12]}, this engine has {runtime.card.weights[:12]}: "
+            "pass the inverse graph of the same export, or --force for a RAW file that may be far off."
+        )
+    if picture.pixels.shape[:2] != (way_back.height, way_back.width):
+        raise ImageFileError(
+            f"{name} is {picture.pixels.shape[1]}x{picture.pixels.shape[0]}, its way back is for "
+            f"{way_back.width}x{way_back.height}."
+        )
+    return way_back

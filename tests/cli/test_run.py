@@ -62,13 +62,13 @@ def test_raw_to_jpeg_to_dng(graphs: Graphs, small_dng: Path, small_frame: RawFra
     assert recovered.mosaic.shape == small_frame.mosaic.shape
     assert (recovered.cfa, recovered.black, recovered.white) == (small_frame.cfa, small_frame.black, small_frame.white)
     assert recovered.camera == "Canon EOS 30D"
-    assert np.corrcoef(recovered.mosaic.ravel(), small_frame.mosaic.ravel())[0, 1] > 0.5, "random weights clip, but the picture is in there"
+    assert np.corrcoef(recovered.mosaic.ravel(), small_frame.mosaic.ravel())[0, 1] > 0.5, (
+        "random weights clip, but the picture is in there"
+    )
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("photo.png", np.uint8), ("photo.tif", np.uint16)])
-def test_lossless_outputs_go_back_too(
-    graphs: Graphs, small_dng: Path, tmp_path: Path, name: str, dtype: type
-) -> None:
+def test_lossless_outputs_go_back_too(graphs: Graphs, small_dng: Path, tmp_path: Path, name: str, dtype: type) -> None:
     assert run("--engine", graphs.forward, small_dng, "-o", tmp_path / name).exit_code == 0
     assert read_picture(tmp_path / name).pixels.dtype == dtype
     assert run("--engine", graphs.inverse, tmp_path / name, "-o", tmp_path / "back.dng").exit_code == 0
@@ -76,9 +76,8 @@ def test_lossless_outputs_go_back_too(
 
 def test_options_reach_the_file(graphs: Graphs, small_dng: Path, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
-    result = run(
-        "--engine", graphs.forward, small_dng, "-o", photo, "--quality", 75, "--subsampling", "4:4:4", "--memory", 16, "--json"
-    )  # fmt: skip
+    coding = ("--quality", 75, "--subsampling", "4:4:4")
+    result = run("--engine", graphs.forward, small_dng, "-o", photo, *coding, "--memory", 16, "--json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["failed"] == 0
@@ -118,7 +117,9 @@ def test_reduced_halo_says_what_it_costs(graphs: Graphs, small_dng: Path, tmp_pa
     assert result.exit_code == 2, "less than 16 MB is refused by the option itself"
     big = replace(read_raw(small_dng), mosaic=np.tile(read_raw(small_dng).mosaic, (3, 3)))
     write_dng(tmp_path / "big.dng", big)
-    result = run("--engine", graphs.forward, tmp_path / "big.dng", "-o", tmp_path / "a.jpg", "--halo", 4, "--memory", 16)
+    result = run(
+        "--engine", graphs.forward, tmp_path / "big.dng", "-o", tmp_path / "a.jpg", "--halo", 4, "--memory", 16
+    )
     assert result.exit_code == 0, result.output
     assert "note: a halo of 4 px changes the first seam by up to" in result.stdout
 
@@ -181,7 +182,9 @@ def test_other_weights_and_wrong_direction(graphs: Graphs, jpeg: Path, small_dng
     (tmp_path / "foreign.onnx").write_bytes(b"\x08\x08\x12\x04text")
     refused(run("--engine", tmp_path / "foreign.onnx", jpeg, "-o", output), 1, "foreign.onnx")
     refused(run("--engine", tmp_path / "absent.onnx", jpeg, "-o", output), 2, "no engine")
-    refused(run("--engine", graphs.inverse, "--provider", "CUDAExecutionProvider", jpeg, "-o", output), 1, "has no CUDA")
+    refused(
+        run("--engine", graphs.inverse, "--provider", "CUDAExecutionProvider", jpeg, "-o", output), 1, "has no CUDA"
+    )
 
 
 def test_bad_outputs(graphs: Graphs, small_dng: Path, jpeg: Path, tmp_path: Path) -> None:
