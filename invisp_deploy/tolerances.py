@@ -30,4 +30,10 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "simulator-libjpeg": Tolerance(
         1.0, "mean of 255 levels", "Fourier rounding against libjpeg's decoded file, both at quality 90"
     ),
+    "shipped-rgb-psnr": Tolerance(
+        36, "dB, at least", "regression gate of the shipped model: JPEG of a crop of the sample to LibRaw's rendering"
+    ),
+    "shipped-raw-psnr-paper": Tolerance(
+        45, "dB, at least", "regression gate of the shipped model: RAW of that crop recovered from the JPEG file"
+    ),
 }

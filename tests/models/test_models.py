@@ -1,0 +1,98 @@
+"""The shipped model: whole, of one set of weights, and as good on a real file as it was when it was shipped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from invisp_deploy.camera.dng import write_dng
+from invisp_deploy.camera.frame import RawFrame
+from invisp_deploy.camera.raw import read_raw
+from invisp_deploy.cli.evaluate import main
+from invisp_deploy.config import CONFIGURATIONS
+from invisp_deploy.errors import RequestError
+from invisp_deploy.files import sha256_file
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.models import DEFAULT_MODEL, shipped_graph
+from invisp_deploy.network.checkpoint import load_checkpoint
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.tolerances import TOLERANCES
+
+FILES = ("CARD.md", "forward.onnx", "golden.npz", "inverse.onnx", "report.json", "weights.safetensors")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return shipped_graph(Direction.FORWARD).parent
+
+
+@pytest.fixture(scope="module")
+def runtimes() -> dict[Direction, OnnxRuntime]:
+    return {direction: OnnxRuntime(shipped_graph(direction)) for direction in Direction}
+
+
+def test_it_is_whole(folder: Path) -> None:
+    assert folder.name == DEFAULT_MODEL
+    assert set(FILES) <= {path.name for path in folder.iterdir()}
+    assert all((folder / name).stat().st_size for name in FILES)
+
+
+def test_graphs_and_weights_are_one_set(folder: Path, runtimes: dict[Direction, OnnxRuntime]) -> None:
+    checkpoint = load_checkpoint(folder / "weights.safetensors")
+    for direction, runtime in runtimes.items():
+        card = runtime.card
+        assert card.direction is direction
+        assert card.weights == checkpoint.weights
+        assert card.config == checkpoint.config == CONFIGURATIONS["edge"]
+        assert card.contract == checkpoint.contract
+    assert checkpoint.contract.camera == "Canon EOS 30D"
+    assert "Canon EOS 30D" in (folder / "CARD.md").read_text(encoding="utf-8")
+
+
+def test_the_report_is_about_these_files(folder: Path, runtimes: dict[Direction, OnnxRuntime]) -> None:
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert report["weights"] == runtimes[Direction.FORWARD].card.weights
+    assert {"forward.onnx", "inverse.onnx", "golden.npz"} <= set(report["files"])
+    for name, facts in report["files"].items():
+        assert facts == {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}, name
+
+
+@pytest.mark.parametrize(
+    ("direction", "given", "wanted"),
+    [(Direction.FORWARD, "raw", "srgb"), (Direction.INVERSE, "srgb", "raw_back")],
+    ids=["forward", "inverse"],
+)
+def test_golden_arrays_are_reproduced(
+    direction: Direction, given: str, wanted: str, folder: Path, runtimes: dict[Direction, OnnxRuntime]
+) -> None:
+    with np.load(folder / "golden.npz") as golden:
+        result, expected = runtimes[direction].apply(golden[given]), golden[wanted]
+    assert np.ptp(expected) > 0.1
+    peak = max(1.0, float(np.abs(expected).max()))
+    assert np.abs(result - expected).max() / peak <= TOLERANCES["onnxruntime-parity"].limit
+
+
+def test_a_crop_of_a_real_file_survives_a_jpeg(sample_frame: RawFrame, tmp_path: Path) -> None:
+    """512x512 pixels, developed by LibRaw on their own; the file's white level holds for them as for the whole."""
+    mosaic = np.ascontiguousarray(sample_frame.mosaic[1800:2312, 1000:1512])
+    write_dng(tmp_path / "crop.dng", replace(sample_frame, mosaic=mosaic))
+    arguments = ["roundtrip", str(tmp_path / "crop.dng"), "-o", str(tmp_path / "report"), "--json"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)["metrics"]
+    assert figures["rgb-psnr"] >= TOLERANCES["shipped-rgb-psnr"].limit
+    assert figures["raw-psnr-paper"] >= TOLERANCES["shipped-raw-psnr-paper"].limit
+    recovered = read_raw(tmp_path / "report" / "crop.dng")
+    assert recovered.mosaic.shape == (512, 512)
+    assert (recovered.camera, recovered.cfa, recovered.white) == ("Canon EOS 30D", "RGGB", sample_frame.white)
+    assert recovered.black == sample_frame.black
+
+
+def test_a_model_that_is_not_installed_is_a_sentence() -> None:
+    with pytest.raises(RequestError, match=r"shipped model nikon_d1 is not part .* --engine GRAPH\.onnx"):
+        shipped_graph(Direction.INVERSE, "nikon_d1")
