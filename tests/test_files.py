@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from invisp_deploy.errors import OutputError, RequestError
-from invisp_deploy.files import check_output, sha256_file, whole_file, write_whole
+from invisp_deploy.files import check_output, output_folder, sha256_file, whole_file, write_whole
 
 ROOT = Path(__file__).parent.parent
 
@@ -161,3 +161,34 @@ def test_digest_equals_hashlib(tmp_path: Path) -> None:
     data = bytes(range(256)) * 10_000  # more than one block of reading
     (tmp_path / "data").write_bytes(data)
     assert sha256_file(tmp_path / "data") == hashlib.sha256(data).hexdigest()
+
+
+def test_an_output_folder_is_made_and_stays(tmp_path: Path) -> None:
+    for _ in range(2):  # one that is there serves as well
+        with output_folder(tmp_path / "out"):
+            assert (tmp_path / "out").is_dir()
+    assert (tmp_path / "out").is_dir()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failed_block_leaves_no_empty_folder_and_takes_nothing_else(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name, write in (("new", False), ("full", True), ("mine", False)):
+        with pytest.raises(error), output_folder(tmp_path / name):
+            if write:
+                (tmp_path / name / "a").write_text("kept")
+            raise error
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["full", "full/a", "mine"]
+
+
+def test_output_folders_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for folder, kind, words in (
+        (tmp_path / "file", RequestError, "file is a file"),
+        (tmp_path / "no" / "out", RequestError, "no does not exist"),
+        (Path("/proc/invisp"), OutputError, "/proc/invisp could not be written"),
+    ):
+        with pytest.raises(kind, match=words), output_folder(folder):
+            raise AssertionError("the block ran")
