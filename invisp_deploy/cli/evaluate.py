@@ -12,6 +12,7 @@ from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_jso
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
 __all__ = ["main"]
 
@@ -37,7 +38,9 @@ def main() -> None:
     type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]),
     help="Of the JPEG.",
 )
-@click.option("--memory", default=640, show_default=True, type=click.IntRange(min=16), help="MB for one tile.")
+@click.option(
+    "--memory", default=DEFAULT_MEMORY, show_default=True, type=click.IntRange(min=16), help="MB for one tile."
+)
 @click.option("--force", is_flag=True, help="Go on with a RAW file of another camera.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 @json_option

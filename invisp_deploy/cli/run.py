@@ -22,6 +22,7 @@ from invisp_deploy.cli.common import (
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
 if TYPE_CHECKING:
     from invisp_deploy.rendering.files import RunOptions, RunResult
@@ -45,7 +46,9 @@ __all__ = ["main"]
     type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]),
     help="JPEG chroma subsampling.",
 )
-@click.option("--memory", default=640, show_default=True, type=click.IntRange(min=16), help="MB for one tile.")
+@click.option(
+    "--memory", default=DEFAULT_MEMORY, show_default=True, type=click.IntRange(min=16), help="MB for one tile."
+)
 @click.option("--halo", type=click.IntRange(min=0), help="Pixels around a tile; default: the exact receptive radius.")
 @click.option("--force", is_flag=True, help="Go on with another camera, other weights or no way back.")
 @click.option("--white-balance", metavar="R,G,B", help="Gains, where the file has none.")

@@ -46,6 +46,7 @@ def run_tiles(
             )
         write((tile.rows.core, tile.columns.core), core)
         progress(core.shape[1] * core.shape[2])
+        del result, core  # or they would stand in memory beside the next tile's tensors
 
 
 def seam_error(runtime: Runtime, plan: Plan, read: Callable[[Window], Float]) -> float:

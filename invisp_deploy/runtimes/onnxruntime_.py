@@ -47,6 +47,9 @@ class OnnxRuntime(Runtime):
         options.enable_mem_pattern = False  # tiles differ in size; a pattern would be kept for each
         if provider != CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        self._run_options = onnxruntime.RunOptions()
+        if provider == CPU:  # give a tile's memory back: the picture's coder needs it next
+            self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session = _session(path, options, provider)
         if self._session.get_providers()[0] != provider:
             raise EngineError(
@@ -65,7 +68,7 @@ class OnnxRuntime(Runtime):
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            results = self._session.run([spec.name for spec in self.outputs], dict(feeds))
+            results = self._session.run([spec.name for spec in self.outputs], dict(feeds), self._run_options)
         except Exception as error:  # ONNX Runtime raises classes of its own, derived from nothing narrower
             shape = feeds[self.inputs[0].name].shape
             if "alloc" in str(error).lower():
