@@ -117,7 +117,7 @@ def _process(command: list[str]) -> dict[str, float]:
         raise SystemExit(f"{' '.join(command)} failed")
     lines = output.strip().splitlines()
     inner = float(lines[-1]) if "--bare" in command else 0.0
-    return {"seconds": time.perf_counter() - begun, "inner": inner, "peak_mb": usage.ru_maxrss / 1000}
+    return {"seconds": time.perf_counter() - begun, "inner": inner, "peak_mb": usage.ru_maxrss * 1.024 / 1000}
 
 
 def _enlarged(frame: RawFrame, height: int, width: int) -> RawFrame:
