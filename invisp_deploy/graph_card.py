@@ -16,7 +16,8 @@ __all__ = ["PRECISIONS", "Direction", "GraphCard"]
 
 _PREFIX: Final = "invisp."
 _FORMAT: Final = "1"
-PRECISIONS: Final = ("fp32",)
+PRECISIONS: Final = ("fp32", "fp16", "int8", "fp8")
+"""Arithmetic of F, G and H; the spine, the inputs and the outputs are fp32 in all of them."""
 
 
 class Direction(enum.Enum):

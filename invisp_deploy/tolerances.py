@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["TOLERANCES", "Tolerance"]
+__all__ = ["PARITY", "TOLERANCES", "Parity", "Tolerance", "parity_for"]
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,41 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
         45, "dB, at least", "regression gate of the shipped model: RAW of that crop recovered from the JPEG file"
     ),
 }
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What a runtime must reach on a golden input; decibels with peak 1, difference absolute.
+
+    psnr: of the graph's output against fp32 PyTorch. round_trip_psnr: of the inverse, given what the forward
+    graph of the same precision made, against the input. max_abs: largest difference from fp32 PyTorch.
+    """
+
+    psnr: float
+    round_trip_psnr: float
+    max_abs: float
+    reason: str
+
+
+_FP32 = "other sum orders only; TF32 is off"
+_FP16 = "11 bits in F, G and H, fp32 spine: errors of 5e-4 of F, G, H, which the inverse repeats bit by bit"
+_INT8 = "8 bits in F, G and H, fp32 spine; the inverse sees nearly the same rounding, so the round trip is better"
+_FP8 = "4 bits of mantissa in F, G and H, fp32 spine"
+
+PARITY: Final[dict[tuple[str, str, str], Parity]] = {
+    (runtime, precision, direction): limits
+    for runtime in ("onnxruntime", "tensorrt", "tensorrt-rtx")
+    for direction in ("forward", "inverse")
+    for precision, limits in (
+        ("fp32", Parity(100, 90, 2e-5 if runtime == "onnxruntime" else 1e-4, _FP32)),
+        ("fp16", Parity(60, 65, 2e-2, _FP16)),
+        ("int8", Parity(30, 40, 0.5, _INT8)),
+        ("fp8", Parity(25, 35, 0.5, _FP8)),
+    )
+}
+"""(runtime, precision, direction) -> what passes. Export, build, verify, tests and docs read this table."""
+
+
+def parity_for(runtime: str, precision: str, direction: str) -> Parity:
+    """The row of `PARITY`; runtime is "onnxruntime", "tensorrt" or "tensorrt-rtx"."""
+    return PARITY[runtime, precision, direction]

@@ -19,9 +19,10 @@ import torch
 from invisp_deploy.errors import ParityError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.runtimes.golden import natural_input
 from invisp_deploy.tolerances import TOLERANCES
 
-__all__ = ["ShapeParity", "check_parity", "conditions", "natural_input", "parity_shapes", "pytorch_pair"]
+__all__ = ["ShapeParity", "check_parity", "conditions", "parity_shapes", "pytorch_pair"]
 
 Array = npt.NDArray[np.float32]
 
@@ -63,26 +64,6 @@ def parity_shapes(squeeze: int) -> list[tuple[int, int, int, int]]:
     """A square, odd (or odd when halved) sides, a batch of two and the smallest frame there is."""
     sizes = ((1, 64, 64), (1, 33, 47), (2, 17, 25), (1, 1, 1))
     return [(batch, 3, height * squeeze, width * squeeze) for batch, height, width in sizes]
-
-
-def natural_input(shape: tuple[int, int, int, int], seed: int) -> Array:
-    """Float32 in [0, 1], made like a picture: slow waves of one hue, an edge, and sensor-like noise.
-
-    The same shape and seed give the same values on every machine, up to the rounding of the cosine.
-    """
-    random = np.random.default_rng(seed)
-    batch, channels, height, width = shape
-    rows, columns = np.meshgrid(np.linspace(0, 1, height), np.linspace(0, 1, width), indexing="ij")
-    frames = np.empty(shape)
-    for frame in frames:
-        light = np.full((height, width), 0.45)
-        for _ in range(4):
-            row, column, phase = random.random(3) * (6, 6, 2 * np.pi)
-            light += 0.12 * np.cos(2 * np.pi * (row * rows + column * columns) + phase)
-        light[columns > random.random()] *= 0.6
-        frame[:] = light * (0.6 + 0.4 * random.random(channels))[:, None, None]
-    frames += 0.04 * (random.random((batch, channels, height, width)) - 0.5)
-    return np.clip(frames, 0, 1).astype(np.float32)
 
 
 def pytorch_pair(network: InvISP, raw: Array) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import torch
 
 from invisp_deploy import __version__
 from invisp_deploy.export.folder import whole_folder
-from invisp_deploy.export.golden import golden_arrays, npz_bytes
+from invisp_deploy.export.golden import golden_arrays
 from invisp_deploy.export.graph import OPSETS, build_graph
 from invisp_deploy.export.parity import check_parity, conditions
 from invisp_deploy.export.report import make_report, report_json, report_text
@@ -18,6 +18,7 @@ from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.runtimes.golden import npz_bytes
 
 __all__ = ["FILES", "export_onnx"]
 

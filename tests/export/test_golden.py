@@ -10,9 +10,10 @@ import onnxruntime
 import pytest
 
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.export.golden import golden_arrays, npz_bytes
+from invisp_deploy.export.golden import golden_arrays
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.runtimes.golden import npz_bytes
 from invisp_deploy.tolerances import TOLERANCES
 from tests.export.conftest import graph_of
 

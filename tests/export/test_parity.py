@@ -13,10 +13,11 @@ from onnx import numpy_helper
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import ParityError
-from invisp_deploy.export.parity import check_parity, natural_input, parity_shapes
+from invisp_deploy.export.parity import check_parity, parity_shapes
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.runtimes.golden import natural_input
 from invisp_deploy.tolerances import TOLERANCES
 from tests.export.conftest import graph_of
 

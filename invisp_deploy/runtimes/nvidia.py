@@ -1,0 +1,54 @@
+"""TensorRT and TensorRT for RTX as modules: imported when asked for, their absence one sentence with the remedy.
+
+Neither is a dependency that pip resolves for us: `tensorrt` on PyPI fetches gigabytes from NVIDIA's own index, and a
+Jetson has the one of its JetPack.
+"""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from typing import Any, Final
+
+from invisp_deploy.errors import EngineError
+
+__all__ = ["backend_version", "load_backend", "strongly_typed_flag"]
+
+_MODULES: Final = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+_INSTALL: Final = {
+    "tensorrt": (
+        "JetPack brings it (`sudo apt-get install nvidia-jetpack`); a virtual environment sees it only when made with "
+        "`python3 -m venv --system-site-packages`"
+        if platform.machine() == "aarch64"
+        else "`pip install tensorrt` from https://pypi.nvidia.com, for your CUDA version (docs/install.md)"
+    ),
+    "tensorrt-rtx": "`pip install 'invisp-deploy[rtx]'`",
+}
+
+
+def load_backend(backend: str) -> Any:
+    """The Python module of a backend of `invisp_deploy.engine_card.BACKENDS`. Raises EngineError where it is missing."""
+    name = _MODULES[backend]
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != name:
+            raise EngineError(f"{name} is installed but does not load: it needs {error.name}.") from error
+        raise EngineError(f"The Python package {name} is not installed: {_INSTALL[backend]}.") from error
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EngineError(f"{name} is installed but does not load ({error}): {_INSTALL[backend]}.") from error
+
+
+def backend_version(module: Any) -> tuple[int, ...]:
+    """(10, 3, 0) of "10.3.0"; parts that are not numbers end it."""
+    parts = []
+    for part in str(module.__version__).split("."):
+        if not part.isdigit():
+            break
+        parts.append(int(part))
+    return tuple(parts)
+
+
+def strongly_typed_flag(module: Any) -> int:
+    """Bits for `Builder.create_network`: the flag is 1 on TensorRT 10 and 0 on 11, so it is read and never written."""
+    return 1 << int(module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
