@@ -27,7 +27,7 @@ _INSTALL: Final = {
 
 
 def load_backend(backend: str) -> Any:
-    """The Python module of a backend of `invisp_deploy.engine_card.BACKENDS`. Raises EngineError where it is missing."""
+    """The Python module of one of `engine_card.BACKENDS`. Raises EngineError where it is missing."""
     name = _MODULES[backend]
     try:
         return importlib.import_module(name)
