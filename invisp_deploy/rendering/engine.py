@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from invisp_deploy.errors import ContractError, EngineError
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Plan, Span, Tile, plan_tiles
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Plan, Span, Tile, plan_tiles, plan_windows
 from invisp_deploy.runtimes.base import Runtime
 
 __all__ = ["Progress", "Window", "check_direction", "plan_for", "run_tiles", "seam_error"]
@@ -21,8 +21,14 @@ Progress = Callable[[int], object]
 
 
 def plan_for(runtime: Runtime, height: int, width: int, memory: int = DEFAULT_MEMORY, halo: int | None = None) -> Plan:
-    """`plan_tiles` for a runtime's network."""
-    return plan_tiles(height, width, runtime.card.config, memory, halo)
+    """`plan_tiles` for a runtime's network; `plan_windows` where an engine bounds the tile, and `memory` does not.
+
+    Raises RequestError as these do.
+    """
+    limits = runtime.inputs[0].limits
+    if limits is None:
+        return plan_tiles(height, width, runtime.card.config, memory, halo)
+    return plan_windows(height, width, runtime.card.config, limits.smallest, limits.largest, halo)
 
 
 def run_tiles(
@@ -52,7 +58,7 @@ def run_tiles(
 def seam_error(runtime: Runtime, plan: Plan, read: Callable[[Window], Float]) -> float:
     """Largest difference that a halo below the exact one makes at the plan's first seam; 0 without seams.
 
-    Computes one narrow strip beside the seam both ways.
+    Computes one narrow strip beside the seam both ways, in windows that an engine takes where there is one.
     """
     exact, squeeze = runtime.card.halo, runtime.card.config.squeeze
     if plan.halo >= exact or len(plan) == 1:
@@ -62,9 +68,16 @@ def seam_error(runtime: Runtime, plan: Plan, read: Callable[[Window], Float]) ->
     across = (plan.columns, plan.rows)[axis][0]
     edge = spans[0].core_stop
     strip = 2 * squeeze
+    size = spans[-1].stop
+    if runtime.inputs[0].limits is None:
+        windows = [(max(edge - strip - exact, 0), min(edge + reach, size)) for reach in (plan.halo, exact)]
+    else:
+        whole = max(spans[0].size, min(strip + 2 * exact, size))
+        start = max(min(edge + exact, size) - whole, 0)
+        windows = [(0, spans[0].stop), (start, start + whole)]
     results = []
-    for reach in (plan.halo, exact):
-        along = Span(max(edge - strip - exact, 0), edge - strip, edge, min(edge + reach, spans[-1].stop))
+    for start, stop in windows:
+        along = Span(start, edge - strip, edge, stop)
         tile = Tile(along, across) if axis == 0 else Tile(across, along)
         result = _compute(runtime, tile, read)
         results.append(result[:, tile.rows.inner, tile.columns.inner])

@@ -21,7 +21,7 @@ from typing import Final
 from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
 from invisp_deploy.errors import RequestError
 
-__all__ = ["DEFAULT_MEMORY", "Plan", "Span", "Tile", "bytes_per_pixel", "plan_tiles"]
+__all__ = ["DEFAULT_MEMORY", "Plan", "Span", "Tile", "bytes_per_pixel", "plan_tiles", "plan_windows"]
 
 DEFAULT_MEMORY: Final = 710
 """Megabytes that a tile's tensors may take."""
@@ -109,11 +109,8 @@ def plan_tiles(
     where they compute less than squares.
     Raises RequestError if not even the smallest tile fits, or for a halo beyond the exact one.
     """
-    exact = config.halo
     step = config.squeeze
-    if halo is not None and not 0 <= halo <= exact:
-        raise RequestError(f"--halo must be 0 to {exact}, the receptive radius of {config}, got {halo}.")
-    reach = exact if halo is None else -(-halo // step) * step
+    reach = _reach(config, halo)
     budget = memory * 1_000_000 / bytes_per_pixel(config)
     row_splits = [_Split(_spans(height, count, reach, step)) for count in _counts(height, step)]
     column_splits = [_Split(_spans(width, count, reach, step)) for count in _counts(width, step)]
@@ -130,6 +127,66 @@ def plan_tiles(
             "pass more, or a smaller --halo."
         )
     return Plan(best[2].spans, best[3].spans, reach)
+
+
+def plan_windows(
+    height: int,
+    width: int,
+    config: NetworkConfig,
+    smallest: tuple[int, int],
+    largest: tuple[int, int],
+    halo: int | None = None,
+) -> Plan:
+    """The grid of tiles for an engine: every window lies within (height, width) `smallest` and `largest`.
+
+    All windows of a picture have one size, so an engine of a fixed tile takes every one. Where the last would
+    reach past the picture it is moved inward until it ends at the true border: nothing is padded, and the core
+    keeps at least its halo.
+    height, width: multiples of `config.squeeze`. halo: as for `plan_tiles`; there must be room for the exact one,
+    which a reduced one is compared with. Raises RequestError where the picture is smaller than the smallest
+    window, or larger than a window that has no room for a core.
+    """
+    reach = _reach(config, halo)
+    if height < smallest[0] or width < smallest[1]:
+        raise RequestError(
+            f"The picture is {height}x{width}, height by width, the engine takes no less than "
+            f"{smallest[0]}x{smallest[1]}: build it with a smaller --tile, or with a --profile from a smaller size."
+        )
+    rows, columns = (
+        _windows(size, low, high, reach, config)
+        for size, low, high in zip((height, width), smallest, largest, strict=True)
+    )
+    return Plan(rows, columns, reach)
+
+
+def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig) -> tuple[Span, ...]:
+    """The fewest windows of one size along an axis; it takes the first core from the border, the others go on."""
+    step = config.squeeze
+    low, high = -(-low // step) * step, high // step * step
+    if size <= high:
+        return (Span(0, 0, size, size),)
+    if high < 2 * (config.halo + step):
+        raise RequestError(
+            f"The engine takes at most {high} pixels, and {config} needs a halo of {config.halo} to every side: build "
+            f"it with a --tile above {2 * (config.halo + step)}, or with a --profile that covers the whole picture."
+        )
+    count = -(-(size - 2 * reach) // (high - 2 * reach))
+    window = max(-(-(size + 2 * reach * (count - 1)) // (count * step)) * step, low)
+    spans: list[Span] = []
+    core = 0
+    while core < size:
+        start = min(max(core - reach, 0), size - window)
+        stop = size if start + window == size else start + window - reach
+        spans.append(Span(start, core, stop, start + window))
+        core = stop
+    return tuple(spans)
+
+
+def _reach(config: NetworkConfig, halo: int | None) -> int:
+    exact, step = config.halo, config.squeeze
+    if halo is not None and not 0 <= halo <= exact:
+        raise RequestError(f"--halo must be 0 to {exact}, the receptive radius of {config}, got {halo}.")
+    return exact if halo is None else -(-halo // step) * step
 
 
 class _Split:

@@ -1,9 +1,18 @@
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, bytes_per_pixel, plan_tiles
+from invisp_deploy.rendering.engine import plan_for, run_tiles, seam_error
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Plan, bytes_per_pixel, plan_tiles, plan_windows
+from invisp_deploy.runtimes.base import Array, Runtime, Size, TensorSpec
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.tolerances import TOLERANCES
+from tests.graphs import write_graphs
 
 EDGE, PAPER = CONFIGURATIONS["edge"], CONFIGURATIONS["paper"]
 
@@ -66,3 +75,122 @@ def test_halo_beyond_the_receptive_radius_is_refused() -> None:
     with pytest.raises(RequestError, match="--halo must be 0 to 160"):
         plan_tiles(500, 500, EDGE, halo=161)
     assert plan_tiles(500, 500, EDGE, memory=20, halo=19).halo == 20
+
+
+def check(plan: Plan, height: int, width: int, config: NetworkConfig, low: int, high: int) -> None:
+    """Cores cover once; windows have an engine's size, end at true borders, and reach a halo around their core."""
+    reach = plan.halo
+    for spans, size in ((plan.rows, height), (plan.columns, width)):
+        assert [span.core_start for span in spans[1:]] == [span.core_stop for span in spans[:-1]]
+        assert (spans[0].core_start, spans[-1].core_stop) == (0, size)
+        for span in spans:
+            assert low <= span.size <= high
+            assert span.size == spans[0].size, "one size: an engine is not reshaped between tiles"
+            assert 0 <= span.start <= span.core_start < span.core_stop <= span.stop <= size
+            assert span.start % config.squeeze == 0
+            assert span.size % config.squeeze == 0
+            assert span.start == 0 or span.start <= span.core_start - reach
+            assert span.stop == size or span.stop >= span.core_stop + reach
+
+
+@pytest.mark.parametrize(("config", "tile"), [(EDGE, 326), (EDGE, 512), (PAPER, 163), (PAPER, 256)], ids=str)
+@pytest.mark.parametrize("fixed", [True, False])
+def test_windows_of_an_engine_at_every_size(config: NetworkConfig, tile: int, fixed: bool) -> None:
+    step = config.squeeze
+    tile += tile % step
+    low = tile if fixed else 2 * step
+    for size in range(low, 4 * tile, 7 * step):
+        plan = plan_windows(size, tile, config, (low, low), (tile, tile))
+        check(plan, size, tile, config, low, tile)
+        room = tile - 2 * config.halo
+        fewest = 1 if size <= tile else -(-(size - 2 * config.halo) // room)
+        assert len(plan.rows) == fewest, "ends keep one halo less, so n tiles reach 2 halos further than n cores"
+        assert len(plan.columns) == 1
+
+
+def test_a_profile_computes_less_than_its_largest_tile_would() -> None:
+    fixed = plan_windows(1100, 1100, EDGE, (1024, 1024), (1024, 1024))
+    free = plan_windows(1100, 1100, EDGE, (256, 256), (1024, 1024))
+    assert len(fixed) == len(free) == 4
+    assert free.computed == (1100 + 320) ** 2 < fixed.computed == (2 * 1024) ** 2
+
+
+def test_sides_of_an_engine_differ() -> None:
+    plan = plan_windows(1200, 2000, EDGE, (384, 768), (384, 768))
+    assert {span.size for span in plan.rows} == {384}
+    assert {span.size for span in plan.columns} == {768}
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "low", "high", "words"),
+    [
+        (500, 2000, 512, 512, "500x2000.*no less than 512x512.*--tile.*--profile"),
+        (100, 100, 128, 512, "no less than 128x128"),
+        (2000, 2000, 320, 320, "at most 320 pixels.*halo of 160.*--tile above 324"),
+        (2000, 2000, 64, 322, "at most 322 pixels"),
+    ],
+)
+def test_what_an_engine_has_no_window_for(height: int, width: int, low: int, high: int, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        plan_windows(height, width, EDGE, (low, low), (high, high))
+
+
+class Bounded(Runtime):
+    """A graph in ONNX Runtime that takes only the sizes that an engine would."""
+
+    def __init__(self, graph: Path, side: Size) -> None:
+        self._inner = OnnxRuntime(graph)
+        self.name, self.card = "bounded", self._inner.card
+        self.inputs = (TensorSpec("raw", "float32", (1, 3, side, side)),)
+        self.outputs = self._inner.outputs
+
+    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        return self._inner.run(feeds)
+
+
+def tiled(runtime: Runtime, picture: Array, plan: Plan) -> Array:
+    result = np.full_like(picture, np.nan)
+
+    def write(core: tuple[slice, slice], part: Array) -> None:
+        result[(slice(None), *core)] = part
+
+    run_tiles(runtime, plan, lambda window: picture[(slice(None), *window)], write)
+    return result
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["full", "half"])
+def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = NetworkConfig(2, 4, request.param)
+    return write_graphs(tmp_path_factory.mktemp("graphs"), config, CameraContract()).forward
+
+
+@pytest.mark.parametrize("side", [100, (8, 100)], ids=["fixed", "profile"])
+@pytest.mark.parametrize("size", [(100, 100), (102, 250), (130, 168), (202, 100), (118, 318)], ids=str)
+def test_an_engine_s_tiles_equal_the_whole(graph: Path, side: Size, size: tuple[int, int]) -> None:
+    runtime = Bounded(graph, side)
+    picture = np.random.default_rng(0).random((3, *size), np.float32)
+    plan = plan_for(runtime, *size)
+    whole = OnnxRuntime(graph).apply(picture[None])[0]
+    assert np.abs(tiled(runtime, picture, plan) - whole).max() <= TOLERANCES["tiled"].limit
+    assert np.abs(whole - picture).max() > 0.01
+
+
+@pytest.mark.parametrize("side", [100, (8, 100)], ids=["fixed", "profile"])
+def test_an_engine_s_reduced_halo_is_measured_in_its_own_windows(graph: Path, side: Size) -> None:
+    runtime = Bounded(graph, side)
+    picture = np.random.default_rng(0).random((3, 130, 250), np.float32)
+
+    def read(window: tuple[slice, slice]) -> Array:
+        return picture[(slice(None), *window)]
+
+    error = seam_error(runtime, plan_for(runtime, 130, 250, halo=2), read)
+    assert TOLERANCES["tiled"].limit < error < 1
+    assert seam_error(runtime, plan_for(runtime, 130, 250), read) == 0
+    reduced = tiled(runtime, picture, plan_for(runtime, 130, 250, halo=2))
+    whole = OnnxRuntime(graph).apply(picture[None])[0]
+    assert np.abs(reduced - whole).max() >= error - TOLERANCES["tiled"].limit
+
+
+def test_memory_does_not_bound_an_engine_s_tile(graph: Path) -> None:
+    runtime = Bounded(graph, 100)
+    assert plan_for(runtime, 300, 300, memory=16) == plan_for(runtime, 300, 300, memory=10_000)
