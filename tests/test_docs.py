@@ -19,7 +19,7 @@ from invisp_deploy.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = ("architecture", "contract", "evaluate", "export", "install", "limits", "run", "tolerances", "train")
+PAGES = ("architecture", "contract", "engines", "evaluate", "export", "install", "limits", "run", "tolerances", "train")
 
 
 def read(page: str) -> str:
@@ -73,6 +73,7 @@ def test_pages_mention_no_option_that_does_not_exist() -> None:
     from tests.test_readme import entry_points
 
     known = {"--constraint", "--yes", "--force-reinstall", "--no-deps", "--index-url", "--help"}
+    known.add("--system-site-packages")  # of `python3 -m venv`
     for command in entry_points().values():
         inner = getattr(command, "commands", {}).values()
         known |= {option for one in (command, *inner) for parameter in one.params for option in parameter.opts}

@@ -1,4 +1,4 @@
-"""`invisp-export`: checkpoints to ONNX."""
+"""`invisp-export`: checkpoints to ONNX, and the group with `engine`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from invisp_deploy.cli.common import (
     result_line,
     version_option,
 )
+from invisp_deploy.cli.engine import engine_command
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
@@ -32,7 +33,10 @@ __all__ = ["main"]
 @click.group(cls=InvispGroup, context_settings=INVISP)
 @version_option
 def main() -> None:
-    """Write the network as ONNX graphs that need no PyTorch."""
+    """Write the network as ONNX graphs that need no PyTorch, and such graphs as TensorRT engines."""
+
+
+main.add_command(engine_command)
 
 
 @main.command("onnx", cls=InvispCommand, context_settings=INVISP)

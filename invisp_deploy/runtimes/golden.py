@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,14 +56,36 @@ class Golden:
 
 
 def make_golden(reference: Runtime, height: int, width: int, seed: int = _SEED) -> Golden:
-    """Compute the crops with `reference`; the sides are what its graph takes."""
+    """Compute the crops with `reference`; the sides are what its graph takes.
+
+    Where that is less work, each crop is computed from its window alone, the crop and the exact receptive radius
+    around it: the same values up to the choice of kernels, 0.13 of the work for `paper` at 1024x1024.
+    """
     edge = min(_EDGE, height, width)
     corners = {(0, 0), (0, width - edge), (height - edge, 0), (height - edge, width - edge)}
     corners.add(((height - edge) // 2, (width - edge) // 2))
     places = np.array(sorted(corners), np.int64)
+    whole = natural_input((1, 3, height, width), seed)
+    card = reference.card
+    rows, columns = (
+        [_window(start, edge, size, card.halo, card.config.squeeze) for start in starts]
+        for starts, size in ((places[:, 0], height), (places[:, 1], width))
+    )
+    if sum((r.stop - r.start) * (c.stop - c.start) for r, c in zip(rows, columns, strict=True)) >= height * width:
+        output = reference.apply(whole)
+    else:
+        output = np.full_like(whole, np.nan)
+        for (row, column), r, c in zip(places, rows, columns, strict=True):
+            made = reference.apply(np.ascontiguousarray(whole[:, :, r, c]))
+            inner = made[:, :, row - r.start : row - r.start + edge, column - c.start : column - c.start + edge]
+            output[:, :, row : row + edge, column : column + edge] = inner
     empty = Golden(height, width, seed, places, np.empty((0, 3, edge, edge), np.float32), reference.name)
-    crops = empty.cut(reference.apply(empty.input()))
-    return Golden(height, width, seed, places, np.ascontiguousarray(crops), reference.name)
+    return replace(empty, crops=np.ascontiguousarray(empty.cut(output)))
+
+
+def _window(start: int, edge: int, size: int, halo: int, step: int) -> slice:
+    """What the network must see of one axis for `edge` exact pixels from `start` on; a multiple of the squeeze."""
+    return slice(max(start // step * step - halo, 0), min(-(-(start + edge) // step) * step + halo, size))
 
 
 def read_golden(path: Path) -> Golden:

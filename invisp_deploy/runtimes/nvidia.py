@@ -12,7 +12,10 @@ from typing import Any, Final
 
 from invisp_deploy.errors import EngineError
 
-__all__ = ["backend_version", "load_backend", "strongly_typed_flag"]
+__all__ = ["OLDEST", "backend_version", "load_backend", "require_backend", "strongly_typed_flag"]
+
+OLDEST: Final = {"tensorrt": (10, 3), "tensorrt-rtx": (1, 7)}
+"""The oldest versions that the code was checked against; 10.3 is JetPack 6's."""
 
 _MODULES: Final = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 _INSTALL: Final = {
@@ -37,6 +40,18 @@ def load_backend(backend: str) -> Any:
         raise EngineError(f"The Python package {name} is not installed: {_INSTALL[backend]}.") from error
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineError(f"{name} is installed but does not load ({error}): {_INSTALL[backend]}.") from error
+
+
+def require_backend(backend: str) -> Any:
+    """`load_backend`, of a version that this package works with. Raises EngineError for an older one."""
+    module = load_backend(backend)
+    oldest = OLDEST[backend]
+    if backend_version(module)[: len(oldest)] < oldest:
+        raise EngineError(
+            f"{_MODULES[backend]} {module.__version__} is too old, this needs {'.'.join(map(str, oldest))} or later: "
+            f"{_INSTALL[backend]}."
+        )
+    return module
 
 
 def backend_version(module: Any) -> tuple[int, ...]:

@@ -1,0 +1,241 @@
+"""Graph to plan: NVIDIA's parser and builder, with one configuration for TensorRT 10.3 to 11 and TensorRT for RTX.
+
+Precision stands in the graph, the network is strongly typed, and TF32 is off, so fp32 means fp32. What the builder
+has to say is collected and comes as one sentence.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from invisp_deploy.engine_card import Profile
+from invisp_deploy.errors import EngineError, GraphError, RequestError
+from invisp_deploy.runtimes.nvidia import strongly_typed_flag
+
+__all__ = [
+    "DEFAULT_LEVEL",
+    "LEVELS",
+    "BuildProgress",
+    "BuildSettings",
+    "Built",
+    "build_plan",
+    "check_level",
+    "parse_graph",
+]
+
+LEVELS: Final = range(6)
+"""Optimisation levels of TensorRT."""
+
+DEFAULT_LEVEL: Final = 3
+
+BuildProgress = Callable[[float, str], object]
+"""Called with the part that is done, 0 to 1 and never falling, and the phase's name."""
+
+_ACTIVATIONS: Final = re.compile(r"Total Activation Memory: (\d+) bytes")
+_WEIGHTS: Final = re.compile(r"Total Weights Memory: (\d+) bytes")
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """profile: sizes. targets: compute capabilities, for TensorRT for RTX alone. level: None for the default."""
+
+    backend: str
+    profile: Profile
+    targets: tuple[str, ...]
+    level: int | None = None
+
+    @property
+    def portable(self) -> bool:
+        """Built for `targets` and not for the GPU at hand."""
+        return self.backend == "tensorrt-rtx"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A plan and what it took.
+
+    peak_memory: highest resident memory of the process, bytes. device_memory: what the builder says the engine
+    takes on the device for weights and activations, bytes; None where it does not say. timing_cache: for the next
+    build on this GPU; empty where the backend has none. notes: sentences for the user.
+    """
+
+    plan: bytes
+    seconds: float
+    peak_memory: int
+    device_memory: int | None
+    timing_cache: bytes = b""
+    notes: tuple[str, ...] = ()
+
+
+def check_level(level: int | None, backend: str) -> None:
+    """Raise RequestError for an optimisation level that is none or that the backend does not have."""
+    if level is None:
+        return
+    if backend == "tensorrt-rtx":
+        raise RequestError(
+            "TensorRT for RTX has no optimisation levels, its kernels are compiled on the device that loads the plan: "
+            "leave out --optimization-level."
+        )
+    if level not in LEVELS:
+        raise RequestError(f"--optimization-level is {LEVELS[0]} to {LEVELS[-1]}, got {level}.")
+
+
+def parse_graph(module: Any, onnx: Path, logger: Any) -> tuple[Any, Any]:
+    """The builder and its strongly typed network. Raises GraphError with the parser's own reasons."""
+    builder = module.Builder(logger)
+    network = builder.create_network(strongly_typed_flag(module))
+    parser = module.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(onnx)):
+        errors = [parser.get_error(index) for index in range(parser.num_errors)]
+        reasons = "; ".join(f"{error.node_name() or 'the graph'}: {_line(error.desc())}" for error in errors[:3])
+        raise GraphError(
+            f"The parser of {module.__name__} {module.__version__} does not take {onnx} "
+            f"({reasons or 'no reason given'}): export it again with `invisp-export onnx`."
+        )
+    return builder, network
+
+
+def build_plan(
+    module: Any,
+    onnx: Path,
+    settings: BuildSettings,
+    timing_cache: bytes = b"",
+    progress: BuildProgress = lambda done, phase: None,
+) -> Built:
+    """Parse and build. An interrupt ends the build at its next step.
+
+    The device must have been proven before, where the backend needs one. Raises GraphError where the parser, and
+    EngineError where the builder refuses.
+    """
+    start = time.perf_counter()
+    logger = _logger(module)
+    builder, network = parse_graph(module, onnx, logger)
+    config = builder.create_builder_config()
+    config.clear_flag(module.BuilderFlag.TF32)
+    if settings.level is not None:
+        config.builder_optimization_level = settings.level
+    if settings.portable:
+        config.num_compute_capabilities = len(settings.targets)
+        for index, target in enumerate(settings.targets):
+            if not config.set_compute_capability(getattr(module.ComputeCapability, target.upper()), index):
+                raise EngineError(f"{module.__name__} {module.__version__} does not build for {target}.")
+    profile = builder.create_optimization_profile()
+    sizes = (settings.profile.smallest, settings.profile.optimal, settings.profile.largest)
+    profile.set_shape(network.get_input(0).name, *((1, 3, *size) for size in sizes))
+    if config.add_optimization_profile(profile) < 0:
+        raise EngineError(f"{module.__name__} refuses the profile {settings.profile}: {logger.reason()}.")
+    notes = [] if settings.portable else _take_timing_cache(config, timing_cache)
+    with _interrupt() as interrupted:
+        monitor = _monitor(module, progress, interrupted)  # the configuration keeps no reference of its own
+        config.progress_monitor = monitor
+        plan = builder.build_serialized_network(network, config)
+    if interrupted.is_set():
+        raise KeyboardInterrupt
+    if plan is None:
+        raise EngineError(
+            f"{module.__name__} {module.__version__} could not build {onnx} for {settings.profile}: {logger.reason()}."
+        )
+    return Built(
+        plan=bytes(plan),
+        seconds=time.perf_counter() - start,
+        peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        device_memory=logger.device_memory(),
+        timing_cache=b"" if settings.portable else bytes(config.get_timing_cache().serialize()),
+        notes=tuple(notes),
+    )
+
+
+def _take_timing_cache(config: Any, data: bytes) -> list[str]:
+    """Start from `data`, or from nothing where TensorRT does not take it. Returns a note about that."""
+    cache = config.create_timing_cache(data)
+    if cache is not None and config.set_timing_cache(cache, False):
+        return []
+    config.set_timing_cache(config.create_timing_cache(b""), False)
+    return ["the timing cache was made elsewhere or is damaged; kernels are timed again"]
+
+
+def _logger(module: Any) -> Any:
+    """A logger that keeps errors and warnings, and what the builder says of memory, and prints nothing."""
+
+    class Logger(module.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            module.ILogger.__init__(self)
+            self.errors: list[str] = []
+            self.memory: dict[re.Pattern[str], int] = {}
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (module.ILogger.Severity.ERROR, module.ILogger.Severity.INTERNAL_ERROR):
+                self.errors.append(message)
+            for pattern in (_ACTIVATIONS, _WEIGHTS):
+                if match := pattern.search(message):
+                    self.memory[pattern] = int(match[1])
+
+        def reason(self) -> str:
+            return _line(self.errors[0]).rstrip(".") if self.errors else "no reason given"
+
+        def device_memory(self) -> int | None:
+            return sum(self.memory.values()) if _ACTIVATIONS in self.memory else None
+
+    return Logger()
+
+
+def _monitor(module: Any, progress: BuildProgress, interrupted: threading.Event) -> Any:
+    """Phases within phases as one part that is done; a step that returns False ends the build."""
+
+    class Monitor(module.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            module.IProgressMonitor.__init__(self)
+            self.phases: dict[str, tuple[float, float, int]] = {}  # name -> where it starts, its share, steps
+            self.done = 0.0
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            start, share, count = self.phases.get(parent or "", (0.0, 1.0, 1))
+            self.phases[phase] = (max(start, self.done), share / max(count, 1), steps)
+
+        def phase_finish(self, phase: str) -> None:
+            start, share, _ = self.phases.pop(phase, (self.done, 0.0, 1))
+            self.tell(start + share, phase)
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            start, share, count = self.phases.get(phase, (self.done, 0.0, 1))
+            self.tell(start + share * (step + 1) / max(count, 1), phase)
+            return not interrupted.is_set()
+
+        def tell(self, done: float, phase: str) -> None:
+            self.done = min(max(self.done, done), 1.0)
+            progress(self.done, phase)
+
+    return Monitor()
+
+
+@contextmanager
+def _interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C as an event: an exception out of a callback of the builder would end the process."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        event.set()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _line(text: str) -> str:
+    """One line without the positions in NVIDIA's sources."""
+    return re.sub(r"\)?\.? In \S+ at \S.*", "", " ".join(text.split()))[:300]

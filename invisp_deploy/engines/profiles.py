@@ -1,0 +1,86 @@
+"""Which picture sizes an engine takes: one fixed tile, or a range on request.
+
+A fixed tile is the default: the builder knows every shape, CUDA graphs apply, and memory is known beforehand.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
+from invisp_deploy.engine_card import Profile
+from invisp_deploy.errors import RequestError
+
+__all__ = ["DEFAULT_TILE", "MOST_ELEMENTS", "check_profile", "make_profile", "parse_size"]
+
+DEFAULT_TILE: Final = "1024"
+
+MOST_ELEMENTS: Final = 2**31 - 1
+"""Elements that a tensor of TensorRT may have; beyond it the builder of 1.7 writes a plan all the same."""
+
+
+def parse_size(text: str, option: str) -> tuple[int, int]:
+    """ "1024" -> (1024, 1024), "768x1024" -> (768, 1024): height and width, pixels. Raises RequestError."""
+    match = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,5}))?", text)
+    if match is None:
+        raise RequestError(f"{option} takes a height and width in pixels such as 1024 or 768x1024, got {text!r}.")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def make_profile(config: NetworkConfig, tile: str | None = None, sizes: tuple[str, str, str] | None = None) -> Profile:
+    """The checked profile of `--tile` (default `DEFAULT_TILE`) or `--profile`, not of both. Raises RequestError."""
+    if tile is not None and sizes is not None:
+        raise RequestError("--tile fixes one size and --profile gives a range: pass one of them.")
+    if sizes is None:
+        size = parse_size(tile or DEFAULT_TILE, "--tile")
+        profile = Profile(size, size, size)
+    else:
+        profile = Profile(*(parse_size(text, "--profile") for text in sizes))
+    check_profile(profile, config, "--tile" if sizes is None else "--profile")
+    return profile
+
+
+def check_profile(profile: Profile, config: NetworkConfig, option: str = "--profile") -> None:
+    """Raise RequestError unless an engine of that network can be built for the sizes and tile with the largest.
+
+    Sides are multiples of the squeeze, do not shrink from smallest to largest, and the largest keeps a core
+    between two halos: pictures beyond it are cut into tiles of that size.
+    """
+    step, halo = config.squeeze, config.halo
+    order = (profile.smallest, profile.optimal, profile.largest)
+    for size in order:
+        if size[0] % step or size[1] % step:
+            raise RequestError(
+                f"{option} must have sides that are multiples of {step}, the squeeze of {config}, got {_text(size)}: "
+                f"pass {_text((_up(size[0], step), _up(size[1], step)))}."
+            )
+    if any(
+        low > high for axis in (0, 1) for low, high in zip(order, order[1:], strict=False) if low[axis] > high[axis]
+    ):
+        raise RequestError(
+            f"{option} goes from the smallest to the largest size, each side for itself, got "
+            f"{' '.join(_text(size) for size in order)}: sort them."
+        )
+    if min(profile.largest) <= 2 * halo:
+        raise RequestError(
+            f"{option} {_text(profile.largest)} leaves no core: {config} needs a halo of {halo} pixels to every side "
+            f"of a tile, so its sides must be larger than {2 * halo}."
+        )
+    first, second = config.split
+    widest = max(first, second) + (DENSE_CONVOLUTIONS - 1) * config.growth
+    elements = widest * profile.largest[0] * profile.largest[1] // step**2
+    if elements > MOST_ELEMENTS:
+        most = int((MOST_ELEMENTS * step**2 / widest) ** 0.5) // step * step
+        raise RequestError(
+            f"{option} {_text(profile.largest)} makes a tensor of {elements} elements, TensorRT takes {MOST_ELEMENTS}: "
+            f"pass at most {_text((most, most))}; larger pictures are tiled."
+        )
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _up(size: int, step: int) -> int:
+    return -(-size // step) * step
