@@ -14,6 +14,7 @@
     ├── EngineError                exit code 1   a runtime that is missing, refused or failed
     │   └── OutOfMemoryError        exit code 1   names the smaller tile to ask for
     ├── ParityError                 exit code 1   an exported graph that disagrees with PyTorch
+    ├── CalibrationError            exit code 1   scales of other weights, or data that says nothing
     └── TrainingError               exit code 1   data or numbers that training cannot go on with
 
 Each message is one sentence or two: what happened, what was found, what was expected, what to do.
@@ -23,6 +24,7 @@ The commands print it without a traceback and leave with the exit code of the cl
 from __future__ import annotations
 
 __all__ = [
+    "CalibrationError",
     "CheckpointError",
     "ContractError",
     "EngineError",
@@ -98,6 +100,10 @@ class OutOfMemoryError(EngineError):
 
 class ParityError(InvispError):
     """An exported graph whose numbers differ from the PyTorch reference by more than the tolerance."""
+
+
+class CalibrationError(InvispError):
+    """Scales that were measured on other weights, or data that nothing can be measured on."""
 
 
 class TrainingError(InvispError):

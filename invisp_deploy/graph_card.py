@@ -40,7 +40,8 @@ class GraphCard:
     """Identity of one graph.
 
     weights: SHA-256 of the weights, the same for both directions. halo: exact receptive radius, image
-    pixels. precision: arithmetic of F, G and H. versions: of the tools that wrote the graph.
+    pixels. precision: arithmetic of F, G and H. versions: of the tools that wrote the graph. kept: layers of an
+    int8 or fp8 graph that are fp16. scales: SHA-256 of the table of scales, the same for both directions.
     """
 
     direction: Direction
@@ -50,9 +51,12 @@ class GraphCard:
     halo: int
     precision: str = "fp32"
     versions: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    scales: str = ""
 
     def to_metadata(self) -> dict[str, str]:
         """Flat text properties for ONNX `metadata_props`, in a fixed order."""
+        lowered = {f"{_PREFIX}kept": json.dumps(self.kept), f"{_PREFIX}scales": self.scales} if self.scales else {}
         return {
             f"{_PREFIX}format": _FORMAT,
             f"{_PREFIX}direction": self.direction.value,
@@ -62,6 +66,7 @@ class GraphCard:
             f"{_PREFIX}halo": str(self.halo),
             f"{_PREFIX}precision": self.precision,
             f"{_PREFIX}versions": json.dumps(dict(self.versions), sort_keys=True),
+            **lowered,
         }
 
     @classmethod
@@ -87,6 +92,8 @@ class GraphCard:
                 halo=int(metadata[f"{_PREFIX}halo"]),
                 precision=metadata[f"{_PREFIX}precision"],
                 versions=json.loads(metadata[f"{_PREFIX}versions"]),
+                kept=tuple(map(str, json.loads(metadata.get(f"{_PREFIX}kept", "[]")))),
+                scales=metadata.get(f"{_PREFIX}scales", ""),
             )
         except (KeyError, ValueError, TypeError, RequestError) as error:
             raise GraphError(f"{source} has damaged metadata ({error}): export it again.") from error

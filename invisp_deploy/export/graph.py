@@ -19,51 +19,70 @@ strided convolution could do as much, but would drop an odd last row where Space
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
+from onnx import TensorProto, helper
+from torch import Tensor
 
 from invisp_deploy import __version__
+from invisp_deploy.arithmetic import FP32, Arithmetic
 from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import GraphError, RequestError
+from invisp_deploy.export.dense import write_dense
+from invisp_deploy.export.nodes import Array, Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.network.coupling import Coupling, DenseBlock
 
-__all__ = ["IR_VERSION", "OPERATORS", "OPSETS", "build_graph", "check_graph", "operator_counts"]
+__all__ = ["IR_VERSIONS", "LOWERING", "OPERATORS", "OPSETS", "build_graph", "check_graph", "operator_counts"]
 
 OPERATORS: Final = frozenset(
     {"Add", "Concat", "Conv", "DepthToSpace", "Exp", "LeakyRelu", "Mul", "Sigmoid", "SpaceToDepth", "Split", "Sub"}
 )
-"""The only operators that a graph may hold."""
+"""The only operators that an fp32 graph may hold."""
 
-OPSETS: Final = (17, 18)
+LOWERING: Final = {
+    "fp32": frozenset[str](),
+    "fp16": frozenset({"Cast"}),
+    "int8": frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"}),
+    "fp8": frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"}),
+}
+"""What a lower precision may add to them."""
 
-IR_VERSION: Final = 8
-"""The file format that came with opset 17, so that the parser of TensorRT 10.3 reads the file."""
+OPSETS: Final = {"fp32": (17, 18), "fp16": (17, 18), "int8": (17, 18), "fp8": (19,)}
+"""Operator sets by precision, the default first: TensorRT 10.3 reads up to 20, FP8 came with 19."""
 
-_SLOPE: Final = 0.2
-Array = npt.NDArray[Any]
+IR_VERSIONS: Final = {17: 8, 18: 8, 19: 9}
+"""The file format that came with an operator set, so that whatever reads the one reads the other."""
 
 
-def build_graph(view: View, card: GraphCard, opset: int = OPSETS[0]) -> onnx.ModelProto:
+def build_graph(
+    view: View, card: GraphCard, opset: int | None = None, arithmetic: Arithmetic = FP32
+) -> onnx.ModelProto:
     """The view as a model, float32 (batch, 3, height, width) in and out; all but the 3 is dynamic.
 
-    The same weights, card and opset give the same bytes. Raises RequestError for an opset other than
-    17 or 18 and GraphError for the card of another direction or configuration.
+    The same weights, card, opset and arithmetic give the same bytes. Raises RequestError for an opset that the
+    precision does not have and for scales of another network, GraphError for the card of another view or arithmetic.
     """
-    if opset not in OPSETS:
-        raise RequestError(f"The opset must be {' or '.join(map(str, OPSETS))}, got {opset}.")
+    known = OPSETS[arithmetic.precision]
+    opset = known[0] if opset is None else opset
+    if opset not in known:
+        raise RequestError(
+            f"The opset of an {arithmetic.precision} graph must be {' or '.join(map(str, known))}, got {opset}."
+        )
     if (card.direction, card.config) != (view.direction, view.config):
         raise GraphError(
             f"The card says {card.direction.value}, {card.config}; the view is {view.direction.value}, {view.config}: "
             "pass the card of this view."
         )
-    graph = _Graph(view)
+    if (card.precision, set(card.kept)) != (arithmetic.precision, arithmetic.kept):
+        raise GraphError(
+            f"The card says {card.precision}, the arithmetic {arithmetic.precision}, or keeps other layers."
+        )
+    arithmetic.check(view.config)
+    graph = _Graph(view, arithmetic)
     graph.build(card.direction.input_name, card.direction.output_name)
     shape = ("batch", 3, "height", "width")
     model = helper.make_model(
@@ -76,19 +95,20 @@ def build_graph(view: View, card: GraphCard, opset: int = OPSETS[0]) -> onnx.Mod
         ),
         producer_name="invisp-deploy",
         producer_version=__version__,
-        ir_version=IR_VERSION,
+        ir_version=IR_VERSIONS[opset],
         opset_imports=[helper.make_opsetid("", opset)],
     )
     for key, value in card.to_metadata().items():
         model.metadata_props.add(key=key, value=value)
-    check_graph(model)
+    check_graph(model, arithmetic.precision)
     return model
 
 
-def check_graph(model: onnx.ModelProto) -> None:
-    """Raise GraphError unless ONNX's full check passes, all operators are in `OPERATORS` and all data inside."""
-    if foreign := sorted(set(operator_counts(model)) - OPERATORS):
-        raise GraphError(f"The graph holds {', '.join(foreign)}; only {', '.join(sorted(OPERATORS))} are allowed.")
+def check_graph(model: onnx.ModelProto, precision: str = "fp32") -> None:
+    """Raise GraphError unless ONNX's full check passes, all operators are allowed and all data is inside."""
+    allowed = OPERATORS | LOWERING[precision]
+    if foreign := sorted(set(operator_counts(model)) - allowed):
+        raise GraphError(f"The graph holds {', '.join(foreign)}; only {', '.join(sorted(allowed))} are allowed.")
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise GraphError("The graph keeps weights in another file: write them into the graph.")
     try:
@@ -102,14 +122,14 @@ def operator_counts(model: onnx.ModelProto) -> dict[str, int]:
     return dict(sorted(Counter(node.op_type for node in model.graph.node).items()))
 
 
-class _Graph:
-    """Nodes in order and constants by name. A node's one output has the node's name, unless it is the last."""
+class _Graph(Nodes):
+    """The spine: split, couple, mix, block by block."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, arithmetic: Arithmetic) -> None:
+        super().__init__()
         self.view = view
+        self.arithmetic = arithmetic
         self.forward = view.direction is Direction.FORWARD
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, TensorProto] = {}
 
     def build(self, source: str, target: str) -> None:
         squeeze = self.view.config.squeeze
@@ -119,7 +139,7 @@ class _Graph:
             x = self.node("SpaceToDepth", "fold", x, blocksize=squeeze)
             order = _pixel_order(squeeze)
             if not self.forward:
-                x = self.convolution("fold.order", x, order[..., None, None])
+                x = self.mixing("fold.order", x, order[..., None, None])
         blocks = self.view.blocks()
         for step, (index, coupling, mixing) in enumerate(blocks):
             name, weight = f"block{index}", _array(mixing.weight)
@@ -127,21 +147,23 @@ class _Graph:
             if self.forward:
                 if order is not None and step == 0:
                     weight = (weight[..., 0, 0] @ order)[..., None, None]
-                x = self.coupling(name, coupling, self.convolution(f"{name}.mix", x, weight), last)
+                x = self.coupling(name, coupling, self.mixing(f"{name}.mix", x, weight), last)
             else:
-                x = self.convolution(f"{name}.unmix", self.decoupling(name, coupling, x), weight, output=last)
+                x = self.mixing(f"{name}.unmix", self.decoupling(name, coupling, x), weight, last)
         if squeeze > 1:
             self.node("DepthToSpace", "unfold", x, output=target, blocksize=squeeze, mode="CRD")
 
     def coupling(self, name: str, coupling: Coupling, x: str, output: str) -> str:
-        x1, x2 = self.split(name, coupling.parts, x, "x")
+        x1, x2 = f"{name}.x1", f"{name}.x2"
+        self.split(name, coupling.parts, x, (x1, x2))
         y1 = self.node("Add", f"{name}.y1", x1, self.dense(f"{name}.F", coupling.F, x2))
         scaled = self.node("Mul", f"{name}.scaled", x2, self.exponential(name, coupling, y1))
         y2 = self.node("Add", f"{name}.y2", scaled, self.dense(f"{name}.G", coupling.G, y1))
         return self.node("Concat", f"{name}.y", y1, y2, output=output, axis=1)
 
     def decoupling(self, name: str, coupling: Coupling, y: str) -> str:
-        y1, y2 = self.split(name, coupling.parts, y, "y")
+        y1, y2 = f"{name}.y1", f"{name}.y2"
+        self.split(name, coupling.parts, y, (y1, y2))
         scaled = self.node("Sub", f"{name}.scaled", y2, self.dense(f"{name}.G", coupling.G, y1))
         x2 = self.node("Mul", f"{name}.x2", scaled, self.exponential(name, coupling, y1))
         x1 = self.node("Sub", f"{name}.x1", y1, self.dense(f"{name}.F", coupling.F, x2))
@@ -157,37 +179,10 @@ class _Graph:
         return self.node("Exp", f"{name}.exp", self.node("Sub", f"{name}.{'s' if self.forward else 'minus_s'}", *terms))
 
     def dense(self, name: str, block: DenseBlock, x: str) -> str:
-        seen = [x]
-        *inner, last = (layer for layer in block.children() if isinstance(layer, nn.Conv2d))
-        for index, layer in enumerate(inner, 1):
-            made = self.convolution(f"{name}.conv{index}", self.joined(name, seen), _array(layer.weight), layer.bias)
-            seen.append(self.node("LeakyRelu", f"{name}.relu{index}", made, alpha=_SLOPE))
-        return self.convolution(f"{name}.conv{len(seen)}", self.joined(name, seen), _array(last.weight), last.bias)
+        return write_dense(self, block, name, x, self.arithmetic)
 
-    def joined(self, name: str, seen: list[str]) -> str:
-        return seen[0] if len(seen) == 1 else self.node("Concat", f"{name}.concat{len(seen)}", *seen, axis=1)
-
-    def split(self, name: str, parts: tuple[int, int], x: str, letter: str) -> tuple[str, str]:
-        first, second = f"{name}.{letter}1", f"{name}.{letter}2"
-        sizes = self.constant("parts", np.array(parts, np.int64))
-        self.nodes.append(helper.make_node("Split", [x, sizes], [first, second], name=f"{name}.split", axis=1))
-        return first, second
-
-    def convolution(self, name: str, x: str, weight: Array, bias: Tensor | None = None, output: str = "") -> str:
-        inputs = [x, self.constant(f"{name}.weight", weight)]
-        if bias is not None:
-            inputs.append(self.constant(f"{name}.bias", _array(bias)))
-        edge = weight.shape[-1]
-        return self.node("Conv", name, *inputs, output=output, kernel_shape=[edge, edge], pads=[edge // 2] * 4)
-
-    def node(self, operator: str, name: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(operator, inputs, [output or name], name=name, **attributes))
-        return output or name
-
-    def constant(self, name: str, array: Array) -> str:
-        if name not in self.constants:
-            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
-        return name
+    def mixing(self, name: str, x: str, weight: Array, output: str = "") -> str:
+        return self.convolution(name, x, self.constant(f"{name}.weight", weight), 1, output=output)
 
 
 def _pixel_order(squeeze: int) -> Array:

@@ -9,9 +9,10 @@ import onnx
 import torch
 
 from invisp_deploy import __version__
+from invisp_deploy.arithmetic import FP32, Arithmetic
 from invisp_deploy.export.folder import whole_folder
 from invisp_deploy.export.golden import golden_arrays
-from invisp_deploy.export.graph import OPSETS, build_graph
+from invisp_deploy.export.graph import build_graph
 from invisp_deploy.export.parity import check_parity, conditions
 from invisp_deploy.export.report import make_report, report_json, report_text
 from invisp_deploy.export.views import ForwardView, InverseView
@@ -27,7 +28,12 @@ FILES: Final = ("forward.onnx", "inverse.onnx", "golden.npz", "report.md", "repo
 
 
 def export_onnx(
-    checkpoint: Checkpoint, folder: Path, *, opset: int = OPSETS[0], overwrite: bool = False
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    arithmetic: Arithmetic = FP32,
+    opset: int | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write `FILES` to `folder`, all or none, and return what report.json says.
 
@@ -44,14 +50,17 @@ def export_onnx(
                 contract=checkpoint.contract,
                 weights=checkpoint.weights,
                 halo=checkpoint.config.halo,
+                precision=arithmetic.precision,
                 versions=_versions(),
+                kept=tuple(sorted(arithmetic.kept)),
+                scales=arithmetic.digest,
             )
             name = f"{view.direction.value}.onnx"
-            models[name] = build_graph(view, card, opset)
+            models[name] = build_graph(view, card, opset, arithmetic)
             write_whole(part / name, models[name].SerializeToString(deterministic=True))
-        parity = check_parity(network, part / "forward.onnx", part / "inverse.onnx")
+        parity = check_parity(network, part / "forward.onnx", part / "inverse.onnx", arithmetic.precision)
         write_whole(part / "golden.npz", npz_bytes(golden_arrays(network)))
-        report = make_report(checkpoint, opset, models, parity, conditions(network), part)
+        report = make_report(models, parity, conditions(network), part)
         write_whole(part / "report.md", report_text(report))
         write_whole(part / "report.json", report_json(report))
     return report

@@ -1,0 +1,124 @@
+"""A dense block as nodes, each convolution in its own precision.
+
+::
+
+    fp16    x --Cast--> Conv --LeakyRelu--> ... --Conv--Cast--> out                       all HALF in between
+    int8    x --Q--> Concat of int8 --DQ--> Conv --LeakyRelu--> Q --> Concat of int8 ...  --DQ--> Conv --> out
+    fp8     x --> Concat --Q--DQ--> Conv --LeakyRelu--> Concat --Q--DQ--> Conv ...        (no FP8 Concat in ONNX)
+
+All Q and DQ of a dense block have one scale, that of its input (`network.lowered` says how), so a concatenation
+needs no requantisation. Zero points are 0, weights carry a scale for each output channel, biases stay float: what
+TensorRT takes. The input and the output of a dense block are FLOAT in every precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from onnx import TensorProto, helper
+from torch import Tensor
+
+from invisp_deploy.arithmetic import QUANTISED, Arithmetic, block_input
+from invisp_deploy.export.nodes import Array, Nodes
+from invisp_deploy.network.coupling import DenseBlock
+from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, round_weight, weight_steps
+
+__all__ = ["write_dense"]
+
+_SLOPE: Final = 0.2
+_EIGHT_BITS: Final = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
+
+
+def write_dense(nodes: Nodes, block: DenseBlock, name: str, x: str, arithmetic: Arithmetic) -> str:
+    """Add the nodes of `block` on the FLOAT tensor `x`; returns the name of the FLOAT result."""
+    with torch.no_grad():
+        layers = gained_convolutions(block, name, arithmetic)
+    writer = _Dense(nodes, name, arithmetic.scales.get(block_input(name), 0.0))
+    seen = [_Value(x, half=False)]
+    for index, layer in enumerate(layers[:-1], 1):
+        made = writer.convolution(layer, index, seen)
+        seen.append(_Value(nodes.node("LeakyRelu", f"{name}.relu{index}", made.name, alpha=_SLOPE), made.half))
+    return writer.single(writer.convolution(layers[-1], len(layers), seen))
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A tensor by name, HALF or FLOAT."""
+
+    name: str
+    half: bool
+
+
+class _Dense:
+    def __init__(self, nodes: Nodes, name: str, step: float) -> None:
+        self.nodes = nodes
+        self.name = name
+        self.source = block_input(name)
+        self.step = step
+
+    def convolution(self, layer: GainedConvolution, index: int, seen: Sequence[_Value]) -> _Value:
+        half = layer.precision == "fp16"
+        dtype = np.float16 if half else np.float32
+        bias = self.nodes.constant(f"{layer.name}.bias", _array(layer.bias).astype(dtype))
+        if layer.precision in QUANTISED:
+            x, weight = self.eight_bit_input(layer.precision, index, seen), self.eight_bit_weight(layer)
+        else:
+            names = [self.half(value) if half else self.single(value) for value in seen]
+            x = self.joined(f"concat{index}", names)
+            weight = self.nodes.constant(f"{layer.name}.weight", _array(layer.weight).astype(dtype))
+        return _Value(self.nodes.convolution(layer.name, x, weight, layer.weight.shape[-1], bias), half)
+
+    def eight_bit_input(self, precision: str, index: int, seen: Sequence[_Value]) -> str:
+        singles = [self.single(value) for value in seen]
+        if precision == "int8":
+            joined = self.joined(f"concat{index}", [self.quantised(value, precision) for value in singles])
+        else:
+            joined = self.quantised(self.joined(f"concat{index}", singles), precision)
+        return self.nodes.once("DequantizeLinear", f"{joined}.float", joined, *self.grid(precision))
+
+    def quantised(self, x: str, precision: str) -> str:
+        return self.nodes.once("QuantizeLinear", f"{x}.{precision}", x, *self.grid(precision))
+
+    def grid(self, precision: str) -> tuple[str, str]:
+        kind = _EIGHT_BITS[precision]
+        zero = self.nodes.tensor(f"zero.{precision}", lambda: helper.make_tensor(f"zero.{precision}", kind, [], [0]))
+        return self.nodes.constant(f"{self.source}.scale", np.array(self.step, np.float32)), zero
+
+    def eight_bit_weight(self, layer: GainedConvolution) -> str:
+        name, precision = f"{layer.name}.weight", layer.precision
+        steps = weight_steps(layer.weight, precision)
+        codes = _array(round_weight(layer.weight, precision) / steps[:, None, None, None])
+        held = self.nodes.tensor(f"{name}.{precision}", lambda: _codes(f"{name}.{precision}", codes, precision))
+        scale = self.nodes.constant(f"{name}.scale", _array(steps))
+        return self.nodes.node("DequantizeLinear", name, held, scale, axis=0)
+
+    def half(self, value: _Value) -> str:
+        if value.half:
+            return value.name
+        return self.nodes.once("Cast", f"{value.name}.fp16", value.name, to=TensorProto.FLOAT16)
+
+    def single(self, value: _Value) -> str:
+        if not value.half:
+            return value.name
+        return self.nodes.once("Cast", f"{value.name}.fp32", value.name, to=TensorProto.FLOAT)
+
+    def joined(self, label: str, names: list[str]) -> str:
+        return names[0] if len(names) == 1 else self.nodes.node("Concat", f"{self.name}.{label}", *names, axis=1)
+
+
+def _codes(name: str, codes: Array, precision: str) -> TensorProto:
+    if precision == "int8":
+        return helper.make_tensor(
+            name, TensorProto.INT8, codes.shape, np.rint(codes).astype(np.int8).tobytes(), raw=True
+        )
+    raw = torch.from_numpy(codes).to(torch.float8_e4m3fn).view(torch.uint8).numpy().tobytes()
+    return helper.make_tensor(name, TensorProto.FLOAT8E4M3FN, codes.shape, raw, raw=True)
+
+
+def _array(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().cpu().numpy()
+    return array

@@ -1,0 +1,50 @@
+"""Nodes in order and constants by name: what the parts of a graph are written into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+__all__ = ["Array", "Nodes"]
+
+Array = npt.NDArray[Any]
+
+
+class Nodes:
+    """A node's one output has the node's name, unless another is given. Constants are written once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, TensorProto] = {}
+        self._made: set[str] = set()
+
+    def node(self, operator: str, name: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        made = output or name
+        self.nodes.append(helper.make_node(operator, inputs, [made], name=name, **attributes))
+        self._made.add(made)
+        return made
+
+    def once(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
+        """`node`, unless a node of that name stands already: G and H read the same tensor."""
+        return name if name in self._made else self.node(operator, name, *inputs, **attributes)
+
+    def split(self, name: str, sizes: Sequence[int], x: str, outputs: Sequence[str]) -> None:
+        parts = self.constant("parts", np.array(sizes, np.int64))
+        self.nodes.append(helper.make_node("Split", [x, parts], list(outputs), name=f"{name}.split", axis=1))
+
+    def convolution(self, name: str, x: str, weight: str, edge: int, bias: str = "", output: str = "") -> str:
+        """`weight` and `bias` are names of constants or tensors; same size out as in."""
+        inputs = [x, weight, bias] if bias else [x, weight]
+        return self.node("Conv", name, *inputs, output=output, kernel_shape=[edge, edge], pads=[edge // 2] * 4)
+
+    def constant(self, name: str, array: Array) -> str:
+        return self.tensor(name, lambda: numpy_helper.from_array(np.ascontiguousarray(array), name))
+
+    def tensor(self, name: str, make: Any) -> str:
+        if name not in self.constants:
+            self.constants[name] = make()
+        return name

@@ -1,0 +1,133 @@
+"""Dense blocks that compute in fp16, int8 or fp8 as the exported graphs do, and that can still be trained.
+
+Within a dense block every quantised tensor has one and the same step s, the step of its input, so that the graph's
+concatenations join tensors of one scale. A tensor r_i that wants the step s_i gets there by a gain g_i = s / s_i:
+
+    r_i' = g_i r_i = LeakyRelu(g_i W_i x + g_i b_i)        the activation is positively homogeneous
+    W_j' = W_j / g_i on the channels of r_i                every later convolution takes the gain back
+
+which changes no value but its grid (cross-layer equalisation: Nagel et al., ICCV 2019). Weights are rounded after
+the gains, one step for each output channel. What stays fp16 sees the same gained tensors, not rounded to 8 bit.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from invisp_deploy.arithmetic import FULL_SCALE, QUANTISED, Arithmetic, block_input
+from invisp_deploy.network.coupling import DenseBlock
+from invisp_deploy.network.invisp import InvISP
+
+__all__ = ["GainedConvolution", "LoweredDense", "gained_convolutions", "lowered", "round_weight"]
+
+_SLOPE = 0.2
+
+
+@dataclass(frozen=True)
+class GainedConvolution:
+    """One convolution after the gains. weight (outputs, inputs, 3, 3), bias (outputs,); both float32."""
+
+    name: str
+    precision: str
+    weight: Tensor
+    bias: Tensor
+
+
+class LoweredDense(DenseBlock):
+    """A dense block with the arithmetic of a graph. Shares its parameters with the block it is made of."""
+
+    def __init__(self, block: DenseBlock, name: str, arithmetic: Arithmetic) -> None:
+        nn.Module.__init__(self)  # DenseBlock's own would make new convolutions
+        for child, module in block.named_children():
+            self.add_module(child, module)
+        self.name = name
+        self.arithmetic = arithmetic
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = [x]
+        layers = gained_convolutions(self, self.name, self.arithmetic)
+        for layer in layers[:-1]:
+            seen.append(self.rounded(functional.leaky_relu(self.convolve(layer, seen), _SLOPE), layer.precision))
+        return self.convolve(layers[-1], seen)
+
+    def convolve(self, layer: GainedConvolution, seen: list[Tensor]) -> Tensor:
+        joined, weight = torch.cat(seen, 1), layer.weight
+        if layer.precision == "fp16":
+            made = functional.conv2d(_half(joined), _half(weight), _half(layer.bias), padding=1)
+            return _half(made)
+        if layer.precision in QUANTISED:
+            step = self.arithmetic.scales[block_input(self.name)]
+            joined = _on_grid(joined, torch.tensor(step), layer.precision)
+            weight = round_weight(weight, layer.precision)
+        return functional.conv2d(joined, weight, layer.bias, padding=1)
+
+    def rounded(self, made: Tensor, precision: str) -> Tensor:
+        return _half(made) if precision == "fp16" else made
+
+
+def lowered(network: InvISP, arithmetic: Arithmetic) -> InvISP:
+    """The network with that arithmetic in F, G and H; it shares all parameters and their names."""
+    arithmetic.check(network.config)
+    result = _shell(network)
+    for index, block in enumerate(result.blocks()):
+        for part in "FGH":
+            dense = getattr(block, part)
+            block.add_module(part, LoweredDense(dense, f"block{index}.{part}", arithmetic))
+    return result
+
+
+def gained_convolutions(block: DenseBlock, name: str, arithmetic: Arithmetic) -> list[GainedConvolution]:
+    """The five convolutions of a dense block after the gains; differentiable."""
+    layers = [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]
+    source = arithmetic.scales.get(block_input(name))
+    gains = [1.0]
+    for index in range(1, len(layers)):
+        gains.append(1.0 if source is None else source / arithmetic.scales[f"{name}.relu{index}"])
+    widths = [layers[0].in_channels, *(layer.out_channels for layer in layers[:-1])]
+    gained = []
+    for index, layer in enumerate(layers, 1):
+        incoming = torch.repeat_interleave(torch.tensor(gains[:index]), torch.tensor(widths[:index]))
+        outgoing = gains[index] if index < len(layers) else 1.0
+        weight = layer.weight / incoming[None, :, None, None] * outgoing
+        bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias * outgoing
+        convolution = f"{name}.conv{index}"
+        gained.append(GainedConvolution(convolution, arithmetic.of(convolution), weight, bias))
+    return gained
+
+
+def round_weight(weight: Tensor, precision: str) -> Tensor:
+    """Weights on their grid, float32: one step for each output channel, its largest magnitude over full scale."""
+    return _on_grid(weight, weight_steps(weight, precision)[:, None, None, None], precision)
+
+
+def weight_steps(weight: Tensor, precision: str) -> Tensor:
+    """(outputs,) float32 steps."""
+    largest = weight.detach().abs().amax(dim=(1, 2, 3))
+    return (largest / FULL_SCALE[precision]).clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def _on_grid(x: Tensor, step: Tensor, precision: str) -> Tensor:
+    """The nearest value of the grid, saturated; the gradient passes where nothing saturates."""
+    limit = FULL_SCALE[precision]
+    inside = torch.clamp(x / step, -limit, limit)
+    with torch.no_grad():
+        grid = inside.round() if precision == "int8" else inside.to(torch.float8_e4m3fn).to(torch.float32)
+        moved = grid - inside
+    return (inside + moved) * step
+
+
+def _half(x: Tensor) -> Tensor:
+    """Rounded to fp16; the gradient passes."""
+    return x + (x.detach().half().float() - x.detach())
+
+
+def _shell(network: InvISP) -> InvISP:
+    """A network of new modules over the same parameters."""
+    shared: dict[int, object] = {id(parameter): parameter for parameter in network.parameters()}
+    shared.update({id(buffer): buffer for buffer in network.buffers()})
+    return copy.deepcopy(network, shared)
