@@ -67,9 +67,10 @@ def seam_error(runtime: Runtime, plan: Plan, read: Callable[[Window], Float]) ->
     spans = (plan.rows, plan.columns)[axis]
     across = (plan.columns, plan.rows)[axis][0]
     edge = spans[0].core_stop
-    strip = 2 * squeeze
+    limits = runtime.inputs[0].limits
+    strip = 2 * squeeze if limits is None else squeeze  # the smallest engine has room for no more
     size = spans[-1].stop
-    if runtime.inputs[0].limits is None:
+    if limits is None:
         windows = [(max(edge - strip - exact, 0), min(edge + reach, size)) for reach in (plan.halo, exact)]
     else:
         whole = max(spans[0].size, min(strip + 2 * exact, size))

@@ -165,10 +165,10 @@ def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig) 
     low, high = -(-low // step) * step, high // step * step
     if size <= high:
         return (Span(0, 0, size, size),)
-    if high < 2 * (config.halo + step):
+    if high <= 2 * config.halo:
         raise RequestError(
             f"The engine takes at most {high} pixels, and {config} needs a halo of {config.halo} to every side: build "
-            f"it with a --tile above {2 * (config.halo + step)}, or with a --profile that covers the whole picture."
+            f"it with a --tile above {2 * config.halo}, or with a --profile that covers the whole picture."
         )
     count = -(-(size - 2 * reach) // (high - 2 * reach))
     window = max(-(-(size + 2 * reach * (count - 1)) // (count * step)) * step, low)
