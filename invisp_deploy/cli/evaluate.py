@@ -28,8 +28,12 @@ def main() -> None:
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the report; made if absent."
 )
-@click.option("--forward", type=click.Path(path_type=Path), help="Forward graph; default: the shipped model's.")
-@click.option("--inverse", type=click.Path(path_type=Path), help="Inverse graph; default: the shipped model's.")
+@click.option(
+    "--forward", type=click.Path(path_type=Path), help="Forward graph or engine; default: the shipped model's."
+)
+@click.option(
+    "--inverse", type=click.Path(path_type=Path), help="Inverse graph or engine; default: the shipped model's."
+)
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
 @click.option(
     "--subsampling",
@@ -56,7 +60,7 @@ def roundtrip(
     from invisp_deploy.evaluation.roundtrip import round_trip
     from invisp_deploy.models import shipped_graph
     from invisp_deploy.rendering.files import RunOptions
-    from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+    from invisp_deploy.runtimes.open import open_runtime
 
     if (forward is None) != (inverse is None):
         raise RequestError("Pass --forward and --inverse together: both graphs of one export.")
@@ -71,8 +75,8 @@ def roundtrip(
 
     try:
         with (
-            OnnxRuntime(forward or shipped_graph(Direction.FORWARD)) as forward_runtime,
-            OnnxRuntime(inverse or shipped_graph(Direction.INVERSE)) as inverse_runtime,
+            open_runtime(forward or shipped_graph(Direction.FORWARD)) as forward_runtime,
+            open_runtime(inverse or shipped_graph(Direction.INVERSE)) as inverse_runtime,
             output_folder(output),
         ):
             trip = round_trip(raw, output, forward_runtime, inverse_runtime, RunOptions(**options), start)

@@ -36,8 +36,8 @@ __all__ = ["main"]
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="File; for several inputs a folder."
 )
-@click.option("--engine", type=click.Path(path_type=Path), help="Graph to run; default: the shipped model's.")
-@click.option("--provider", default="CPUExecutionProvider", show_default=True, help="ONNX Runtime provider.")
+@click.option("--engine", type=click.Path(path_type=Path), help="Graph or engine; default: the shipped model's.")
+@click.option("--provider", help="ONNX Runtime's, for graphs.  [default: CPUExecutionProvider]")
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
 @click.option(
     "--subsampling",
@@ -59,7 +59,7 @@ __all__ = ["main"]
 @json_option
 @version_option
 def main(
-    inputs: tuple[Path, ...], output: Path, engine: Path | None, provider: str, as_json: bool, **options: Any
+    inputs: tuple[Path, ...], output: Path, engine: Path | None, provider: str | None, as_json: bool, **options: Any
 ) -> None:
     """Render RAW files to .jpg, .png or .tif, or recover .dng from such pictures.
 
@@ -88,12 +88,15 @@ def main(
         if not as_json:
             _print(source, result, engines)
     failed = sum(not row["ok"] for row in rows)
+    verified = None if engines.given is None else engines.given.verified
     if as_json:
-        print_json({"files": rows, "failed": failed})
+        print_json({"files": rows, "failed": failed, "verified": verified})
     elif not single:
         for row in rows:
             click.echo(f"{'ok    ' if row['ok'] else 'FAILED'} {row['input']}")
         click.echo(f"{len(rows) - failed} of {len(rows)} files done, {failed} failed")
+    if verified is False and not as_json:
+        click.echo(f"note: {engine} is not yet verified on a GPU: invisp verify --engine {engine}")
     if failed:
         sys.exit(1)
 
@@ -101,7 +104,7 @@ def main(
 class _Engines:
     """The runtime for a file, opened at its first use and kept."""
 
-    def __init__(self, path: Path | None, provider: str) -> None:
+    def __init__(self, path: Path | None, provider: str | None) -> None:
         self._path = path
         self._provider = provider
         self._open: dict[Direction, Runtime] = {}
@@ -122,9 +125,9 @@ class _Engines:
         return None if self.given is None else self.given.card.direction
 
     def _load(self, path: Path) -> Runtime:
-        from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+        from invisp_deploy.runtimes.open import open_runtime
 
-        return OnnxRuntime(path, self._provider)
+        return open_runtime(path, self._provider)
 
 
 def _options(options: dict[str, Any]) -> RunOptions:

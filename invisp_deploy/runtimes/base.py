@@ -80,6 +80,11 @@ class Runtime(ABC):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
+    @property
+    def verified(self) -> bool | None:
+        """Whether the engine's golden check has passed on a GPU; None for a graph, which export has checked."""
+        return None if self.engine is None else self.engine.verified is not None
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs. Arrays must have the names, dtypes and shapes of `inputs`.
 

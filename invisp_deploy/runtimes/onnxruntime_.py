@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +22,12 @@ __all__ = ["CPU", "OnnxRuntime"]
 CPU: Final = "CPUExecutionProvider"
 _DTYPES: Final = {"tensor(float)": "float32"}
 _ERRORS_ONLY: Final = 3
+_CUDA: Final = "CUDAExecutionProvider"
+_NVIDIA: Final = (_CUDA, "TensorrtExecutionProvider")
+_OPTIONS: Final = {
+    # fp32 means fp32. The exhaustive search would time every algorithm again for each size of tile, and pick by noise.
+    _CUDA: {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
+}
 
 
 class OnnxRuntime(Runtime):
@@ -34,12 +43,10 @@ class OnnxRuntime(Runtime):
 
         if not path.is_file():
             raise RequestError(f"There is no engine {path}.")
-        available = onnxruntime.get_available_providers()
-        if provider not in available:
-            raise EngineError(
-                f"ONNX Runtime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}: install the "
-                "package that brings it (onnxruntime-gpu instead of onnxruntime for CUDA)."
-            )
+        _check_available(provider)
+        if provider in _NVIDIA and hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
+            with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find; --json must stay JSON
+                onnxruntime.preload_dlls()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -79,11 +86,25 @@ class OnnxRuntime(Runtime):
         return dict(zip((spec.name for spec in self.outputs), results, strict=True))
 
 
+def _check_available(provider: str) -> None:
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    if provider in available:
+        return
+    known = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_all_providers()}
+    close = difflib.get_close_matches(provider.removesuffix("ExecutionProvider").lower(), known, 1)
+    has = f"ONNX Runtime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}"
+    if provider not in known.values() and close:
+        raise EngineError(f"{has}: did you mean {known[close[0]]}?")
+    raise EngineError(f"{has}: install the package that brings it (onnxruntime-gpu instead of onnxruntime for CUDA).")
+
+
 def _session(path: Path, options: onnxruntime.SessionOptions, provider: str) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        return onnxruntime.InferenceSession(str(path), options, providers=[(provider, _OPTIONS.get(provider, {}))])
     except Exception as error:  # see _run
         reason = str(error).splitlines()[0]
         if provider != CPU:

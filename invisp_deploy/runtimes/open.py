@@ -1,0 +1,36 @@
+"""A file to its runtime: ONNX graphs to ONNX Runtime, engines to TensorRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invisp_deploy.engine_card import ENGINE_SUFFIXES
+from invisp_deploy.errors import RequestError
+from invisp_deploy.runtimes.base import Runtime
+
+__all__ = ["open_runtime"]
+
+
+def open_runtime(path: Path, provider: str | None = None) -> Runtime:
+    """The runtime that the file's suffix asks for: .onnx, or one of `ENGINE_SUFFIXES`.
+
+    provider: of ONNX Runtime, default its CPU; an engine takes none. Raises RequestError for any other suffix, for a
+    provider with an engine and for a missing file, and whatever the runtime raises.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        from invisp_deploy.runtimes.onnxruntime_ import CPU, OnnxRuntime
+
+        return OnnxRuntime(path, provider or CPU)
+    if suffix not in ENGINE_SUFFIXES:
+        raise RequestError(
+            f"{path} is neither a graph (.onnx) nor an engine ({', '.join(ENGINE_SUFFIXES)}): pass one of these."
+        )
+    if provider is not None:
+        raise RequestError(
+            f"--provider chooses where ONNX Runtime runs a graph; {path.name} is an engine, which TensorRT runs on the "
+            "GPU: leave --provider out, or pass the .onnx file."
+        )
+    from invisp_deploy.runtimes.tensorrt import TensorRTRuntime
+
+    return TensorRTRuntime(path)
