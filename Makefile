@@ -11,7 +11,7 @@ WORK ?= work
 HELD := Aqua Twigonometry Sunset_by_the_Pier ng-32703 roman-colosseum red-cherry-leaves friends_by_Aitzol_Berasategi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-clients docs model bench clean
+.PHONY: help demo test check test-clients docs model doctor bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ model: $(VENV)/.test ## train and export the shipped model again: make model PHO
 		--steps 6000 --patch 96 -o $(WORK)/run --validate $(WORK)/held
 	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run/weights.safetensors -o $(MODEL) --overwrite
 	cp $(WORK)/run/weights.safetensors $(MODEL)/weights.safetensors
+
+doctor: $(VENV)/.base ## say what is installed, what of it works, and what to do
+	$(BIN)/invisp doctor
 
 bench: $(VENV)/.base ## measure rendering speed on this machine
 	$(BIN)/python scripts/bench_render.py

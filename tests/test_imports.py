@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "invisp_deploy"
 HEAVY = {"torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "rawpy", "PIL", "tifffile", "click", "tqdm"}
+HEAVY |= {"polygraphy"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
 NEED_TORCH = (
     "network",
@@ -127,7 +128,7 @@ def test_every_module_but_those_that_need_torch_imports_without_the_heavy_packag
     assert [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in failed)] == []
 
 
-@pytest.mark.parametrize("command", ["evaluate", "export", "prepare", "run", "train"])
+@pytest.mark.parametrize("command", ["device", "evaluate", "export", "prepare", "run", "train"])
 def test_help_needs_none_of_the_heavy_packages(command: str) -> None:
     done = python(
         REFUSE.format(blocked=NOT_FOR_HELP)

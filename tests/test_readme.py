@@ -42,7 +42,7 @@ def typed_lines() -> list[tuple[str, str]]:
 def recipe_lines() -> list[tuple[str, str]]:
     """("Makefile", command line) for every command of ours in a recipe; variables stand as their names."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^\t\$\(BIN\)/(invisp-.*)$", text, re.M)
+    lines = re.findall(r"^\t\$\(BIN\)/(invisp\b.*)$", text, re.M)
     return [("Makefile", re.sub(r"\$\((\w+)\)", r"\1", line)) for line in lines]
 
 
@@ -71,7 +71,7 @@ def check_command(command: click.Command, words: list[str]) -> None:
 
 def test_every_declared_command_is_a_click_command() -> None:
     commands = entry_points()
-    assert sorted(commands) == ["invisp-eval", "invisp-export", "invisp-prepare", "invisp-run", "invisp-train"]
+    assert sorted(commands) == ["invisp", "invisp-eval", "invisp-export", "invisp-prepare", "invisp-run", "invisp-train"]
     assert all(isinstance(command, click.Command) for command in commands.values())
 
 
@@ -82,7 +82,7 @@ def test_a_typed_line_can_be_typed(page: str, line: str) -> None:
     if name == "make":
         named = {word for word in words[1:] if "=" not in word}
         assert named <= targets()
-    elif name.startswith("invisp-"):
+    elif name in entry_points():
         check_command(entry_points()[name], words[1:])
     else:
         assert name in OTHERS

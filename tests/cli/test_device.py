@@ -1,0 +1,136 @@
+"""`invisp verify` and `invisp doctor` as people call them."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from invisp_deploy.cli.device import main
+from invisp_deploy.config import NetworkConfig
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.files import write_whole
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.models import shipped_graph
+from invisp_deploy.runtimes.golden import natural_input, npz_bytes
+from invisp_deploy.runtimes.torch_ import TorchRuntime
+from tests.graphs import Graphs, write_graphs
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
+    """With the golden arrays of PyTorch beside them, as an export leaves them."""
+    graphs = write_graphs(tmp_path_factory.mktemp("graphs"), NetworkConfig(2, 8, 2), CameraContract())
+    forward, inverse = (TorchRuntime(graphs.checkpoint, way) for way in Direction)
+    raw = natural_input((1, 3, 32, 48), 5)
+    srgb = forward.apply(raw)
+    arrays = {"raw": raw, "srgb": srgb, "raw_back": inverse.apply(srgb)}
+    write_whole(graphs.forward.parent / "golden.npz", npz_bytes(arrays))
+    return graphs
+
+
+def invisp(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(result: Result, code: int, *words: str) -> None:
+    assert result.exit_code == code, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith("Error: ")
+    for word in words:
+        assert word in result.stderr
+
+
+def test_both_graphs(graphs: Graphs, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    result = invisp("verify", "--engine", graphs.forward, "--inverse", graphs.inverse, "--runs", 2, "--report", report)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines[2:10]] == ["ok"] * 8
+    assert any("round trip PSNR" in line and line.endswith("at least 90") for line in lines)
+    assert any("forward latency" in line and "2 runs at 32x48" in line for line in lines)
+    data = json.loads(report.read_text(), parse_constant=pytest.fail)
+    assert data["ok"] is True
+    assert data["versions"]["numpy"]
+    assert {entry["file"] for entry in data["engines"]} == {"forward.onnx", "inverse.onnx"}
+    refused(invisp("verify", "--engine", graphs.forward, "--report", report), 2, "exists already")
+    assert invisp("verify", "--inverse", graphs.inverse, "--runs", 1, "--report", report, "--overwrite").exit_code == 0
+
+
+def test_json_is_the_report(graphs: Graphs) -> None:
+    result = invisp("verify", "--engine", graphs.inverse, "--runs", 1, "--tile", 16, "--json")
+    data = json.loads(result.stdout)
+    assert [figure["name"].split()[0] for figure in data["figures"]] == ["inverse"] * 3
+    assert data["latency_ms"][0]["shape"] == [1, 3, 16, 16]
+    assert data["sidecars"] == []
+
+
+def test_a_missed_figure_is_named_and_ends_with_1(graphs: Graphs, tmp_path: Path) -> None:
+    other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CameraContract(), seed=1)
+    (tmp_path / "golden.npz").write_bytes((graphs.forward.parent / "golden.npz").read_bytes())
+    result = invisp("verify", "--engine", other.forward, "--runs", 1, "--report", tmp_path / "report.json")
+    assert result.exit_code == 1
+    assert "FAILED forward PSNR" in result.stdout
+    assert "ok     forward NaN or infinite" in result.stdout
+    assert json.loads((tmp_path / "report.json").read_text())["ok"] is False
+
+
+def test_what_verify_refuses(graphs: Graphs, tmp_path: Path) -> None:
+    refused(invisp("verify"), 2, "nothing to verify")
+    refused(invisp("verify", "--engine", tmp_path / "absent.onnx"), 2, "absent.onnx")
+    refused(invisp("verify", "--engine", tmp_path / "photo.jpg"), 2, "photo.jpg")
+    refused(invisp("verify", "--inverse", graphs.forward), 1, "goes forward")
+    refused(invisp("verify", "--engine", graphs.forward, "--provider", "CUDAExecutionProvider"), 1, "has no CUDA")
+    other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CameraContract(), seed=1)
+    refused(invisp("verify", "--engine", other.forward), 1, "golden.npz")
+    (tmp_path / "golden.npz").write_bytes((graphs.forward.parent / "golden.npz").read_bytes())
+    refused(invisp("verify", "--engine", graphs.forward, "--inverse", other.inverse), 1, "different weights")
+    missing = tmp_path / "no" / "report.json"
+    refused(invisp("verify", "--engine", graphs.forward, "--report", missing), 2, "does not exist")
+
+
+def test_layers(graphs: Graphs) -> None:
+    result = invisp("verify", "--layers", "--engine", graphs.forward, "--reference", graphs.forward)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["tensor", "dB", "error", "peak", "shape"]
+    assert lines[1].split() == ["fold", "inf", "0.0e+00", lines[1].split()[3], "1x12x32x32"]
+    assert lines[-1].startswith("no tensor parts")
+    result = invisp("verify", "--layers", "--engine", graphs.forward, "--reference", graphs.forward, "--json")
+    data = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert data["summary"]["parted"] is None
+    assert data["layers"][0]["psnr"] == "Infinity"
+
+
+def test_layers_need_polygraphy(graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "polygraphy", None)
+    result = invisp("verify", "--layers", "--engine", graphs.forward, "--reference", graphs.forward)
+    refused(result, 2, 'pip install "invisp-deploy[verify]"')
+
+
+def test_options_of_layers_go_together(graphs: Graphs) -> None:
+    refused(invisp("verify", "--layers", "--engine", graphs.forward), 2, "--reference")
+    refused(invisp("verify", "--engine", graphs.forward, "--reference", graphs.forward), 2, "belong to --layers")
+
+
+def test_doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "torch.py").write_text("raise ImportError('quick')\n")  # the real one takes seconds
+    result = invisp("doctor")
+    assert result.exit_code == 0, result.output
+    assert "ok     rendering on the CPU" in result.stdout
+    assert "FAILED torch" in result.stdout
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('built for numpy 1')\n")
+    result = invisp("doctor", "--json")
+    assert result.exit_code == 1
+    data = json.loads(result.stdout)
+    assert data["renders"] is False
+    assert any("force-reinstall" in line for line in data["advice"])
+
+
+def test_the_shipped_graphs_verify() -> None:
+    forward, inverse = (shipped_graph(way) for way in Direction)
+    result = invisp("verify", "--engine", forward, "--inverse", inverse, "--runs", 1, "--json")
+    assert result.exit_code == 0, result.output
+    assert all(figure["ok"] for figure in json.loads(result.stdout)["figures"])
