@@ -208,24 +208,24 @@ class ContextPool:
             if self._loaded is None:
                 raise EngineError("The engine was closed: open it again.")
             loaded = self._loaded
-            context = self._free.pop() if self._free else None
-        context = context or Context(loaded)
+            taken = self._free.pop() if self._free else None
+        taken = taken or Context(loaded)
         try:
-            yield context
+            yield taken
         except BaseException:
-            context.close()
+            taken.close()
             raise
         with self._lock:
             kept = self._loaded is not None
             if kept:
-                self._free.append(context)
+                self._free.append(taken)
         if not kept:
-            context.close()
+            taken.close()
 
     def close(self) -> None:
         """Close what is free now, and what threads still hold when they give it back; the engine goes with the last."""
         with self._lock:
             self._loaded = None
             free, self._free = self._free, []
-        for context in free:
-            context.close()
+        for one in free:
+            one.close()
