@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from invisp_deploy.tolerances import TOLERANCES
+from invisp_deploy.tolerances import PARITY, TOLERANCES
 
 HEAD = """# Tolerances
 
@@ -16,13 +17,29 @@ Every limit that export, commands and tests compare with, from `invisp_deploy/to
 |---|---|---|---|
 """
 
+PARITY_HEAD = """
+## Parity of engines and graphs
+
+What a runtime must reach on a golden input, in each precision and direction: decibels (peak 1) against fp32 PyTorch,
+decibels of the round trip through both graphs of that precision, and the largest difference.
+
+| runtime | precision | direction | dB | round trip, dB | largest difference | why |
+|---|---|---|---|---|---|---|
+"""
+
 
 def page() -> str:
     rows = (
         f"| {name} | {t.limit:g} | {t.unit} | {t.reason} |\n".replace("|s|", "\\|s\\|")
         for name, t in TOLERANCES.items()
     )
-    return HEAD + "".join(rows)
+    return HEAD + "".join(rows) + PARITY_HEAD + "".join(parity_rows())
+
+
+def parity_rows() -> Iterator[str]:
+    for (runtime, precision, direction), p in PARITY.items():
+        limits = f"{p.psnr:g} | {p.round_trip_psnr:g} | {p.max_abs:g}"
+        yield f"| {runtime} | {precision} | {direction} | {limits} | {p.reason} |\n"
 
 
 if __name__ == "__main__":

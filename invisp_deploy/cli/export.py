@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from invisp_deploy.arithmetic import QUANTISED, Arithmetic
 from invisp_deploy.cli.common import (
     INVISP,
     InvispCommand,
@@ -23,9 +24,12 @@ from invisp_deploy.cli.engine import engine_command
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.graph_card import PRECISIONS
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from invisp_deploy.calibration.record import ScaleRecord
 
 __all__ = ["main"]
 
@@ -53,7 +57,11 @@ main.add_command(engine_command)
 @click.option(
     "--contract", "contract_file", type=click.Path(path_type=Path), help="Camera contract of a .pth, a JSON file."
 )
-@click.option("--opset", type=click.Choice(["17", "18"]), default="17", show_default=True, help="ONNX operator set.")
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True, help="Arithmetic of F, G and H."
+)
+@click.option("--scales", type=click.Path(path_type=Path), help="Record of invisp-calibrate; int8 and fp8 need it.")
+@click.option("--opset", type=click.Choice(["17", "18", "19"]), help="ONNX operator set [17; fp8: 19].")
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier export.")
 @json_option
 def onnx_command(
@@ -64,7 +72,9 @@ def onnx_command(
     growth: int | None,
     squeeze: int | None,
     contract_file: Path | None,
-    opset: str,
+    precision: str,
+    scales: Path | None,
+    opset: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -76,9 +86,11 @@ def onnx_command(
 
     \b
       invisp-export onnx --checkpoint camera.safetensors -o build/camera
+      invisp-export onnx --checkpoint camera.safetensors --precision int8 --scales scales.json -o build/int8
       invisp-export onnx --checkpoint canon.pth --config paper --contract canon.json -o build/canon
     """
     config = _config(name, blocks, growth, squeeze)
+    arithmetic, record = _arithmetic(precision, scales)
     contract = None if contract_file is None else _contract(contract_file)
     for package in ("torch", "safetensors", "onnx", "onnxruntime"):
         with needs_extra(package, "export"):
@@ -87,7 +99,10 @@ def onnx_command(
     from invisp_deploy.network.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(checkpoint, config=config, contract=contract)
-    report = export_onnx(loaded, folder, opset=int(opset), overwrite=overwrite)
+    if record is not None:
+        record.check_weights(loaded.weights, str(scales))
+    number = None if opset is None else int(opset)
+    report = export_onnx(loaded, folder, arithmetic=arithmetic, opset=number, overwrite=overwrite)
     for warning in report["warnings"]:
         click.echo(f"Warning: {warning}", err=True)
     if as_json:
@@ -96,14 +111,35 @@ def onnx_command(
     _print(folder, report)
 
 
+def _arithmetic(precision: str, scales: Path | None) -> tuple[Arithmetic, ScaleRecord | None]:
+    from invisp_deploy.calibration.record import read_record
+
+    if precision not in QUANTISED:
+        if scales is not None:
+            raise RequestError(f"--scales belongs to {' and '.join(QUANTISED)}, --precision {precision} has none.")
+        return Arithmetic(precision), None
+    if scales is None:
+        raise RequestError(
+            f"--precision {precision} needs --scales, the record that `invisp-calibrate` measures on RAW files."
+        )
+    record = read_record(scales)
+    return record.arithmetic(precision), record
+
+
 def _print(folder: Path, report: dict[str, Any]) -> None:
+    exact = report["precision"] == "fp32"
     forward, inverse = folder / "forward.onnx", folder / "inverse.onnx"
     for path, direction, key in ((forward, "raw -> srgb", "forward"), (inverse, "srgb -> raw", "inverse")):
         count = sum(report["operators"][path.name].values())
-        result_line(path, f"{direction}, {count} nodes, within {report['worst'][key]:.1e} of PyTorch")
+        worst, decibels = report["worst"][key], report["worst"][f"{key}_psnr"]
+        near = f"within {worst:.1e} of PyTorch" if exact else f"at least {decibels:.1f} dB to fp32"
+        result_line(path, f"{report['precision']}, {direction}, {count} nodes, {near}")
+    if report["kept"]:
+        click.echo(f"fp16: {', '.join(report['kept'])}")
     result_line(
         folder / "report.json",
-        f"round trip within {report['worst']['round_trip']:.1e}, {len(report['parity'])} shapes compared",
+        f"round trip within {report['worst']['round_trip']:.1e} ({report['worst']['round_trip_psnr']:.1f} dB), "
+        f"{len(report['parity'])} shapes compared",
         f"invisp-run --engine {forward} photo.CR2 -o photo.jpg",
     )
 

@@ -77,10 +77,9 @@ def build_graph(
             f"The card says {card.direction.value}, {card.config}; the view is {view.direction.value}, {view.config}: "
             "pass the card of this view."
         )
-    if (card.precision, set(card.kept)) != (arithmetic.precision, arithmetic.kept):
-        raise GraphError(
-            f"The card says {card.precision}, the arithmetic {arithmetic.precision}, or keeps other layers."
-        )
+    described = (arithmetic.precision, tuple(sorted(arithmetic.kept)), arithmetic.digest)
+    if (card.precision, card.kept, card.scales) != described:
+        raise GraphError(f"The card does not describe the {arithmetic.precision} arithmetic of this graph.")
     arithmetic.check(view.config)
     graph = _Graph(view, arithmetic)
     graph.build(card.direction.input_name, card.direction.output_name)

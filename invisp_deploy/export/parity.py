@@ -4,6 +4,9 @@ Errors are largest absolute differences, divided by the largest magnitude on eit
 that exceeds 1: fp32 rounding is relative, and untamed weights leave [0, 1] by far. ONNX Runtime computes on the
 CPU with ORT_ENABLE_EXTENDED: the layouts that ORT_ENABLE_ALL adds round ten times worse (2.0e-6 against
 2.6e-7 in the largest network) and would measure themselves.
+
+Lower precisions differ from fp32 by design; they are held to the decibels of `tolerances.PARITY`, also relative to
+the peak. ONNX Runtime computes fp16 convolutions in fp32 on a CPU: what fp16 costs, `invisp-calibrate` measures.
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ import torch
 from invisp_deploy.errors import ParityError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.runtimes.golden import natural_input
-from invisp_deploy.tolerances import TOLERANCES
+from invisp_deploy.runtimes.golden import natural_input, psnr
+from invisp_deploy.tolerances import TOLERANCES, parity_for
 
 __all__ = ["ShapeParity", "check_parity", "conditions", "parity_shapes", "pytorch_pair"]
 
+_CEILING = 200.0
 Array = npt.NDArray[np.float32]
 
 
@@ -32,27 +36,38 @@ class ShapeParity:
     """Relative errors at one input shape (batch, 3, height, width).
 
     forward, inverse: ONNX Runtime against PyTorch, both given the same input. round_trip: the inverse graph
-    on what the forward graph made of `raw`, against `raw`. peak: largest magnitude on either side.
+    on what the forward graph made of `raw`, against `raw`. peak: largest magnitude on either side. *_psnr: the same
+    three in decibels to that peak, at most 200.
     """
 
     shape: tuple[int, int, int, int]
     forward: float
     inverse: float
     round_trip: float
+    forward_psnr: float
+    inverse_psnr: float
+    round_trip_psnr: float
     peak: float
 
 
-def check_parity(network: InvISP, forward: Path, inverse: Path) -> list[ShapeParity]:
-    """Compare both files with `network` (eval mode, CPU) at every shape of `parity_shapes`.
+def check_parity(network: InvISP, forward: Path, inverse: Path, precision: str = "fp32") -> list[ShapeParity]:
+    """Compare both files with `network` (fp32, eval mode, CPU) at every shape of `parity_shapes`.
 
-    Tolerances: `onnxruntime-parity` and `round-trip`. Raises ParityError that names file, shape, error and
-    tolerance; also for wrong names or shapes, values that are not finite, and files that do not load.
+    Tolerances: `onnxruntime-parity` and `round-trip`; of lower precisions those of `PARITY`. Raises ParityError
+    that names file, shape, error and tolerance; also for wrong names or shapes, values that are not finite, and
+    files that do not load.
     """
     graphs = {
         Direction.FORWARD: _session(forward, Direction.FORWARD),
         Direction.INVERSE: _session(inverse, Direction.INVERSE),
     }
-    return [_compare(network, graphs, shape, seed) for seed, shape in enumerate(parity_shapes(network.config.squeeze))]
+    found = [_compare(network, graphs, shape, seed) for seed, shape in enumerate(parity_shapes(network.config.squeeze))]
+    for entry in found:
+        if precision == "fp32":
+            _gate(entry, graphs, network)
+        else:
+            _gate_lowered(entry, graphs, precision)
+    return found
 
 
 def conditions(network: InvISP) -> list[float]:
@@ -84,13 +99,20 @@ def _compare(
         )
     peak = max(1.0, *(float(np.abs(array).max()) for array in (raw, srgb, raw_back)))
     made = graphs[Direction.FORWARD].run(raw)
-    found = ShapeParity(
+    back, around = graphs[Direction.INVERSE].run(srgb), graphs[Direction.INVERSE].run(made)
+    return ShapeParity(
         shape,
         forward=_error(made, srgb) / peak,
-        inverse=_error(graphs[Direction.INVERSE].run(srgb), raw_back) / peak,
-        round_trip=_error(graphs[Direction.INVERSE].run(made), raw) / peak,
+        inverse=_error(back, raw_back) / peak,
+        round_trip=_error(around, raw) / peak,
+        forward_psnr=_decibels(made, srgb, peak),
+        inverse_psnr=_decibels(back, raw_back, peak),
+        round_trip_psnr=_decibels(around, raw, peak),
         peak=peak,
     )
+
+
+def _gate(found: ShapeParity, graphs: dict[Direction, _Session], network: InvISP) -> None:
     for label, error, name in (
         (f"{graphs[Direction.FORWARD].name} differs from PyTorch", found.forward, "onnxruntime-parity"),
         (f"{graphs[Direction.INVERSE].name} differs from PyTorch", found.inverse, "onnxruntime-parity"),
@@ -99,10 +121,24 @@ def _compare(
         limit = TOLERANCES[name].limit
         if not error <= limit:
             raise ParityError(
-                f"{label} by {error:.1e} at {_by(shape)} (values up to {peak:.3g}), the tolerance `{name}` is "
-                f"{limit:.0e}: nothing was exported; {_advice(max(conditions(network)), peak)}"
+                f"{label} by {error:.1e} at {_by(found.shape)} (values up to {found.peak:.3g}), the tolerance `{name}` "
+                f"is {limit:.0e}: nothing was exported; {_advice(max(conditions(network)), found.peak)}"
             )
-    return found
+
+
+def _gate_lowered(found: ShapeParity, graphs: dict[Direction, _Session], precision: str) -> None:
+    limits = parity_for("onnxruntime", precision, "forward")
+    for label, decibels, limit in (
+        (f"{graphs[Direction.FORWARD].name} reaches", found.forward_psnr, limits.psnr),
+        (f"{graphs[Direction.INVERSE].name} reaches", found.inverse_psnr, limits.psnr),
+        ("The round trip through both graphs reaches", found.round_trip_psnr, limits.round_trip_psnr),
+    ):
+        if not decibels >= limit:
+            raise ParityError(
+                f"{label} {decibels:.1f} dB against fp32 at {_by(found.shape)}, {precision} must reach {limit:g} dB: "
+                "nothing was exported; calibrate on more files, keep the sensitive layers in fp16 "
+                "(`invisp-calibrate --max-drop 0.1`) or take a higher precision."
+            )
 
 
 class _Session:
@@ -153,6 +189,10 @@ def _advice(condition: float, peak: float) -> str:
 
 def _error(array: Array, reference: Array) -> float:
     return float(np.abs(array.astype(np.float64) - reference).max())
+
+
+def _decibels(array: Array, reference: Array, peak: float) -> float:
+    return min(psnr(array / peak, reference / peak), _CEILING)
 
 
 def _by(shape: tuple[int, ...]) -> str:

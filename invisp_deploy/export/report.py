@@ -15,18 +15,16 @@ from invisp_deploy.export.graph import operator_counts
 from invisp_deploy.export.parity import ShapeParity
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.network.checkpoint import Checkpoint
-from invisp_deploy.tolerances import TOLERANCES
+from invisp_deploy.tolerances import TOLERANCES, Tolerance, parity_for
 
 __all__ = ["WORST_CONDITION", "make_report", "report_json", "report_text"]
 
+_ERRORS: Final = ("forward", "inverse", "round_trip")
 WORST_CONDITION: Final = 1e3
 """Condition number of a 1x1 matrix above which a warning is due: three of fp32's seven digits are lost to it."""
 
 
 def make_report(
-    checkpoint: Checkpoint,
-    opset: int,
     models: Mapping[str, onnx.ModelProto],
     parity: Sequence[ShapeParity],
     conditions: Sequence[float],
@@ -41,13 +39,18 @@ def make_report(
         "contract": card.contract.to_dict(),
         "halo": card.halo,
         "precision": card.precision,
-        "opset": opset,
+        "kept": list(card.kept),
+        "scales": card.scales,
+        "opset": first.opset_import[0].version,
         "ir_version": first.ir_version,
         "versions": {**card.versions, "onnxruntime": onnxruntime.__version__},
         "operators": {name: operator_counts(model) for name, model in models.items()},
         "parity": [{**asdict(entry), "shape": list(entry.shape)} for entry in parity],
-        "worst": {name: max(getattr(entry, name) for entry in parity) for name in ("forward", "inverse", "round_trip")},
-        "tolerances": {name: asdict(TOLERANCES[name]) for name in ("onnxruntime-parity", "round-trip")},
+        "worst": {
+            **{name: max(getattr(entry, name) for entry in parity) for name in _ERRORS},
+            **{f"{name}_psnr": min(getattr(entry, f"{name}_psnr") for entry in parity) for name in _ERRORS},
+        },
+        "tolerances": _tolerances(card.precision),
         "conditions": list(conditions),
         "warnings": [
             f"The 1x1 matrix of block {index} has the condition number {condition:.1e} (above {WORST_CONDITION:.0e}): "
@@ -60,6 +63,14 @@ def make_report(
             for name in (*models, "golden.npz")
         },
     }
+
+
+def _tolerances(precision: str) -> dict[str, Any]:
+    if precision == "fp32":
+        return {name: asdict(TOLERANCES[name]) for name in ("onnxruntime-parity", "round-trip")}
+    limits = parity_for("onnxruntime", precision, "forward")
+    rows = (("psnr", limits.psnr), ("round_trip_psnr", limits.round_trip_psnr))
+    return {name: asdict(Tolerance(limit, "dB, at least", limits.reason)) for name, limit in rows}
 
 
 def report_json(report: Mapping[str, Any]) -> str:
@@ -81,7 +92,7 @@ def report_text(report: Mapping[str, Any]) -> str:
                 ("network", ", ".join(f"{name} {value}" for name, value in config.items())),
                 ("camera contract", ", ".join(f"{name} {value!r}" for name, value in contract.items())),
                 ("receptive radius", f"{report['halo']} px"),
-                ("precision of F, G, H", report["precision"]),
+                ("precision of F, G, H", _precision(report)),
                 ("ONNX", f"opset {report['opset']}, IR version {report['ir_version']}"),
                 ("made with", ", ".join(f"{name} {value}" for name, value in report["versions"].items())),
             ],
@@ -91,20 +102,21 @@ def report_text(report: Mapping[str, Any]) -> str:
         "## Parity",
         "",
         "ONNX Runtime (CPU) against PyTorch, and the round trip through both graphs: largest absolute difference,",
-        "divided by the peak (largest magnitude on either side, at least 1).",
+        "divided by the peak (largest magnitude on either side, at least 1), and the same in decibels.",
         "",
         *_table(
-            ("input", "forward", "inverse", "round trip", "peak"),
+            ("input", "forward", "inverse", "round trip", "forward, dB", "inverse, dB", "round trip, dB", "peak"),
             [
-                ("x".join(map(str, row["shape"])), *(f"{row[key]:.1e}" for key in ("forward", "inverse", "round_trip")),
-                 f"{row['peak']:.3g}")
+                ("x".join(map(str, row["shape"])), *(f"{row[key]:.1e}" for key in _ERRORS),
+                 *(f"{row[key + '_psnr']:.1f}" for key in _ERRORS), f"{row['peak']:.3g}")
                 for row in report["parity"]
             ],
         ),
         "",
         *_table(
             ("tolerance", "limit", "reason"),
-            [(name, f"{entry['limit']:.0e}", entry["reason"]) for name, entry in report["tolerances"].items()],
+            [(name, f"{entry['limit']:g} {entry['unit']}", entry["reason"])
+             for name, entry in report["tolerances"].items()],
         ),
         "",
         "Condition numbers of the 1x1 matrices, block by block: "
@@ -126,6 +138,12 @@ def report_text(report: Mapping[str, Any]) -> str:
         ),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _precision(report: Mapping[str, Any]) -> str:
+    kept = f"; fp16: {', '.join(report['kept'])}" if report["kept"] else ""
+    scales = f"; scales `{report['scales'][:12]}`" if report["scales"] else ""
+    return f"{report['precision']}{scales}{kept}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -14,13 +14,18 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from invisp_deploy.calibration.record import ScaleRecord, TensorScale, write_record
 from invisp_deploy.cli.export import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
+from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.runtimes.golden import natural_input
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.tolerances import parity_for
 from tests.graphs import CANON_30D, gentle_network
+from tests.quantisation import maxima
 
 SMALL = NetworkConfig(blocks=1, growth=4, squeeze=2)
 
@@ -51,13 +56,13 @@ def test_result_lines_name_files_figures_and_what_comes_next(tmp_path: Path, wei
     assert result.exit_code == 0, result.output
     forward, inverse, report, following = result.stdout.splitlines()
     assert re.fullmatch(
-        rf"wrote {out}/forward.onnx \([\d.]+ kB\), raw -> srgb, 51 nodes, within .*e-0[78] of PyTorch", forward
+        rf"wrote {out}/forward.onnx \([\d.]+ kB\), fp32, raw -> srgb, 51 nodes, within .*e-0[78] of PyTorch", forward
     )
     assert re.fullmatch(
-        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), srgb -> raw, 52 nodes, within .*e-0[78] of PyTorch", inverse
+        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), fp32, srgb -> raw, 52 nodes, within .*e-0[78] of PyTorch", inverse
     )
     assert re.fullmatch(
-        rf"wrote {out}/report.json \([\d.]+ kB\), round trip within .*e-0[78], 4 shapes compared", report
+        rf"wrote {out}/report.json \([\d.]+ kB\), round trip within .*e-0[78] \(\d+\.\d dB\), 4 shapes compared", report
     )
     assert following == f"next: invisp-run --engine {out}/forward.onnx photo.CR2 -o photo.jpg"
     assert result.stderr == ""
@@ -197,3 +202,62 @@ def test_help_imports_nothing_heavy() -> None:
     )
     assert "--overwrite" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture(scope="module")
+def scales(weights: Path) -> Path:
+    """A record for `weights`, by the largest magnitudes on one made picture."""
+    network = load_checkpoint(weights).network
+    raw = torch.from_numpy(natural_input((1, 3, 64, 64), 1))
+    tensors = {name: TensorScale(top / 127, top, 0.0) for name, top in maxima(network, raw).items()}
+    path = weights.parent / "scales.json"
+    write_record(path, ScaleRecord(weights_hash(network), SMALL, tensors, "maximum", (), kept=("block0.F.conv5",)))
+    return path
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8", "fp8"])
+def test_low_precisions_say_how_near_they_are_and_what_stays_fp16(
+    tmp_path: Path, weights: Path, scales: Path, precision: str
+) -> None:
+    given = [] if precision == "fp16" else ["--scales", scales]
+    result = export("--checkpoint", weights, "-o", tmp_path / "out", "--precision", precision, *given)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert re.search(rf"{precision}, raw -> srgb, \d+ nodes, at least \d+\.\d dB to fp32$", lines[0])
+    assert ("fp16: block0.F.conv5" in lines) == (precision != "fp16")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    limits = parity_for("onnxruntime", precision, "forward")
+    assert report["worst"]["forward_psnr"] >= limits.psnr
+    assert report["tolerances"]["round_trip_psnr"]["limit"] == limits.round_trip_psnr
+    assert report["opset"] == (19 if precision == "fp8" else 17)
+    for direction in ("forward", "inverse"):
+        card = OnnxRuntime(tmp_path / "out" / f"{direction}.onnx").card
+        assert (card.precision, card.kept) == (precision, () if precision == "fp16" else ("block0.F.conv5",))
+    assert precision in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_scales_are_asked_for_and_belong_to_the_weights(tmp_path: Path, weights: Path, scales: Path) -> None:
+    out = tmp_path / "out"
+    failed(export("--checkpoint", weights, "-o", out, "--precision", "int8"), 2, "needs --scales", "invisp-calibrate")
+    failed(export("--checkpoint", weights, "-o", out, "--scales", scales), 2, "--scales belongs to int8 and fp8")
+    failed(
+        export("--checkpoint", weights, "-o", out, "--precision", "int8", "--scales", scales, "--opset", 19),
+        2,
+        "The opset of an int8 graph must be 17 or 18, got 19",
+    )
+    other = tmp_path / "other.safetensors"
+    save_checkpoint(other, Checkpoint(gentle_network(SMALL, seed=9), CANON_30D))
+    failed(
+        export("--checkpoint", other, "-o", out, "--precision", "int8", "--scales", scales),
+        1,
+        "was measured on the weights",
+        "calibrate again",
+    )
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text(scales.read_text().replace('"block0.x2"', '"block9.x2"'))
+    failed(
+        export("--checkpoint", weights, "-o", out, "--precision", "int8", "--scales", damaged),
+        1,
+        "is damaged",
+    )
+    assert not out.exists()

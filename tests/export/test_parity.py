@@ -11,15 +11,18 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from invisp_deploy.arithmetic import Arithmetic
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import ParityError
 from invisp_deploy.export.parity import check_parity, parity_shapes
+from invisp_deploy.export.write import export_onnx
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.golden import natural_input
 from invisp_deploy.tolerances import TOLERANCES
-from tests.export.conftest import graph_of
+from tests.export.conftest import CONTRACT, graph_of
+from tests.quantisation import arithmetic_of
 
 
 def written(folder: Path, network: InvISP) -> tuple[Path, Path]:
@@ -129,3 +132,13 @@ def test_a_network_without_tamed_weights_is_measured_by_its_own_size(
     network = random_network(NetworkConfig(blocks=2, growth=8), spread=0.15)
     found = check_parity(network, *written(tmp_path, network))
     assert max(entry.peak for entry in found) > 3
+
+
+def test_scales_that_are_far_too_small_fail_the_gate_of_their_precision(tmp_path: Path, squeezed: InvISP) -> None:
+    raw = torch.from_numpy(natural_input((1, 3, 32, 32), 0))
+    good = arithmetic_of(squeezed, raw, "int8")
+    clipping = Arithmetic("int8", {name: scale / 30 for name, scale in good.scales.items()})
+    export_onnx(Checkpoint(squeezed, CONTRACT), tmp_path / "good", arithmetic=good)
+    with pytest.raises(ParityError, match=r"forward.onnx reaches \d+\.\d dB against fp32 .* int8 must reach 35 dB"):
+        export_onnx(Checkpoint(squeezed, CONTRACT), tmp_path / "clipping", arithmetic=clipping)
+    assert not (tmp_path / "clipping").exists()

@@ -1,0 +1,183 @@
+"""Graphs in low precision: what is in them, one table for both directions, and what others compute with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from torch import Tensor
+
+from invisp_deploy.arithmetic import Arithmetic, quantised_tensors
+from invisp_deploy.config import NetworkConfig
+from invisp_deploy.errors import GraphError, RequestError
+from invisp_deploy.export.graph import LOWERING, OPERATORS, build_graph, operator_counts
+from invisp_deploy.export.views import ForwardView, InverseView
+from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.network.checkpoint import weights_hash
+from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.network.lowered import lowered
+from invisp_deploy.runtimes.golden import natural_input, psnr
+from tests.export.conftest import CONTRACT
+from tests.quantisation import arithmetic_of
+
+CONFIG = NetworkConfig(blocks=2, growth=8, squeeze=2)
+ENDS = frozenset(f"block{index}.{part}.conv{layer}" for index in range(2) for part in "FGH" for layer in (1, 5))
+ALL = pytest.mark.parametrize(
+    ("precision", "kept"),
+    [("fp16", frozenset()), ("int8", frozenset()), ("int8", ENDS), ("fp8", frozenset()), ("fp8", ENDS)],
+)
+
+
+@pytest.fixture(scope="module")
+def network(random_network: Callable[..., InvISP]) -> InvISP:
+    return random_network(CONFIG, spread=0.05)
+
+
+@pytest.fixture(scope="module")
+def raw() -> Tensor:
+    return torch.from_numpy(natural_input((1, 3, 48, 64), 3))
+
+
+def graphs(network: InvISP, arithmetic: Arithmetic) -> dict[Direction, onnx.ModelProto]:
+    built = {}
+    for view in (ForwardView(network), InverseView(network)):
+        card = GraphCard(
+            view.direction, network.config, CONTRACT, weights_hash(network), network.config.halo, arithmetic.precision,
+            kept=tuple(sorted(arithmetic.kept)), scales=arithmetic.digest,
+        )  # fmt: skip
+        built[view.direction] = build_graph(view, card, arithmetic=arithmetic)
+    return built
+
+
+def constants(model: onnx.ModelProto) -> dict[str, bytes]:
+    return {tensor.name: tensor.SerializeToString() for tensor in model.graph.initializer}
+
+
+@ALL
+def test_both_graphs_hold_the_same_constants_bit_for_bit(
+    network: InvISP, raw: Tensor, precision: str, kept: frozenset[str]
+) -> None:
+    built = graphs(network, arithmetic_of(network, raw, precision, kept))
+    forward, inverse = (constants(built[direction]) for direction in Direction)
+    shared = [name for name in forward if any(part in name for part in (".F.", ".G.", ".H.")) or ".scale" in name]
+    assert [name for name in shared if inverse.get(name) != forward[name]] == []
+    scales = [name for name in shared if name.endswith((".x2.scale", ".y1.scale"))]
+    assert len(scales) == (0 if precision == "fp16" else 4)  # two blocks, x2 and y1
+
+
+@ALL
+def test_every_scale_of_the_table_is_in_the_graph(
+    network: InvISP, raw: Tensor, precision: str, kept: frozenset[str]
+) -> None:
+    """The input's scale stands as it is; that of an inner tensor is in the gain of the convolution that makes it."""
+    arithmetic = arithmetic_of(network, raw, precision, kept)
+    table = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in graphs(network, arithmetic)[Direction.FORWARD].graph.initializer
+        if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16)
+    }
+    for name, scale in arithmetic.scales.items():
+        if ".relu" not in name:
+            assert table[f"{name}.scale"] == np.float32(scale)
+            continue
+        convolution = name.replace("relu", "conv")
+        block, part, layer = convolution.split(".")
+        bias = getattr(getattr(network.blocks()[int(block[5:])], part), layer).bias.detach().numpy()
+        source = arithmetic.scales[f"{block}.{'x2' if part == 'F' else 'y1'}"]
+        assert table[f"{convolution}.bias"] == pytest.approx(bias * source / scale, rel=2e-3)
+
+
+@ALL
+def test_onnxruntime_computes_what_the_simulation_computes(
+    network: InvISP, raw: Tensor, precision: str, kept: frozenset[str]
+) -> None:
+    arithmetic = arithmetic_of(network, raw, precision, kept)
+    low = lowered(network, arithmetic)
+    with torch.no_grad():
+        exact, srgb = network(raw).numpy(), low(raw).numpy()
+        back = low.inverse(torch.from_numpy(srgb)).numpy()
+    for direction, given, expected in ((Direction.FORWARD, raw.numpy(), srgb), (Direction.INVERSE, srgb, back)):
+        model = graphs(network, arithmetic)[direction].SerializeToString()
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        (made,) = session.run(None, {direction.input_name: given})
+        assert made.dtype == np.float32
+        assert psnr(made, expected) > psnr(srgb, exact) - 1  # no further from it than rounding itself
+
+
+def test_the_reference_evaluator_of_onnx_computes_the_int8_graph_alike(network: InvISP) -> None:
+    small = torch.from_numpy(natural_input((1, 3, 8, 12), 3))
+    arithmetic = arithmetic_of(network, small, "int8")
+    model = graphs(network, arithmetic)[Direction.FORWARD]
+    model.opset_import[0].version = 19  # the evaluator has no older DequantizeLinear; for int8 it did not change
+    (made,) = ReferenceEvaluator(model).run(None, {"raw": small.numpy()})
+    with torch.no_grad():
+        srgb, exact = lowered(network, arithmetic)(small).numpy(), network(small).numpy()
+    assert psnr(np.asarray(made), srgb) > psnr(srgb, exact) + 6  # rounding decisions rarely flip
+
+
+@ALL
+def test_operators_types_and_interface(network: InvISP, raw: Tensor, precision: str, kept: frozenset[str]) -> None:
+    for direction, model in graphs(network, arithmetic_of(network, raw, precision, kept)).items():
+        assert set(operator_counts(model)) <= OPERATORS | LOWERING[precision]
+        inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+        types = {value.name: value.type.tensor_type.elem_type for value in inferred}
+        types.update({tensor.name: tensor.data_type for tensor in model.graph.initializer})
+        for value in (*model.graph.input, *model.graph.output):
+            assert value.type.tensor_type.elem_type == TensorProto.FLOAT
+        makers = {output: node for node in model.graph.node for output in node.output}
+        for node in model.graph.node:
+            if node.op_type == "Exp":
+                assert types[node.output[0]] == TensorProto.FLOAT
+            if node.op_type == "QuantizeLinear":
+                assert types[node.input[2]] == types[node.output[0]]  # symmetric: a zero point of 0 in that type
+            if node.op_type == "Conv" and node.name.count(".") == 2:
+                half = precision == "fp16" or node.name in kept
+                assert types[node.input[1]] == (TensorProto.FLOAT16 if half else TensorProto.FLOAT)
+                if not half:  # fed with eight bits on both sides, the bias plain float
+                    assert [makers[name].op_type for name in node.input[:2]] == ["DequantizeLinear"] * 2
+                    assert types[node.input[2]] == TensorProto.FLOAT
+        assert direction.input_name == model.graph.input[0].name
+        assert model.opset_import[0].version == (19 if precision == "fp8" else 17)
+
+
+def test_all_quantisers_of_a_dense_block_share_one_scale(network: InvISP, raw: Tensor) -> None:
+    model = graphs(network, arithmetic_of(network, raw, "int8"))[Direction.FORWARD]
+    joins = [node for node in model.graph.node if node.op_type == "Concat" and node.name.count(".") == 2]
+    makers = {output: node for node in model.graph.node for output in node.output}
+    assert len(joins) == 2 * 3 * 4
+    for join in joins:
+        quantisers = [makers[name] for name in join.input]
+        assert {node.op_type for node in quantisers} == {"QuantizeLinear"}
+        assert len({node.input[1] for node in quantisers}) == 1
+
+
+def test_low_precision_makes_smaller_files(network: InvISP, raw: Tensor) -> None:
+    sizes = [
+        len(graphs(network, arithmetic_of(network, raw, precision))[Direction.FORWARD].SerializeToString())
+        for precision in ("fp32", "fp16")
+    ]
+    assert sizes[1] < 0.75 * sizes[0]
+
+
+def test_what_does_not_fit_is_refused(network: InvISP, raw: Tensor) -> None:
+    view = ForwardView(network)
+    plain = GraphCard(Direction.FORWARD, CONFIG, CONTRACT, weights_hash(network), CONFIG.halo)
+    arithmetic = arithmetic_of(network, raw, "int8")
+    with pytest.raises(GraphError, match="does not describe the int8 arithmetic"):
+        build_graph(view, plain, arithmetic=arithmetic)
+    fp8 = arithmetic_of(network, raw, "fp8")
+    card = GraphCard(Direction.FORWARD, CONFIG, CONTRACT, weights_hash(network), CONFIG.halo, "fp8", scales=fp8.digest)
+    with pytest.raises(RequestError, match="opset of an fp8 graph must be 19, got 17"):
+        build_graph(view, card, 17, fp8)
+    missing = Arithmetic("int8", {name: 1.0 for name in quantised_tensors(CONFIG)[1:]})
+    card = GraphCard(
+        Direction.FORWARD, CONFIG, CONTRACT, weights_hash(network), CONFIG.halo, "int8", scales=missing.digest
+    )
+    with pytest.raises(RequestError, match="no scale for block0.x2"):
+        build_graph(view, card, None, missing)

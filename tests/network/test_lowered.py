@@ -1,0 +1,116 @@
+"""Dense blocks in low precision: gains change nothing, grids are grids, errors are as large as they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from invisp_deploy.arithmetic import Arithmetic, quantised_tensors
+from invisp_deploy.config import NetworkConfig
+from invisp_deploy.errors import RequestError
+from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.network.lowered import gained_convolutions, lowered, round_weight, weight_steps
+from invisp_deploy.runtimes.golden import natural_input, psnr
+from tests.quantisation import arithmetic_of
+
+CONFIG = NetworkConfig(blocks=2, growth=8, squeeze=2)
+
+
+@pytest.fixture(scope="module")
+def network(random_network: Callable[..., InvISP]) -> InvISP:
+    return random_network(CONFIG, spread=0.05)
+
+
+@pytest.fixture(scope="module")
+def raw() -> Tensor:
+    return torch.from_numpy(natural_input((1, 3, 48, 64), 3))
+
+
+def test_fp32_is_the_network_itself(network: InvISP, raw: Tensor) -> None:
+    with torch.no_grad():
+        assert torch.equal(lowered(network, Arithmetic())(raw), network(raw))
+
+
+def test_gains_alone_change_no_value(network: InvISP, raw: Tensor) -> None:
+    """A grid so fine that rounding vanishes leaves the gains, which cancel: scales differ by tensor here."""
+    names = quantised_tensors(CONFIG)
+    scales = {name: 2.0**-20 * (1 + index % 5) for index, name in enumerate(names)}
+    dense = network.blocks()[0].F
+    x2 = torch.rand(1, CONFIG.split[1], 8, 8)
+    seen = [x2]
+    layers = gained_convolutions(dense, "block0.F", Arithmetic("int8", scales))
+    with torch.no_grad():
+        for layer in layers[:-1]:
+            made = torch.nn.functional.conv2d(torch.cat(seen, 1), layer.weight, layer.bias, padding=1)
+            seen.append(torch.nn.functional.leaky_relu(made, 0.2))
+        result = torch.nn.functional.conv2d(torch.cat(seen, 1), layers[-1].weight, layers[-1].bias, padding=1)
+        assert torch.allclose(result, dense(x2), atol=1e-5)
+    gains = [scales["block0.x2"] / scales[f"block0.F.relu{index}"] for index in range(1, 5)]
+    assert len({round(gain, 3) for gain in gains}) > 2  # not all the same
+
+
+@pytest.mark.parametrize(("precision", "least", "most"), [("fp16", 60, 110), ("int8", 35, 75), ("fp8", 25, 65)])
+def test_each_precision_errs_about_as_much_as_its_bits(
+    network: InvISP, raw: Tensor, precision: str, least: float, most: float
+) -> None:
+    low = lowered(network, arithmetic_of(network, raw, precision))
+    with torch.no_grad():
+        srgb, exact = low(raw), network(raw)
+        back = low.inverse(srgb)
+    assert least < psnr(srgb.numpy(), exact.numpy()) < most
+    assert psnr(back.numpy(), raw.numpy()) > psnr(srgb.numpy(), exact.numpy())  # the same rounding both ways cancels
+
+
+def test_kept_layers_lose_less(network: InvISP, raw: Tensor) -> None:
+    def decibels(kept: frozenset[str]) -> float:
+        with torch.no_grad():
+            made = lowered(network, arithmetic_of(network, raw, "int8", kept))(raw)
+            return psnr(made.numpy(), network(raw).numpy())
+
+    everything = frozenset(f"block{index}.{part}" for index in range(2) for part in "FGH")
+    assert decibels(frozenset()) < decibels(frozenset({"block0.F", "block0.G", "block0.H"})) < decibels(everything)
+
+
+def test_weights_land_on_the_grid_that_numpy_finds() -> None:
+    weight = torch.randn(5, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+    steps = weight_steps(weight, "int8").numpy()
+    codes = round_weight(weight, "int8").numpy() / steps[:, None, None, None]
+    assert np.allclose(codes, np.rint(weight.numpy() / steps[:, None, None, None]), atol=1e-4)
+    assert np.allclose(np.abs(codes).max(axis=(1, 2, 3)), 127)
+
+
+def test_a_channel_of_zeros_stays_zero() -> None:
+    weight = torch.zeros(2, 1, 3, 3)
+    weight[1] = 1.0
+    assert torch.equal(round_weight(weight, "int8"), weight)
+
+
+def test_parameters_are_shared_and_keep_their_names(network: InvISP, raw: Tensor) -> None:
+    low = lowered(network, arithmetic_of(network, raw, "int8"))
+    assert list(low.state_dict()) == list(network.state_dict())
+    mine, theirs = dict(low.named_parameters()), dict(network.named_parameters())
+    assert all(mine[name] is theirs[name] for name in theirs)
+    assert type(network.blocks()[0].F).__name__ == "DenseBlock"  # the original computes as before
+
+
+def test_gradients_pass_the_rounding(network: InvISP, raw: Tensor) -> None:
+    low = lowered(network, arithmetic_of(network, raw, "int8"))
+    low(raw).square().mean().backward()
+    inexact = network.blocks()[0].F.conv1.weight.grad  # type: ignore[union-attr]
+    assert inexact is not None
+    inexact = inexact.clone()
+    network.zero_grad()
+    network(raw).square().mean().backward()
+    exact = network.blocks()[0].F.conv1.weight.grad  # type: ignore[union-attr]
+    network.zero_grad()
+    cosine = torch.nn.functional.cosine_similarity(inexact.flatten(), exact.flatten(), 0)
+    assert cosine > 0.95
+
+
+def test_scales_of_another_network_are_refused(network: InvISP, raw: Tensor) -> None:
+    with pytest.raises(RequestError, match="There is no scale for"):
+        lowered(network, Arithmetic("int8", {"block0.x2": 1.0}))
