@@ -67,7 +67,7 @@ def test_a_missing_property_is_refused_by_name(card: GraphCard, key: str) -> Non
         GraphCard.from_metadata(metadata, "a.onnx")
 
 
-def test_kept_layers_and_scales_travel_and_plain_graphs_do_not_mention_them() -> None:
-    card = replace(card(), precision="int8", kept=("block0.F.conv1",), scales="ab" * 32)
-    assert GraphCard.from_metadata(card.to_metadata(), "a test") == card
-    assert not {"invisp.kept", "invisp.scales"} & set(card().to_metadata())
+def test_kept_layers_and_scales_travel_and_plain_graphs_do_not_mention_them(card: GraphCard) -> None:
+    low = replace(card, precision="int8", kept=("block0.F.conv1",), scales="ab" * 32)
+    assert GraphCard.from_metadata(low.to_metadata(), "a test") == low
+    assert not {"invisp.kept", "invisp.scales"} & set(card.to_metadata())
