@@ -97,10 +97,18 @@ def parse_graph(module: Any, onnx: Path, logger: Any) -> tuple[Any, Any]:
     parser = module.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx)):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        reasons = "; ".join(f"{error.node_name() or 'the graph'}: {_line(error.desc())}" for error in errors[:3])
+        reasons = "; ".join(
+            f"{error.node_name() or 'the graph'} {error.node_operator()}".strip() + f": {_line(error.desc())}"
+            for error in errors[:3]
+        )
         raise GraphError(
             f"The parser of {module.__name__} {module.__version__} does not take {onnx} "
             f"({reasons or 'no reason given'}): export it again with `invisp-export onnx`."
+        )
+    if (network.num_inputs, network.num_outputs) != (1, 1):  # the parser takes some files that are no graphs at all
+        raise GraphError(
+            f"{onnx} has {network.num_inputs} inputs and {network.num_outputs} outputs for the parser of "
+            f"{module.__name__}, expected one of each: export it with `invisp-export onnx`."
         )
     return builder, network
 
@@ -212,8 +220,9 @@ def _monitor(module: Any, progress: BuildProgress, interrupted: threading.Event)
             return not interrupted.is_set()
 
         def tell(self, done: float, phase: str) -> None:
-            self.done = min(max(self.done, done), 1.0)
-            progress(self.done, phase)
+            if not interrupted.is_set():  # then the phases only end
+                self.done = min(max(self.done, done), 1.0)
+                progress(self.done, phase)
 
     return Monitor()
 

@@ -55,9 +55,7 @@ def check_profile(profile: Profile, config: NetworkConfig, option: str = "--prof
                 f"{option} must have sides that are multiples of {step}, the squeeze of {config}, got {_text(size)}: "
                 f"pass {_text((_up(size[0], step), _up(size[1], step)))}."
             )
-    if any(
-        low > high for axis in (0, 1) for low, high in zip(order, order[1:], strict=False) if low[axis] > high[axis]
-    ):
+    if any(low[axis] > high[axis] for low, high in zip(order, order[1:], strict=False) for axis in (0, 1)):
         raise RequestError(
             f"{option} goes from the smallest to the largest size, each side for itself, got "
             f"{' '.join(_text(size) for size in order)}: sort them."

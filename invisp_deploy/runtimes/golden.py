@@ -91,7 +91,7 @@ def _window(start: int, edge: int, size: int, halo: int, step: int) -> slice:
 def read_golden(path: Path) -> Golden:
     """Raises EngineError for a file that is missing or was not written by `Golden.to_bytes`."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             height, width, seed = (int(value) for value in arrays["size_seed"])
             return Golden(height, width, seed, arrays["corners"], arrays["crops"], str(arrays["reference"]))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
@@ -133,6 +133,6 @@ def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
             entry.create_system = 3  # Unix wherever it is written
             entry.external_attr = 0o644 << 16
             member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)  # keeps 0-d arrays so
             archive.writestr(entry, member.getvalue())
     return buffer.getvalue()

@@ -1,0 +1,39 @@
+"""The network as NVIDIA's parser sees it: typed as the graph says, nothing added, nothing lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import onnx
+import pytest
+
+from invisp_deploy.graph_card import Direction
+from tests.engines.parsed import parse
+from tests.graphs import Graphs
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_an_fp32_graph_is_float_throughout(graphs: Graphs, direction: Direction) -> None:
+    parsed = parse(graphs.forward if direction is Direction.FORWARD else graphs.inverse)
+    assert parsed.inputs == {direction.input_name: "FLOAT"}
+    assert parsed.outputs == {direction.output_name: "FLOAT"}
+    types = {dtype for layer in parsed.layers for dtype in layer.inputs + layer.outputs}
+    assert types <= {"FLOAT", "INT32", "INT64"}  # whole numbers are shapes
+    assert parsed.of("QUANTIZE") == parsed.of("DEQUANTIZE") == []
+    for kind in ("CONVOLUTION", "ACTIVATION", "UNARY"):
+        assert {layer.outputs for layer in parsed.of(kind)} == {("FLOAT",)}
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_every_node_that_computes_becomes_one_layer_of_its_name(graphs: Graphs, direction: Direction) -> None:
+    path = graphs.forward if direction is Direction.FORWARD else graphs.inverse
+    nodes = onnx.load(path).graph.node
+    parsed = parse(path)
+    kinds = {"Conv": "CONVOLUTION", "LeakyRelu": "ACTIVATION", "Sigmoid": "ACTIVATION", "Exp": "UNARY"}
+    expected = sorted((kinds[node.op_type], node.name) for node in nodes if node.op_type in kinds)
+    found = sorted((layer.kind, layer.name) for layer in parsed.layers if layer.kind in kinds.values())
+    assert found == expected
+    counts = Counter(node.op_type for node in nodes)
+    assert len(parsed.of("CONVOLUTION", ".F.")) == 5 * 2
+    assert len(parsed.of("UNARY")) == counts["Exp"] == 2
+    assert [layer.sources for layer in parsed.of("CONVOLUTION", "block0.H.conv2")] == [("block0.H.concat2",)]
