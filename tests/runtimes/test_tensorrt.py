@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from dataclasses import replace
@@ -11,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from invisp_deploy.cli.export import main as export
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.engine_card import Profile, sidecar_path
+from invisp_deploy.engine_card import BACKENDS, Profile, sidecar_path
 from invisp_deploy.errors import EngineError, OutOfMemoryError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.runtimes.base import Array
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
-from invisp_deploy.runtimes.tensorrt import TensorRTRuntime
+from invisp_deploy.runtimes.tensorrt import TensorRTRuntime, rebuild_command
 from tests.graphs import Graphs, write_graphs
 from tests.simulated_cuda import Status
 from tests.simulated_tensorrt import DEVICE, DataType, SimulatedTensorRT, simulate, square, write_engine
@@ -294,3 +296,16 @@ def test_without_cuda_python_there_is_one_sentence(
     with pytest.raises(EngineError, match=r"need the Python package cuda-python.*'cuda-python==12\.\*'"):
         TensorRTRuntime(fixed)
     assert trt.runtimes == 0
+
+
+@pytest.mark.parametrize("profile", [square(512), Profile((384, 768), (384, 768), (384, 768)), RANGE], ids=str)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_rebuild_command_is_one_that_exists(graphs: Graphs, tmp_path: Path, profile: Profile, backend: str) -> None:
+    path = tmp_path / "forward.trt"
+    command = rebuild_command(path, write_engine(path, graphs.forward, profile, backend=backend))
+    words = shlex.split(command.strip("`"))
+    assert words[:2] == ["invisp-export", "engine"]
+    options = export.commands["engine"].make_context("engine", words[2:]).params
+    sizes = options["tile"] or options["sizes"]
+    assert sizes == ("{}x{}".format(*profile.largest) if profile.fixed else ("16x16", "64x64", "96x128"))
+    assert (options["backend"], options["output"]) == (backend, path)
