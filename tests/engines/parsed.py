@@ -13,7 +13,7 @@ from invisp_deploy.runtimes.nvidia import load_backend
 class Layer:
     """kind: such as CONVOLUTION, UNARY, QUANTIZE, CAST. inputs, outputs: types such as FLOAT, HALF, INT8, FP8.
 
-    sources: names of the tensors that go in; the parser names a tensor as the graph does.
+    sources, results: names of the tensors that go in and come out; the parser names most as the graph does.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Layer:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     sources: tuple[str, ...]
+    results: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Parsed:
     def of(self, kind: str, part: str = "") -> list[Layer]:
         """Layers of a kind whose name holds `part`, such as "block0.F."."""
         return [layer for layer in self.layers if layer.kind == kind and part in layer.name]
+
+    def feeding(self, layer: Layer) -> list[Layer]:
+        """The layers that make what goes into `layer`, in the order of its inputs."""
+        makers = {name: maker for maker in self.layers for name in maker.results}
+        return [makers[name] for name in layer.sources if name in makers]
 
 
 def parse(onnx: Path, backend: str = "tensorrt-rtx") -> Parsed:
@@ -59,4 +65,5 @@ def _layer(layer: object) -> Layer:
         tuple(tensor.dtype.name for tensor in given),
         tuple(tensor.dtype.name for tensor in outputs),
         tuple(tensor.name for tensor in given),
+        tuple(tensor.name for tensor in outputs),
     )
