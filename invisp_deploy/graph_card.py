@@ -12,12 +12,20 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import GraphError, RequestError
 
-__all__ = ["PRECISIONS", "Direction", "GraphCard"]
+__all__ = ["CAMERA_LEVELS", "INTERFACES", "PRECISIONS", "Direction", "GraphCard"]
 
 _PREFIX: Final = "invisp."
 _FORMAT: Final = "1"
 PRECISIONS: Final = ("fp32", "fp16", "int8", "fp8")
 """Arithmetic of F, G and H; the spine, the inputs and the outputs are fp32 in all of them."""
+
+
+INTERFACES: Final = ("tensor", "camera", "camera-bytes")
+"""What goes in and out of a graph: float32 tensors; or the uint16 mosaic and uint8 sRGB, the camera's arithmetic
+inside; or the same with the mosaic as bytes, for TensorRT, which has no 16-bit unsigned type."""
+
+CAMERA_LEVELS: Final = (("black", "float32", 4), ("white", "float32", 1), ("gains", "float32", 3), ("cfa", "int32", 4))
+"""Further inputs of a camera graph: name, type and length. `camera.levels.Levels` holds the numbers."""
 
 
 class Direction(enum.Enum):
@@ -42,6 +50,7 @@ class GraphCard:
     weights: SHA-256 of the weights, the same for both directions. halo: exact receptive radius, image
     pixels. precision: arithmetic of F, G and H. versions: of the tools that wrote the graph. kept: layers of an
     int8 or fp8 graph that are fp16. scales: SHA-256 of the table of scales, the same for both directions.
+    interface: of `INTERFACES`.
     """
 
     direction: Direction
@@ -53,10 +62,13 @@ class GraphCard:
     versions: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     scales: str = ""
+    interface: str = "tensor"
 
     def to_metadata(self) -> dict[str, str]:
         """Flat text properties for ONNX `metadata_props`, in a fixed order."""
-        lowered = {f"{_PREFIX}kept": json.dumps(self.kept), f"{_PREFIX}scales": self.scales} if self.scales else {}
+        further = {f"{_PREFIX}kept": json.dumps(self.kept), f"{_PREFIX}scales": self.scales} if self.scales else {}
+        if self.interface != "tensor":
+            further[f"{_PREFIX}interface"] = self.interface
         return {
             f"{_PREFIX}format": _FORMAT,
             f"{_PREFIX}direction": self.direction.value,
@@ -66,7 +78,7 @@ class GraphCard:
             f"{_PREFIX}halo": str(self.halo),
             f"{_PREFIX}precision": self.precision,
             f"{_PREFIX}versions": json.dumps(dict(self.versions), sort_keys=True),
-            **lowered,
+            **further,
         }
 
     @classmethod
@@ -94,9 +106,14 @@ class GraphCard:
                 versions=json.loads(metadata[f"{_PREFIX}versions"]),
                 kept=tuple(map(str, json.loads(metadata.get(f"{_PREFIX}kept", "[]")))),
                 scales=metadata.get(f"{_PREFIX}scales", ""),
+                interface=metadata.get(f"{_PREFIX}interface", "tensor"),
             )
         except (KeyError, ValueError, TypeError, RequestError) as error:
             raise GraphError(f"{source} has damaged metadata ({error}): export it again.") from error
+        if card.interface not in INTERFACES:
+            raise GraphError(
+                f"{source} has the interface {card.interface!r}, expected {', '.join(INTERFACES)}: export it again."
+            )
         if card.halo != card.config.halo:
             raise GraphError(f"{source} states a halo of {card.halo}, its configuration has {card.config.halo}.")
         return card

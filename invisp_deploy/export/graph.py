@@ -23,20 +23,38 @@ from typing import Final
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
 from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FP32, Arithmetic
 from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import GraphError, RequestError
+from invisp_deploy.export.camera import (
+    camera_levels,
+    mosaic_value,
+    rgb_value,
+    write_decoded,
+    write_encoded,
+    write_mosaic,
+    write_raw,
+)
 from invisp_deploy.export.dense import write_dense
 from invisp_deploy.export.nodes import Array, Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.network.coupling import Coupling, DenseBlock
 
-__all__ = ["IR_VERSIONS", "LOWERING", "OPERATORS", "OPSETS", "build_graph", "check_graph", "operator_counts"]
+__all__ = [
+    "CAMERA_OPERATORS",
+    "IR_VERSIONS",
+    "LOWERING",
+    "OPERATORS",
+    "OPSETS",
+    "build_graph",
+    "check_graph",
+    "operator_counts",
+]
 
 OPERATORS: Final = frozenset(
     {"Add", "Concat", "Conv", "DepthToSpace", "Exp", "LeakyRelu", "Mul", "Sigmoid", "SpaceToDepth", "Split", "Sub"}
@@ -50,6 +68,11 @@ LOWERING: Final = {
     "fp8": frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"}),
 }
 """What a lower precision may add to them."""
+
+CAMERA_OPERATORS: Final = frozenset(
+    {"Cast", "Clip", "Div", "Equal", "Floor", "Gather", "MatMul", "Max", "Pad", "Pow", "Reshape", "Round", "Transpose"}
+)
+"""What the camera's arithmetic adds."""
 
 OPSETS: Final = {"fp32": (17, 18), "fp16": (17, 18), "int8": (17, 18), "fp8": (19,)}
 """Operator sets by precision, the default first: TensorRT 10.3 reads up to 20, FP8 came with 19."""
@@ -82,16 +105,9 @@ def build_graph(
         raise GraphError(f"The card does not describe the {arithmetic.precision} arithmetic of this graph.")
     arithmetic.check(view.config)
     graph = _Graph(view, arithmetic)
-    graph.build(card.direction.input_name, card.direction.output_name)
-    shape = ("batch", 3, "height", "width")
+    inputs, outputs = _interface(graph, card)
     model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            card.direction.value,
-            [helper.make_tensor_value_info(card.direction.input_name, TensorProto.FLOAT, shape)],
-            [helper.make_tensor_value_info(card.direction.output_name, TensorProto.FLOAT, shape)],
-            list(graph.constants.values()),
-        ),
+        helper.make_graph(graph.nodes, card.direction.value, inputs, outputs, list(graph.constants.values())),
         producer_name="invisp-deploy",
         producer_version=__version__,
         ir_version=IR_VERSIONS[opset],
@@ -99,13 +115,34 @@ def build_graph(
     )
     for key, value in card.to_metadata().items():
         model.metadata_props.add(key=key, value=value)
-    check_graph(model, arithmetic.precision)
+    check_graph(model, arithmetic.precision, card.interface)
     return model
 
 
-def check_graph(model: onnx.ModelProto, precision: str = "fp32") -> None:
+def _interface(graph: _Graph, card: GraphCard) -> tuple[list[ValueInfoProto], list[ValueInfoProto]]:
+    """Write all nodes between the interface's inputs and outputs."""
+    source, target = card.direction.input_name, card.direction.output_name
+    if card.interface == "tensor":
+        graph.build(source, target)
+        shape = ("batch", 3, "height", "width")
+        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (source, target)]
+        return values[:1], values[1:]
+    by_bytes, gamma = card.interface == "camera-bytes", card.contract.gamma
+    mosaic, rgb = mosaic_value(by_bytes=by_bytes), rgb_value()
+    if card.direction is Direction.FORWARD:
+        write_raw(graph, source, gamma, by_bytes=by_bytes)
+        graph.build(source, target)
+        write_encoded(graph, target)
+        return [mosaic, *camera_levels()], [rgb]
+    write_decoded(graph, source)
+    graph.build(source, target)
+    write_mosaic(graph, target, gamma, by_bytes=by_bytes)
+    return [rgb, *camera_levels()], [mosaic]
+
+
+def check_graph(model: onnx.ModelProto, precision: str = "fp32", interface: str = "tensor") -> None:
     """Raise GraphError unless ONNX's full check passes, all operators are allowed and all data is inside."""
-    allowed = OPERATORS | LOWERING[precision]
+    allowed = OPERATORS | LOWERING[precision] | (CAMERA_OPERATORS if interface != "tensor" else frozenset())
     if foreign := sorted(set(operator_counts(model)) - allowed):
         raise GraphError(f"The graph holds {', '.join(foreign)}; only {', '.join(sorted(allowed))} are allowed.")
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):

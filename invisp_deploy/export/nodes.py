@@ -32,8 +32,8 @@ class Nodes:
         """`node`, unless a node of that name stands already: G and H read the same tensor."""
         return name if name in self._made else self.node(operator, name, *inputs, **attributes)
 
-    def split(self, name: str, sizes: Sequence[int], x: str, outputs: Sequence[str]) -> None:
-        parts = self.constant("parts", np.array(sizes, np.int64))
+    def split(self, name: str, sizes: Sequence[int], x: str, outputs: Sequence[str], constant: str = "parts") -> None:
+        parts = self.constant(constant, np.array(sizes, np.int64))
         self.nodes.append(helper.make_node("Split", [x, parts], list(outputs), name=f"{name}.split", axis=1))
 
     def convolution(self, name: str, x: str, weight: str, edge: int, bias: str = "", output: str = "") -> str:
