@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import re
 import resource
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from invisp_deploy.engine_card import Profile
+from invisp_deploy.engines.progress import BuildProgress, interrupts, progress_monitor
 from invisp_deploy.errors import EngineError, GraphError, RequestError
 from invisp_deploy.runtimes.nvidia import strongly_typed_flag
 
 __all__ = [
     "DEFAULT_LEVEL",
     "LEVELS",
-    "BuildProgress",
     "BuildSettings",
     "Built",
     "build_plan",
@@ -37,9 +32,6 @@ LEVELS: Final = range(6)
 """Optimisation levels of TensorRT."""
 
 DEFAULT_LEVEL: Final = 3
-
-BuildProgress = Callable[[float, str], object]
-"""Called with the part that is done, 0 to 1 and never falling, and the phase's name."""
 
 _ACTIVATIONS: Final = re.compile(r"Total Activation Memory: (\d+) bytes")
 _WEIGHTS: Final = re.compile(r"Total Weights Memory: (\d+) bytes")
@@ -143,8 +135,8 @@ def build_plan(
     if config.add_optimization_profile(profile) < 0:
         raise EngineError(f"{module.__name__} refuses the profile {settings.profile}: {logger.reason()}.")
     notes = [] if settings.portable else _take_timing_cache(config, timing_cache)
-    with _interrupt() as interrupted:
-        monitor = _monitor(module, progress, interrupted)  # the configuration keeps no reference of its own
+    with interrupts() as interrupted:
+        monitor = progress_monitor(module, progress, interrupted)  # the configuration keeps no reference of its own
         config.progress_monitor = monitor
         plan = builder.build_serialized_network(network, config)
     if interrupted.is_set():
@@ -195,54 +187,6 @@ def _logger(module: Any) -> Any:
             return sum(self.memory.values()) if _ACTIVATIONS in self.memory else None
 
     return Logger()
-
-
-def _monitor(module: Any, progress: BuildProgress, interrupted: threading.Event) -> Any:
-    """Phases within phases as one part that is done; a step that returns False ends the build."""
-
-    class Monitor(module.IProgressMonitor):  # type: ignore[misc]
-        def __init__(self) -> None:
-            module.IProgressMonitor.__init__(self)
-            self.phases: dict[str, tuple[float, float, int]] = {}  # name -> where it starts, its share, steps
-            self.done = 0.0
-
-        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
-            start, share, count = self.phases.get(parent or "", (0.0, 1.0, 1))
-            self.phases[phase] = (max(start, self.done), share / max(count, 1), steps)
-
-        def phase_finish(self, phase: str) -> None:
-            start, share, _ = self.phases.pop(phase, (self.done, 0.0, 1))
-            self.tell(start + share, phase)
-
-        def step_complete(self, phase: str, step: int) -> bool:
-            start, share, count = self.phases.get(phase, (self.done, 0.0, 1))
-            self.tell(start + share * (step + 1) / max(count, 1), phase)
-            return not interrupted.is_set()
-
-        def tell(self, done: float, phase: str) -> None:
-            if not interrupted.is_set():  # then the phases only end
-                self.done = min(max(self.done, done), 1.0)
-                progress(self.done, phase)
-
-    return Monitor()
-
-
-@contextmanager
-def _interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C as an event: an exception out of a callback of the builder would end the process."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        event.set()
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _line(text: str) -> str:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from invisp_deploy.engine_card import BACKENDS, ENGINE_SUFFIXES, EngineCard, Profile, golden_path, sidecar_path
-from invisp_deploy.engines.build import DEFAULT_LEVEL, BuildProgress, BuildSettings, build_plan, check_level
+from invisp_deploy.engines.build import DEFAULT_LEVEL, BuildSettings, build_plan, check_level
 from invisp_deploy.engines.cache import CachedPlan, EngineCache, engine_key
 from invisp_deploy.engines.gate import can_run, check_engine, open_engine
 from invisp_deploy.engines.profiles import make_profile
+from invisp_deploy.engines.progress import BuildProgress
 from invisp_deploy.engines.targets import parse_targets, rtx_targets, tensorrt_targets
 from invisp_deploy.errors import EngineError, OutputError, RequestError
 from invisp_deploy.files import check_output, sha256_file, write_whole

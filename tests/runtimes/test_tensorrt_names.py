@@ -30,6 +30,7 @@ OBJECTS = {
     },
     "runtimes/nvidia.py": {"module": ""},
     "runtimes/nvidia_log.py": {"module": ""},
+    "engines/progress.py": {"module": ""},
     "engines/build.py": {
         "module": "",
         "builder": "Builder",
