@@ -11,10 +11,10 @@ WORK ?= work
 HELD := Aqua Twigonometry Sunset_by_the_Pier ng-32703 roman-colosseum red-cherry-leaves friends_by_Aitzol_Berasategi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-clients docs model doctor bench clean
+.PHONY: help demo test check test-clients test-arm64 docs model doctor bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.base ## sample RAW -> demo/photo.jpg -> demo/photo.dng, and a report on the round trip
 	mkdir -p demo
@@ -33,6 +33,9 @@ check: $(VENV)/.test ## formatting, lint, types
 test-clients: $(VENV)/.base ## open our DNGs with dcraw, ExifTool, RawTherapee and darktable (installs them if root)
 	scripts/install_clients.sh
 	PYTHON=$(BIN)/python scripts/test_clients.sh
+
+test-arm64: $(VENV)/.base ## run the base install on an emulated arm64 and compare it with this machine; minutes
+	PYTHON=$(BIN)/python scripts/arm64.sh
 
 docs: $(VENV)/.base ## write docs/tolerances.md from the table of tolerances
 	$(BIN)/python scripts/tolerances_table.py docs/tolerances.md

@@ -19,7 +19,20 @@ from invisp_deploy.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = ("architecture", "contract", "engines", "evaluate", "export", "install", "limits", "run", "tolerances", "train")
+PAGES = (
+    "architecture",
+    "contract",
+    "engines",
+    "evaluate",
+    "export",
+    "gpu",
+    "install",
+    "limits",
+    "run",
+    "tolerances",
+    "train",
+    "verify",
+)
 
 
 def read(page: str) -> str:

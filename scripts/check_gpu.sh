@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# Everything that can be checked on a machine with an NVIDIA GPU, in one command; the report lies in gpu-report/.
+#
+# CHECK_GPU_PROVIDER=CPUExecutionProvider rehearses the steps where there is no GPU.
+# CHECK_GPU_TILE (512), CHECK_GPU_RUNS (20), CHECK_GPU_OUT (gpu-report), PYTHON (.venv/bin/python): edge in pixels,
+# timed calls, folder, interpreter.
+# shellcheck disable=SC2329  # step calls functions by their names
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+
+python=${PYTHON:-.venv/bin/python}
+out=${CHECK_GPU_OUT:-gpu-report}
+tile=${CHECK_GPU_TILE:-512}
+runs=${CHECK_GPU_RUNS:-20}
+provider=${CHECK_GPU_PROVIDER:-CUDAExecutionProvider}
+model=invisp_deploy/models/canon_eos30d_edge
+sample=samples/canon_eos30d_IMG_0848.CR2
+precisions=()
+
+if ! command -v "$python" >/dev/null; then
+    echo "There is no $python: run \`make demo\` first, or pass PYTHON=..." >&2
+    exit 2
+fi
+if [ -e "$out" ]; then
+    echo "$out exists already: move it away, or pass CHECK_GPU_OUT=another-folder" >&2
+    exit 2
+fi
+mkdir -p "$out/logs" "$out/graphs" "$out/engines"
+: >"$out/steps.tsv"
+
+say() {
+    printf '%s\n' "$*" | tee -a "$out/report.txt"
+}
+
+note() { # status, step, seconds, remark
+    printf '%s\t%s\t%s\t%s\n' "$@" >>"$out/steps.tsv"
+    say "$(printf '%-8s %-32s %6s s  %s' "$@")"
+}
+
+step() { # name, command...: run it and note how it ended
+    local name=$1 start=$SECONDS status=passed
+    shift
+    "$@" >"$out/logs/$name.log" 2>&1 || status=FAILED
+    note "$status" "$name" "$((SECONDS - start))" "$(tail -n 1 "$out/logs/$name.log")"
+    [ "$status" = passed ]
+}
+
+missing() { # step, reason
+    note missing "$1" 0 "$2"
+}
+
+command_of() { # module, arguments...: a command of ours, installed or not
+    local module=$1
+    shift
+    "$python" -c "import sys; from invisp_deploy.cli.$module import main; sys.argv[0] = 'invisp'; main()" "$@"
+}
+
+invisp() {
+    command_of device "$@"
+}
+
+invisp_export() {
+    command_of export "$@"
+}
+
+save() { # file, command...: its standard output as a file
+    local file=$1
+    shift
+    "$@" >"$file"
+}
+
+answer() { # a Python expression over doctor.json, printed
+    "$python" -c "
+import json, sys
+found = json.load(open(sys.argv[1]))
+trial = {one['name']: one['status'] for one in found['trials']}.get
+print($1)" "$out/doctor.json"
+}
+
+finish() {
+    say ""
+    "$python" scripts/check_gpu_report.py "$out" | tee -a "$out/report.txt"
+    exit "${PIPESTATUS[0]}"
+}
+
+export_graphs() {
+    if [ "$(answer "trial('torch')")" != ok ] || [ "$(answer "trial('onnx')")" != ok ]; then
+        missing export "PyTorch or onnx is not installed: only the shipped fp32 graphs are measured"
+        mkdir "$out/graphs/fp32"
+        cp "$model"/{forward.onnx,inverse.onnx,golden.npz} "$out/graphs/fp32/"
+        precisions=(fp32)
+        return
+    fi
+    local precision scales="$out/scales.json" options
+    if [ -e "$model/scales.json" ]; then
+        scales=$model/scales.json
+    else
+        step calibrate command_of calibrate --checkpoint "$model/weights.safetensors" "$sample" \
+            --max-tiles 8 -o "$scales" || true
+    fi
+    for precision in fp32 fp16 int8; do
+        options=()
+        [ "$precision" != int8 ] || options=(--scales "$scales")
+        if step "export-$precision" invisp_export onnx --checkpoint "$model/weights.safetensors" \
+            --precision "$precision" "${options[@]}" -o "$out/graphs/$precision"; then
+            precisions+=("$precision")
+        fi
+    done
+}
+
+verify_graphs() {
+    local precision
+    case $(answer "trial('onnxruntime $provider') or 'absent'") in
+        absent)
+            missing "onnxruntime $provider" "this ONNX Runtime does not have it: pip install onnxruntime-gpu (docs/install.md)"
+            return
+            ;;
+    esac
+    for precision in "${precisions[@]}"; do
+        step "onnxruntime-$precision" invisp verify --engine "$out/graphs/$precision/forward.onnx" \
+            --inverse "$out/graphs/$precision/inverse.onnx" --provider "$provider" --tile "$tile" --runs "$runs" \
+            --report "$out/onnxruntime-$precision.json" || true
+    done
+    for precision in "${precisions[@]}"; do
+        [ "$precision" != fp32 ] || continue
+        if [ "$(answer "trial('polygraphy')")" = ok ]; then
+            step "layers-$precision" save "$out/layers-$precision.txt" invisp verify --layers --provider "$provider" \
+                --engine "$out/graphs/$precision/forward.onnx" --reference "$out/graphs/fp32/forward.onnx" || true
+        else
+            missing "layers-$precision" "polygraphy is not installed: pip install 'invisp-deploy[verify]'"
+        fi
+    done
+}
+
+engines() { # backend
+    local backend=$1 precision way name options=() built
+    if [ "$(answer "trial('$backend')")" != ok ]; then
+        missing "$backend" "$(answer "next(one['text'] for one in found['trials'] if one['name'] == '$backend')")"
+        return
+    fi
+    if [ "$gpu" = none ]; then
+        if [ "$backend" = tensorrt ]; then
+            missing "$backend" "it builds only where a GPU is"
+            return
+        fi
+        options=(--target sm86)
+    fi
+    for precision in "${precisions[@]}"; do
+        name=$backend-$precision built=yes
+        mkdir "$out/engines/$name"
+        for way in forward inverse; do
+            step "build-$name-$way" invisp_export engine "$out/graphs/$precision/$way.onnx" --backend "$backend" \
+                --tile "$tile" "${options[@]}" --no-cache -o "$out/engines/$name/$way.trt" || built=no
+        done
+        [ "$built" = yes ] || continue
+        if [ "$gpu" = none ]; then
+            missing "$name" "built, but there is no GPU to run it"
+            continue
+        fi
+        step "$name" invisp verify --engine "$out/engines/$name/forward.trt" \
+            --inverse "$out/engines/$name/inverse.trt" --runs "$runs" --report "$out/$name.json" || true
+    done
+}
+
+pytorch() {
+    if [ "$(answer "trial('torch')")" != ok ]; then
+        missing pytorch "PyTorch is not installed"
+        return
+    fi
+    local device=cuda
+    [ "$provider" != CPUExecutionProvider ] || device=cpu
+    if [ "$device" = cuda ] && ! "$python" -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then
+        missing pytorch "this PyTorch finds no CUDA"
+        return
+    fi
+    for way in eager compile; do
+        step "pytorch-$way" "$python" scripts/bench_torch.py "$model/weights.safetensors" --device "$device" \
+            --tile "$tile" --runs "$runs" --mode "$way" --report "$out/pytorch-$way.json" || true
+    done
+}
+
+say "invisp-deploy on $(uname -m), $(date -u +%Y-%m-%dT%H:%M:%SZ), tiles of ${tile}x${tile}, $provider"
+step doctor save "$out/doctor.json" invisp doctor --json || finish
+gpu=$(answer "found['machine']['gpu']")
+if [ "$gpu" = none ] && [ -z "${CHECK_GPU_PROVIDER:-}" ]; then
+    note FAILED gpu 0 "no GPU: the NVIDIA driver finds none on this machine, so nothing was checked"
+    finish
+fi
+if [ "$gpu" = none ]; then
+    missing gpu "no GPU: this is a rehearsal on $provider, which says nothing about one"
+else
+    note passed gpu 0 "$gpu"
+fi
+export_graphs
+verify_graphs
+engines tensorrt
+engines tensorrt-rtx
+pytorch
+finish
