@@ -14,12 +14,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "invisp_deploy"
 HEAVY = {"torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "rawpy", "PIL", "tifffile", "click", "tqdm"}
-HEAVY |= {"polygraphy"}
+HEAVY |= {"matplotlib", "polygraphy"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
 NEED_TORCH = (
     "network",
     "export",
     "runtimes.torch_",
+    "calibration.calibrate",
+    "calibration.loss",
+    "calibration.observe",
+    "calibration.report",
+    "calibration.sensitivity",
     "training.data",
     "training.jpeg_simulator",
     "training.loop",
@@ -128,7 +133,7 @@ def test_every_module_but_those_that_need_torch_imports_without_the_heavy_packag
     assert [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in failed)] == []
 
 
-@pytest.mark.parametrize("command", ["device", "evaluate", "export", "prepare", "run", "train"])
+@pytest.mark.parametrize("command", ["calibrate", "device", "evaluate", "export", "prepare", "run", "train"])
 def test_help_needs_none_of_the_heavy_packages(command: str) -> None:
     done = python(
         REFUSE.format(blocked=NOT_FOR_HELP)

@@ -27,7 +27,7 @@ METHODS: Final = ("maximum", "percentile", "entropy", "mse")
 
 @dataclass(frozen=True)
 class TensorScale:
-    """scale: one step of the int8 grid. maximum: largest magnitude seen. saturated: share of values beyond 127 steps."""
+    """scale: one step of int8's grid. maximum: largest magnitude seen. saturated: share of values beyond 127 steps."""
 
     scale: float
     maximum: float
@@ -36,13 +36,17 @@ class TensorScale:
 
 @dataclass(frozen=True)
 class CalibratedFile:
-    """One RAW file by name and digest, with what it covers. iso and exposure (seconds) are None where EXIF has none."""
+    """One RAW file by name and digest, with what it covers. iso and exposure (seconds) are None where EXIF has none.
+
+    brightness: mean of its tiles in the network's domain, 0 to 1.
+    """
 
     name: str
     sha256: str
     tiles: int
     iso: int | None = None
     exposure: float | None = None
+    brightness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class ScaleRecord:
 
     method: of `METHODS`. options: its numbers, tile size, seed and JPEG. files: what was looked at. kept: layers that
     an int8 graph leaves fp16. sensitivity: dense block -> dB of RAW PSNR that it costs alone at int8. drops: name of
-    an arithmetic -> dB of RAW PSNR lost on the calibration tiles through JPEG. versions: of the tools.
+    an arithmetic -> dB of RAW PSNR lost through JPEG, on tiles that no range was measured on. versions: of the tools.
     """
 
     weights: str
@@ -80,8 +84,8 @@ class ScaleRecord:
         """Raise CalibrationError unless the scales were measured on these weights."""
         if weights != self.weights:
             raise CalibrationError(
-                f"{source} was measured on the weights {self.weights[:12]}, not on {weights[:12]}: calibrate again with "
-                "`invisp-calibrate`."
+                f"{source} was measured on the weights {self.weights[:12]}, not on {weights[:12]}: calibrate again "
+                "with `invisp-calibrate`."
             )
 
     def for_weights(self, weights: str, note: Mapping[str, Any]) -> ScaleRecord:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.align import aligned, border_for
-from invisp_deploy.camera.levels import levels_of, network_input
+from invisp_deploy.camera.align import Border, aligned, border_for
+from invisp_deploy.camera.frame import Mosaic, RawFrame
+from invisp_deploy.camera.levels import Levels, levels_of, network_input
 from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import ContractError, RequestError
+from invisp_deploy.errors import CalibrationError, ContractError, RequestError
 
-__all__ = ["CalibrationTile", "calibration_tiles"]
+__all__ = ["CalibrationTile", "Place", "TileSource", "calibration_tiles"]
+
+Place = tuple[int, int, int]
+"""Row, column and size of a tile in the aligned mosaic."""
+
+_ATTEMPTS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -27,32 +34,86 @@ class CalibrationTile:
     column: int
     raw: npt.NDArray[np.float32]
 
+    @property
+    def place(self) -> Place:
+        return self.row, self.column, self.raw.shape[-1]
 
-def calibration_tiles(
-    paths: Sequence[Path], contract: CameraContract, *, size: int = 256, per_file: int = 8, seed: int = 0
-) -> Iterator[CalibrationTile]:
-    """Tiles at random places of each file, one file in memory at a time; equal seeds give equal tiles.
 
-    size: edge in pixels, even. Raises RequestError for no files, an odd size, or a file smaller than a
-    tile; ContractError for another camera; RawFileError for a file that does not open.
-    """
-    if not paths:
-        raise RequestError("Calibration needs RAW files, got none.")
-    if size < 2 or size % 2 or per_file < 1:
-        raise RequestError(f"Calibration tiles have an even size and there is at least one, got {size} and {per_file}.")
-    for index, path in enumerate(paths):
+@dataclass(frozen=True)
+class TileSource:
+    """One RAW file, aligned to the contract, whose tiles can be cut. border: what alignment added to `frame`."""
+
+    path: Path
+    frame: RawFrame
+    mosaic: Mosaic
+    levels: Levels
+    border: Border = field(default_factory=Border)
+
+    @classmethod
+    def open(cls, path: Path, contract: CameraContract) -> TileSource:
+        """Raises ContractError for another camera, RawFileError for a file that does not open."""
         frame = read_raw(path)
         if not contract.accepts(frame.make, frame.model):
             raise ContractError(
                 f"{path} is from {frame.camera or 'an unknown camera'}, these weights are for {contract.camera}."
             )
         border = border_for((frame.mosaic.shape[0], frame.mosaic.shape[1]), frame.cfa, contract.cfa, 2)
-        mosaic = aligned(frame.mosaic, border)
         levels = levels_of(frame, contract).shifted(border.top, border.left)
-        if min(mosaic.shape) < size:
-            raise RequestError(f"{path} is smaller than a tile of {size} pixels: use a larger file or a smaller tile.")
-        rng = np.random.default_rng((seed, index))
-        for _ in range(per_file):
-            row, column = (2 * int(rng.integers(0, (side - size) // 2 + 1)) for side in mosaic.shape)
+        return cls(path, frame, aligned(frame.mosaic, border), levels, border)
+
+    def tiles(
+        self, count: int, size: int, rng: np.random.Generator, *, avoid: Sequence[Place] = ()
+    ) -> Iterator[CalibrationTile]:
+        """That many tiles at random even places, none of which shares a pixel with those to avoid.
+
+        Raises RequestError for a file smaller than a tile, CalibrationError where what is to be avoided leaves no room.
+        """
+        if min(self.mosaic.shape) < size:
+            raise RequestError(
+                f"{self.path} is smaller than a tile of {size} pixels: use a larger file or a smaller tile."
+            )
+        for _ in range(count):
+            for _ in range(_ATTEMPTS):
+                row, column = (2 * int(rng.integers(0, (side - size) // 2 + 1)) for side in self.mosaic.shape)
+                if not any(_overlap((row, column, size), other) for other in avoid):
+                    break
+            else:
+                raise CalibrationError(
+                    f"The tiles of {self.path} leave no room for held-out ones of {size} pixels: take fewer or "
+                    "smaller tiles, or hold other files out."
+                )
             window = (slice(row, row + size), slice(column, column + size))
-            yield CalibrationTile(path, row, column, network_input(mosaic, levels, window)[None])
+            yield CalibrationTile(self.path, row, column, network_input(self.mosaic, self.levels, window)[None])
+
+
+def calibration_tiles(
+    paths: Sequence[Path],
+    contract: CameraContract,
+    *,
+    size: int = 256,
+    per_file: int = 8,
+    seed: int = 0,
+    avoid: Mapping[Path, Sequence[Place]] | None = None,
+) -> Iterator[CalibrationTile]:
+    """Tiles at random places of each file, one file in memory at a time; equal seeds give equal tiles.
+
+    size: edge in pixels, even. avoid: places of each file to stay clear of. Raises RequestError for no files, an odd
+    size, or a file smaller than a tile; and what `TileSource` raises.
+    """
+    check_tiles(paths, size, per_file)
+    for index, path in enumerate(paths):
+        source = TileSource.open(path, contract)
+        rng = np.random.default_rng((seed, index))
+        yield from source.tiles(per_file, size, rng, avoid=(avoid or {}).get(path, ()))
+
+
+def check_tiles(paths: Sequence[Path], size: int, per_file: int) -> None:
+    """Raise RequestError for no files or impossible tiles."""
+    if not paths:
+        raise RequestError("Calibration needs RAW files, got none.")
+    if size < 2 or size % 2 or per_file < 1:
+        raise RequestError(f"Calibration tiles have an even size and there is at least one, got {size} and {per_file}.")
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    return all(one[axis] < other[axis] + other[2] and other[axis] < one[axis] + one[2] for axis in (0, 1))

@@ -1,0 +1,70 @@
+"""Is there a photograph in the mosaic? Ranges of noise, of a lens cap or of one flat colour say nothing.
+
+The test is one number. In a photograph, sites of one colour that lie two pixels apart hold nearly the same value,
+whatever its subject: light is smooth at that distance, measured against the contrast of the whole frame. In noise they
+have nothing to do with each other. It is taken on the mosaic, because demosaicing makes neighbours alike even in noise,
+and over the whole frame, because a tile of clear sky may be smooth and noisy at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from invisp_deploy.camera.frame import Mosaic
+from invisp_deploy.camera.levels import Levels
+from invisp_deploy.errors import CalibrationError
+
+__all__ = ["LEAST_CORRELATION", "check_content", "neighbour_correlation"]
+
+LEAST_CORRELATION: Final = 0.3
+"""Between noise (0.00, by definition) and photographs (above 0.9, the noisy ones included)."""
+
+_LEAST_SIGNAL: Final = 0.01
+"""Share of full scale that the brightest pixels of a photograph exceed."""
+
+_LEAST_SPREAD: Final = 1.0
+"""Standard deviation in DN below which a colour counts as constant."""
+
+
+def check_content(mosaic: Mosaic, levels: Levels, path: Path) -> None:
+    """Raise CalibrationError, naming the file, for a black frame, a constant one, or noise.
+
+    mosaic: (H, W) uint16 DN, at least 8x8; levels: at its top left pixel.
+    """
+    planes = [mosaic[row::2, column::2].astype(np.float32) for row in (0, 1) for column in (0, 1)]
+    bright = max(
+        (float(np.quantile(plane, 0.999)) - black) / (levels.white - black)
+        for plane, black in zip(planes, levels.black, strict=True)
+    )
+    if bright < _LEAST_SIGNAL:
+        raise CalibrationError(
+            f"{path} is black: its brightest pixels reach {max(bright, 0):.1%} of full scale; use photographs."
+        )
+    if max(float(plane.std()) for plane in planes) < _LEAST_SPREAD:
+        raise CalibrationError(f"{path} holds one value throughout, nothing to measure ranges on: use photographs.")
+    found = neighbour_correlation(mosaic)
+    if found < LEAST_CORRELATION:
+        raise CalibrationError(
+            f"{path} looks like noise, not like a photograph: sites of one colour two pixels apart have a correlation "
+            f"of {found:.2f}, expected above {LEAST_CORRELATION}; ranges of noise would be wrong for photographs."
+        )
+
+
+def neighbour_correlation(mosaic: Mosaic) -> float:
+    """Correlation of sites of one colour that are neighbours in a row or column, the four planes weighted by variance.
+
+    (H, W) uint16 -> at most 1; 0 for a mosaic without variance.
+    """
+    together = apart = 0.0
+    for row in (0, 1):
+        for column in (0, 1):
+            plane = mosaic[row::2, column::2].astype(np.float32)
+            plane -= plane.mean()
+            across = float(np.mean(plane[:, 1:] * plane[:, :-1]))
+            down = float(np.mean(plane[1:] * plane[:-1]))
+            together += (across + down) / 2
+            apart += float(np.mean(np.square(plane)))
+    return together / apart if apart else 0.0

@@ -1,0 +1,93 @@
+"""What the tensors of F, G and H hold on real data, in both directions, streamed tile by tile."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from invisp_deploy.arithmetic import block_input, quantised_tensors
+from invisp_deploy.calibration.histogram import BINS, Histogram
+from invisp_deploy.config import DENSE_CONVOLUTIONS
+from invisp_deploy.network.invisp import InvISP
+
+__all__ = ["Jpeg", "Observer", "rounded8"]
+
+
+class Jpeg:
+    """A real JPEG codec (Pillow's libjpeg) as the files are written: 8 bit, quality, subsampling."""
+
+    def __init__(self, quality: int = 90, subsampling: str = "4:2:2") -> None:
+        self.quality = quality
+        self.subsampling = subsampling
+
+    def __call__(self, srgb: Tensor) -> Tensor:
+        """(B, 3, H, W) float, nominally in [0, 1] -> what a decoder makes of its JPEG files, same shape, float32."""
+        from PIL import Image
+
+        decoded = []
+        for pixels in rounded8(srgb).movedim(1, -1).contiguous().numpy():
+            stream = io.BytesIO()
+            Image.fromarray(pixels).save(stream, "JPEG", quality=self.quality, subsampling=self.subsampling)
+            with Image.open(stream) as image:
+                decoded.append(np.asarray(image))
+        return torch.from_numpy(np.stack(decoded)).movedim(-1, 1).float() / 255
+
+
+def rounded8(srgb: Tensor) -> Tensor:
+    """uint8, clamped to [0, 1] first, as rendering writes it."""
+    return (srgb.float().clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+class Observer:
+    """One histogram for each tensor of `quantised_tensors`; both directions together, as they share their scales."""
+
+    def __init__(self, network: InvISP, jpeg: Jpeg) -> None:
+        self.network = network.eval()
+        self.jpeg = jpeg
+        self.histograms = {name: Histogram() for name in quantised_tensors(network.config)}
+
+    @torch.inference_mode()
+    def see(self, raw: Tensor) -> Tensor:
+        """Render (B, 3, H, W) of the network's domain, write it as JPEG, recover the RAW; return the decoded JPEG."""
+        with self._listening("forward"):
+            srgb = self.network(raw)
+        decoded = self.jpeg(srgb)
+        with self._listening("inverse"):
+            self.network.inverse(decoded)
+        return decoded
+
+    @contextmanager
+    def _listening(self, direction: str) -> Iterator[None]:
+        handles = []
+        for index, block in enumerate(self.network.blocks()):
+            for part in "FGH":
+                dense = f"block{index}.{part}"
+                for number in range(1, DENSE_CONVOLUTIONS + 1):
+                    name = block_input(dense) if number == 1 else f"{dense}.relu{number - 1}"
+                    if part == "H" and number == 1:
+                        continue  # G has seen it
+                    convolution = getattr(getattr(block, part), f"conv{number}")
+                    handles.append(convolution.register_forward_pre_hook(partial(self._hear, name, direction)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _hear(self, name: str, direction: str, _: object, inputs: tuple[Any, ...]) -> None:
+        joined: Tensor = inputs[0]
+        own = joined[:, -self.network.config.growth :] if ".relu" in name else joined
+        magnitudes = own.abs().flatten()
+        largest = float(magnitudes.max())
+        histogram = self.histograms[name]
+        histogram.make_room(largest, name)
+        if largest:
+            bins = (magnitudes * (BINS / histogram.top)).int().clamp_(max=BINS - 1)  # exact: top is a power of two
+            histogram.add(torch.bincount(bins, minlength=BINS).numpy(), largest, direction)

@@ -1,0 +1,75 @@
+"""The range of a tensor from its histogram: maximum, percentile, entropy, or least squared error.
+
+Percentile and entropy are ONNX Runtime's, over our counts. A wide range makes every step coarse, a narrow one
+saturates the largest values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Final
+
+import numpy as np
+
+from invisp_deploy.arithmetic import FULL_SCALE
+from invisp_deploy.calibration.histogram import BINS, Histogram
+from invisp_deploy.calibration.record import METHODS
+from invisp_deploy.errors import CalibrationError, RequestError
+
+__all__ = ["chosen_range", "squared_error"]
+
+_LEVELS: Final = int(FULL_SCALE["int8"])
+_CANDIDATES: Final = 128
+_NARROWEST: Final = 1 / 16
+_ENTROPY_BINS: Final = 256  # to each side: ONNX Runtime sums over them in plain Python, for every range it tries
+_ENTROPY_LEVELS: Final = 128  # its default
+
+
+def chosen_range(histogram: Histogram, name: str, method: str, percentile: float = 99.99) -> float:
+    """The magnitude that 127 steps are to reach, at most the maximum seen.
+
+    method: of `METHODS`. percentile: in percent, for that method. name: of the tensor. Raises CalibrationError for a
+    tensor of nothing but zeros, RequestError for another method or a percentile outside (0, 100].
+    """
+    if method not in METHODS:
+        raise RequestError(f"The method must be one of {', '.join(METHODS)}, got {method!r}.")
+    if not 0 < percentile <= 100:
+        raise RequestError(f"A percentile lies above 0 and is at most 100, got {percentile:g}.")
+    if histogram.maximum == 0:
+        raise CalibrationError(f"{name} is zero throughout: the weights or the RAW files are empty.")
+    if method == "maximum":
+        return histogram.maximum
+    if method == "mse":
+        return _least_squares(histogram)
+    return min(_onnxruntime(histogram, method, percentile), histogram.maximum)
+
+
+def squared_error(histogram: Histogram, limit: float) -> float:
+    """Mean squared error of int8 with 127 steps up to `limit`; each bin stands for its centre."""
+    edges = histogram.edges.astype(np.float64)
+    centres, step = (edges[:-1] + edges[1:]) / 2, limit / _LEVELS
+    rounded = np.minimum(np.rint(centres / step), _LEVELS) * step
+    return float(np.dot(histogram.counts, np.square(rounded - centres)) / histogram.counts.sum())
+
+
+def _least_squares(histogram: Histogram) -> float:
+    candidates = histogram.maximum * np.geomspace(_NARROWEST, 1, _CANDIDATES)
+    return float(min(candidates, key=lambda limit: squared_error(histogram, limit)))
+
+
+def _onnxruntime(histogram: Histogram, method: str, percentile: float) -> float:
+    from onnxruntime.quantization.calibrate import HistogramCollector
+
+    counts, edges = histogram.counts, histogram.edges
+    if method == "entropy":  # it reads values of both signs around the middle bin
+        coarse = counts.reshape(_ENTROPY_BINS, -1).sum(1)
+        counts = np.concatenate([coarse[::-1], coarse])
+        edges = edges[:: BINS // _ENTROPY_BINS]
+        edges = np.concatenate([-edges[:0:-1], edges])
+    collector = HistogramCollector(method, True, len(counts), _ENTROPY_LEVELS, percentile, "same")
+    peak = np.float32(histogram.maximum)
+    collector.histogram_dict = {"x": (counts, edges, -peak, peak)}
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+        lowest, highest = collector.compute_collection_result()["x"][:2]
+    return float(max(-lowest, highest))

@@ -1,0 +1,97 @@
+"""Which dense blocks int8 hurts, and the fewest layers that must stay fp16 to keep the loss small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from invisp_deploy.arithmetic import Arithmetic, dense_blocks
+from invisp_deploy.calibration.loss import Bench
+from invisp_deploy.config import DENSE_CONVOLUTIONS
+from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.network.lowered import lowered
+
+__all__ = ["ENDS", "Search", "fewest_kept", "keeping", "kept_share", "sensitivities"]
+
+ENDS: Final = (1, DENSE_CONVOLUTIONS)
+"""First and last convolution of a dense block: few channels in or out, and next to the spine."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """kept: layers left fp16. drop: dB of RAW PSNR that the int8 graph with them loses. tried: layers -> drop."""
+
+    kept: tuple[str, ...]
+    drop: float
+    tried: Mapping[int, float]
+
+
+def sensitivities(
+    bench: Bench, scales: Mapping[str, float], exact: float, on_block: Callable[[int], object] = lambda count: None
+) -> dict[str, float]:
+    """Dense block -> dB of RAW PSNR lost with that one in int8 and all else in fp32. exact: dB of fp32."""
+    found = {}
+    for name in dense_blocks(bench.network.config):
+        found[name] = exact - bench.raw(_only(bench.network, name, Arithmetic("int8", scales)))
+        on_block(1)
+    return found
+
+
+def keeping(ranked: Sequence[str], level: int) -> tuple[str, ...]:
+    """The layers that stay fp16 at a level: the ends of so many dense blocks, then, past all, whole ones.
+
+    ranked: dense blocks, most sensitive first. level: 0 keeps nothing, 2 len(ranked) everything.
+    """
+    whole = set(ranked[: max(0, level - len(ranked))])
+    names: list[str] = []
+    for name in ranked[:level]:
+        names += [name] if name in whole else [f"{name}.conv{end}" for end in ENDS]
+    return tuple(sorted(names))
+
+
+def fewest_kept(drop_at: Callable[[tuple[str, ...]], float], ranked: Sequence[str], limit: float) -> Search:
+    """Bisection over the levels of `keeping` for the lowest one that loses at most `limit` dB.
+
+    drop_at: layers -> dB measured with them. Takes it that more fp16 loses less; the level returned was measured.
+    Where not even all fp16 stays within the limit, all is kept, and `drop` says so.
+    """
+    tried: dict[int, float] = {}
+
+    def drop(level: int) -> float:
+        if level not in tried:
+            tried[level] = drop_at(keeping(ranked, level))
+        return tried[level]
+
+    low, high = 0, 2 * len(ranked)
+    if drop(0) <= limit:
+        high = 0
+    elif drop(len(ranked)) <= limit:  # whole blocks are not needed, which halves the search
+        high = len(ranked)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if drop(middle) <= limit else (middle + 1, high)
+    return Search(keeping(ranked, high), drop(high), dict(sorted(tried.items())))
+
+
+def kept_share(network: InvISP, kept: Sequence[str]) -> float:
+    """Share of the multiply-accumulates of F, G and H that the kept layers do."""
+    total = stays = 0
+    for index, block in enumerate(network.blocks()):
+        for part in "FGH":
+            dense = f"block{index}.{part}"
+            for number in range(1, DENSE_CONVOLUTIONS + 1):
+                count = getattr(getattr(block, part), f"conv{number}").weight.numel()
+                total += count
+                stays += count * (dense in kept or f"{dense}.conv{number}" in kept)
+    return stays / total
+
+
+def _only(network: InvISP, dense: str, arithmetic: Arithmetic) -> InvISP:
+    """The fp32 network with one dense block lowered."""
+    result = lowered(network, arithmetic)
+    for index, (block, original) in enumerate(zip(result.blocks(), network.blocks(), strict=True)):
+        for part in "FGH":
+            if f"block{index}.{part}" != dense:
+                block.add_module(part, getattr(original, part))
+    return result
