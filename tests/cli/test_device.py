@@ -4,18 +4,23 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from invisp_deploy.cli.device import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
+from invisp_deploy.doctor import machine
+from invisp_deploy.engine_card import golden_path, read_engine_card, sidecar_path
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import shipped_graph
-from invisp_deploy.runtimes.golden import natural_input, npz_bytes
+from invisp_deploy.runtimes.golden import make_golden, natural_input, npz_bytes
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.torch_ import TorchRuntime
 from tests.graphs import Graphs, write_graphs
+from tests.simulated_tensorrt import DEVICE, simulate, square, write_engine
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,38 @@ def test_json_is_the_report(graphs: Graphs) -> None:
     assert [figure["name"].split()[0] for figure in data["figures"]] == ["inverse"] * 3
     assert data["latency_ms"][0]["shape"] == [1, 3, 16, 16]
     assert data["sidecars"] == []
+
+
+def test_engines_are_verified_on_the_device_that_runs_them(
+    graphs: Graphs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT is simulated: the command's own way is tested, no GPU."""
+    simulate(monkeypatch)
+    monkeypatch.setattr(machine, "find_device", lambda: DEVICE)
+    engines = []
+    for graph in (graphs.forward, graphs.inverse):
+        engine = tmp_path / f"{graph.stem}.trt"
+        write_engine(engine, graph, square(64))
+        with OnnxRuntime(graph) as runtime:
+            write_whole(golden_path(engine), make_golden(runtime, 64, 64).to_bytes())
+        engines.append(engine)
+    result = invisp("verify", "--engine", engines[0], "--inverse", engines[1], "--runs", 1)
+    assert result.exit_code == 0, result.output
+    assert "TensorRT 10.3.0 Simulated GPU, against forward.trt.npz" in result.stdout
+    for engine in engines:
+        assert f"wrote {sidecar_path(engine)}" in result.stdout
+        verified = read_engine_card(engine).verified
+        assert verified is not None
+        assert (verified["device"], verified["psnr_limit"]) == ("Simulated GPU", 100)
+    before = sidecar_path(engines[0]).read_bytes()
+    with np.load(golden_path(engines[0])) as arrays:
+        wrong = {name: arrays[name] for name in arrays.files} | {"crops": arrays["crops"] + np.float32(0.1)}
+    write_whole(golden_path(engines[0]), npz_bytes(wrong))
+    result = invisp("verify", "--engine", engines[0], "--inverse", engines[1], "--runs", 1)
+    assert result.exit_code == 1
+    assert "FAILED forward PSNR" in result.stdout
+    assert sidecar_path(engines[0]).read_bytes() == before, "figures are written only where all pass"
+    refused(invisp("verify", "--engine", engines[0], "--tile", 32, "--runs", 1), 1, "64")
 
 
 def test_a_missed_figure_is_named_and_ends_with_1(graphs: Graphs, tmp_path: Path) -> None:
