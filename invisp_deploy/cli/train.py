@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from invisp_deploy.cli.common import INVISP, InvispCommand, needs_extra, progress, result_line, version_option
+from invisp_deploy.cli.tuning import (
+    OF_THE_WEIGHTS,
+    TUNING,
+    comparison,
+    refuse_settings,
+    starting_point,
+    write_scales,
+)
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder, write_whole
+
+if TYPE_CHECKING:
+    from invisp_deploy.training.start import Start
 
 __all__ = ["main"]
 
@@ -22,6 +33,9 @@ __all__ = ["main"]
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run; made if absent."
 )
+@click.option("--from", "weights", type=click.Path(path_type=Path), help="Weights to fine-tune instead of new ones.")
+@click.option("--quantize", type=click.Path(path_type=Path), help="Record of scales: train every convolution in int8.")
+@click.option("--keep", is_flag=True, help="With --quantize: layers that the record keeps in fp16 stay there.")
 @click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), default="edge", show_default=True)
 @click.option("--blocks", type=int, help="Instead of the named configuration's.")
 @click.option("--growth", type=int, help="Instead of the named configuration's.")
@@ -31,10 +45,10 @@ __all__ = ["main"]
 @click.option("--white-balance", type=click.Choice(["max", "min", "none"]), default="max", show_default=True)
 @click.option("--gamma", type=click.FloatRange(1, 4), default=2.2, show_default=True)
 @click.option("--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with squeeze the first file's.")
-@click.option("--steps", default=20_000, show_default=True, type=int)
+@click.option("--steps", type=int, help="Default: 20000; with --from 1000.")
 @click.option("--patch", default=128, show_default=True, type=int, help="Edge of the crops, pixels.")
 @click.option("--batch", default=1, show_default=True, type=int, help="Crops per step.")
-@click.option("--learning-rate", default=4e-4, show_default=True, type=float)
+@click.option("--learning-rate", type=float, help="Peak. Default: 0.0004; with --from 0.00005.")
 @click.option("--raw-weight", default=1.0, show_default=True, type=float, help="Lambda of the paper's eq. 8.")
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the simulated JPEG.")
 @click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
@@ -44,28 +58,39 @@ __all__ = ["main"]
 )
 @click.option("--resume", is_flag=True, help="Go on from the state in the output folder.")
 @version_option
-def main(raws: tuple[Path, ...], output: Path, held: tuple[Path, ...], resume: bool, **options: Any) -> None:
+def main(
+    raws: tuple[Path, ...],
+    output: Path,
+    held: tuple[Path, ...],
+    resume: bool,
+    weights: Path | None,
+    quantize: Path | None,
+    keep: bool,
+    **options: Any,
+) -> None:
     """Train on RAW files (or folders of them) of one camera; the target is LibRaw's rendering.
 
     \b
     invisp-train dngs/ -o run/ --validate held-out/
+    invisp-train dngs/ -o tuned/ --from run/weights.safetensors --quantize scales.json
     """
     with needs_extra("torch", "train"), needs_extra("safetensors", "train"):
         from invisp_deploy.training.data import load_pairs
         from invisp_deploy.training.loop import Report, train
         from invisp_deploy.training.options import TrainOptions
-        from invisp_deploy.training.validation import check_held_out, mean_metrics, validate
+        from invisp_deploy.training.validation import check_held_out, mean_metrics, validate, validate_tuned
 
     from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
     from invisp_deploy.rendering.files import RunOptions
 
+    refuse_settings(weights, quantize, keep=keep)
     files, held_out = _raws(raws), _raws(held)
     trained_on = {path.resolve() for path in files}
     if doubled := [path for path in held_out if path.resolve() in trained_on]:
         raise RequestError(f"{doubled[0]} is both trained on and held out: take it out of one.")
-    config = _config(options)
-    contract = _contract(options, config, files[0])
-    settings = TrainOptions(**options)
+    start, record = (None, None) if weights is None else starting_point(weights, quantize, keep=keep)
+    config, contract = _meaning(options, start, files[0])
+    settings = TrainOptions(**_with_defaults(options, start))
     if settings.patch % config.squeeze:
         raise RequestError(f"--patch must be a multiple of the squeeze, {config.squeeze}, got {settings.patch}.")
     _check_run(output, resume=resume)
@@ -81,20 +106,31 @@ def main(raws: tuple[Path, ...], output: Path, held: tuple[Path, ...], resume: b
                 bar.set_postfix(rgb=f"{report.rgb_loss:.4f}", raw=f"{report.raw_loss:.4f}")
                 _log(output / "log.jsonl", vars(report))
 
-            checkpoint = train(pairs, config, contract, settings, output, resume=resume, on_report=on_report)
-    weights = output / "weights.safetensors"
+            checkpoint = train(
+                pairs, config, contract, settings, output, start=start, resume=resume, on_report=on_report
+            )
+    made = output / "weights.safetensors"
     card = {**checkpoint.card, "files": len(files)}
-    if held_out:
+    run = RunOptions(quality=settings.quality, subsampling=settings.subsampling)
+    if held_out and start is None:
         with progress(len(held_out), "validating") as bar:
-            run = RunOptions(quality=settings.quality, subsampling=settings.subsampling)
             figures = validate(checkpoint, held_out, run, on_file=lambda path: bar.update(1))
         card["validation"] = figures
         for name, value in mean_metrics(figures).items():
             click.echo(f"{name:15} {value:6.2f} dB, mean of {len(figures)} held-out files through JPEG files")
-    save_checkpoint(weights, Checkpoint(checkpoint.network, contract, card))
-    result_line(
-        weights, f"weights {checkpoint.weights[:12]}", f"invisp-export onnx --checkpoint {weights} -o {output / 'onnx'}"
-    )
+    elif held_out and start is not None:
+        with progress(len(held_out) * (2 if record is None else 4), "validating") as bar:
+            compared = validate_tuned(start, checkpoint, held_out, run, on_file=lambda path: bar.update(1))
+        columns = {name: mean_metrics(figures) for name, figures in compared.items()}
+        card |= {"validation": compared["fp32 after"], "compared": columns}
+        for line in comparison(columns, len(held_out)):
+            click.echo(line)
+    save_checkpoint(made, Checkpoint(checkpoint.network, contract, card))
+    export = f"invisp-export onnx --checkpoint {made}"
+    if record is not None:
+        write_scales(output / "scales.json", record, checkpoint.weights, card)
+        export += f" --precision int8 --scales {output / 'scales.json'}"
+    result_line(made, f"weights {checkpoint.weights[:12]}", f"{export} -o {output / 'onnx'}")
 
 
 def _raws(paths: tuple[Path, ...]) -> list[Path]:
@@ -108,6 +144,22 @@ def _raws(paths: tuple[Path, ...]) -> list[Path]:
             raise RequestError(f"The folder {path} holds no RAW files.")
         found += chosen
     return found
+
+
+def _meaning(options: dict[str, Any], start: Start | None, first: Path) -> tuple[NetworkConfig, CameraContract]:
+    """Configuration and contract: those of the weights to start from, else as asked for."""
+    if start is not None:
+        for name in OF_THE_WEIGHTS:
+            del options[name]
+        return start.checkpoint.config, start.checkpoint.contract
+    config = _config(options)
+    return config, _contract(options, config, first)
+
+
+def _with_defaults(options: dict[str, Any], start: Start | None) -> dict[str, Any]:
+    """Fine-tuning takes fewer and smaller steps; what is not given is left to TrainOptions."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return given if start is None else {**TUNING, **given}
 
 
 def _config(options: dict[str, Any]) -> NetworkConfig:

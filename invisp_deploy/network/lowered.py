@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +24,12 @@ from invisp_deploy.arithmetic import FULL_SCALE, QUANTISED, Arithmetic, block_in
 from invisp_deploy.network.coupling import DenseBlock
 from invisp_deploy.network.invisp import InvISP
 
-__all__ = ["GainedConvolution", "LoweredDense", "gained_convolutions", "lowered", "round_weight"]
+__all__ = ["GainedConvolution", "LoweredDense", "gained_convolutions", "lowered", "round_weight", "weight_steps"]
 
 _SLOPE = 0.2
+
+_EDGE = {"int8": 127.5, "fp8": 464.0}
+"""Magnitudes below it round to full scale or less, so that a largest weight never counts as saturated."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +54,29 @@ class LoweredDense(DenseBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         seen = [x]
+        read: dict[str, list[Tensor]] = {}
         layers = gained_convolutions(self, self.name, self.arithmetic)
         for layer in layers[:-1]:
-            seen.append(self.rounded(functional.leaky_relu(self.convolve(layer, seen), _SLOPE), layer.precision))
-        return self.convolve(layers[-1], seen)
+            made = functional.leaky_relu(self.convolve(layer, seen, read), _SLOPE)
+            seen.append(_half(made) if layer.precision == "fp16" else made)
+        return self.convolve(layers[-1], seen, read)
 
-    def convolve(self, layer: GainedConvolution, seen: list[Tensor]) -> Tensor:
-        joined, weight = torch.cat(seen, 1), layer.weight
+    def convolve(self, layer: GainedConvolution, seen: list[Tensor], read: dict[str, list[Tensor]]) -> Tensor:
+        """seen: all tensors so far. read: precision -> the same as its convolutions read them, each rounded once."""
+        tensors = read.setdefault(layer.precision, [])
+        tensors += [self.rounded(tensor, layer.precision) for tensor in seen[len(tensors) :]]
+        joined, weight, bias = torch.cat(tensors, 1), layer.weight, layer.bias
         if layer.precision == "fp16":
-            made = functional.conv2d(_half(joined), _half(weight), _half(layer.bias), padding=1)
-            return _half(made)
+            return _half(functional.conv2d(joined, _half(weight), _half(bias), padding=1))
         if layer.precision in QUANTISED:
-            step = self.arithmetic.scales[block_input(self.name)]
-            joined = _on_grid(joined, torch.tensor(step), layer.precision)
             weight = round_weight(weight, layer.precision)
-        return functional.conv2d(joined, weight, layer.bias, padding=1)
+        return functional.conv2d(joined, weight, bias, padding=1)
 
-    def rounded(self, made: Tensor, precision: str) -> Tensor:
-        return _half(made) if precision == "fp16" else made
+    def rounded(self, tensor: Tensor, precision: str) -> Tensor:
+        """A gained tensor as a convolution of that precision reads it."""
+        if precision in QUANTISED:
+            return _on_grid(tensor, torch.tensor(self.arithmetic.scales[block_input(self.name)]), precision)
+        return _half(tensor) if precision == "fp16" else tensor
 
 
 def lowered(network: InvISP, arithmetic: Arithmetic) -> InvISP:
@@ -92,9 +101,10 @@ def gained_convolutions(block: DenseBlock, name: str, arithmetic: Arithmetic) ->
     gained = []
     for index, layer in enumerate(layers, 1):
         incoming = torch.repeat_interleave(torch.tensor(gains[:index]), torch.tensor(widths[:index]))
+        incoming = incoming.to(layer.weight.device)
         outgoing = gains[index] if index < len(layers) else 1.0
         weight = layer.weight / incoming[None, :, None, None] * outgoing
-        bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias * outgoing
+        bias = weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias * outgoing
         convolution = f"{name}.conv{index}"
         gained.append(GainedConvolution(convolution, arithmetic.of(convolution), weight, bias))
     return gained
@@ -111,14 +121,27 @@ def weight_steps(weight: Tensor, precision: str) -> Tensor:
     return (largest / FULL_SCALE[precision]).clamp_min(torch.finfo(torch.float32).tiny)
 
 
-def _on_grid(x: Tensor, step: Tensor, precision: str) -> Tensor:
+class _Grid(torch.autograd.Function):
     """The nearest value of the grid, saturated; the gradient passes where nothing saturates."""
-    limit = FULL_SCALE[precision]
-    inside = torch.clamp(x / step, -limit, limit)
-    with torch.no_grad():
-        grid = inside.round() if precision == "int8" else inside.to(torch.float8_e4m3fn).to(torch.float32)
-        moved = grid - inside
-    return (inside + moved) * step
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, step: Tensor, precision: str) -> Tensor:
+        limit = FULL_SCALE[precision]
+        scaled = x / step
+        ctx.save_for_backward(scaled.abs() < _EDGE[precision])
+        inside = scaled.clamp_(-limit, limit)
+        grid = inside.round_() if precision == "int8" else inside.to(torch.float8_e4m3fn).to(torch.float32)
+        return grid.mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (passes,) = ctx.saved_tensors
+        return gradients[0] * passes, None, None
+
+
+def _on_grid(x: Tensor, step: Tensor, precision: str) -> Tensor:
+    result: Tensor = _Grid.apply(x, step, precision)  # type: ignore[no-untyped-call]
+    return result
 
 
 def _half(x: Tensor) -> Tensor:

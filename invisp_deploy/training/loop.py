@@ -23,6 +23,7 @@ from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.training.data import Pair, sample_batch
 from invisp_deploy.training.jpeg_simulator import JpegSimulator
 from invisp_deploy.training.options import TrainOptions
+from invisp_deploy.training.start import Start
 
 __all__ = ["AVERAGE_DECAY", "GRADIENT_NORM", "WARMUP_STEPS", "Report", "bidirectional_loss", "train"]
 
@@ -55,6 +56,7 @@ def train(
     options: TrainOptions,
     folder: Path,
     *,
+    start: Start | None = None,
     resume: bool = False,
     report_every: int = 100,
     save_every: int = 500,
@@ -64,19 +66,27 @@ def train(
 
     The average is an exponential moving one over all weights (0.999). Every step draws its crops from a
     generator seeded with (seed, step), so a resumed run sees what an uninterrupted one would have seen.
-    Raises TrainingError when a loss is not finite; the last saved state stays as it is. Raises CheckpointError
-    for a state that is damaged or of a run with other options, configuration or contract.
+    start: weights to go on from instead of new ones, and the arithmetic to train them in.
+    Raises RequestError for a start of another configuration or contract; TrainingError when a loss is not finite,
+    the last saved state stays as it is; CheckpointError for a state that is damaged or of a run with other options,
+    configuration, contract or start.
     """
     torch.manual_seed(options.seed)
     network = InvISP(config)
+    if start is not None:
+        start.check(config, contract)
+        start.fill(network)
     averaged = copy.deepcopy(network)
     optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    identity = {**options.to_dict(), **config.to_dict(), **contract.to_dict()}
+    facts = {} if start is None else start.facts
+    identity = {**options.to_dict(), **config.to_dict(), **contract.to_dict(), **facts}
+    card = {"options": options.to_dict(), **({"fine_tuned": facts} if facts else {})}
     first = _resumed(folder / "state.pt", network, averaged, optimiser, identity) if resume else 0
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)
     averaged.to(device)
     _move_optimiser(optimiser, device)
+    computing = network if start is None else start.computing(network)
     simulator = JpegSimulator(options.quality, options.subsampling).to(device)
     losses: list[tuple[float, float]] = []
     for step in range(first, options.steps):
@@ -84,7 +94,7 @@ def train(
             group["lr"] = _learning_rate(step, options)
         rng = np.random.default_rng((options.seed, step))
         raw, target = (tensor.to(device) for tensor in sample_batch(pairs, contract, options.patch, options.batch, rng))
-        rgb_loss, raw_loss = bidirectional_loss(network, simulator, raw, target)
+        rgb_loss, raw_loss = bidirectional_loss(computing, simulator, raw, target)
         if not math.isfinite(rgb_loss.item() + raw_loss.item()):
             raise TrainingError(
                 f"The loss is not finite at step {step} (RGB {rgb_loss.item()}, RAW {raw_loss.item()}): the last good "
@@ -102,9 +112,9 @@ def train(
             on_report(Report(done, rgb_mean, raw_mean, _learning_rate(step, options)))
             losses.clear()
         if done % save_every == 0 or done == options.steps:
-            _save(folder, network, averaged, optimiser, done, options, contract)
+            _save(folder, network, Checkpoint(averaged, contract, {**card, "steps": done}), optimiser, identity)
     averaged.cpu().eval()
-    return Checkpoint(averaged, contract, {"steps": options.steps, "options": options.to_dict()})
+    return Checkpoint(averaged, contract, {**card, "steps": options.steps})
 
 
 def _learning_rate(step: int, options: TrainOptions) -> float:
@@ -122,23 +132,20 @@ def _average(averaged: InvISP, network: InvISP, step: int) -> None:
 def _save(
     folder: Path,
     network: InvISP,
-    averaged: InvISP,
+    checkpoint: Checkpoint,
     optimiser: torch.optim.Optimizer,
-    step: int,
-    options: TrainOptions,
-    contract: CameraContract,
+    identity: Mapping[str, Any],
 ) -> None:
     state = {
-        "step": step,
-        "identity": {**options.to_dict(), **averaged.config.to_dict(), **contract.to_dict()},
+        "step": checkpoint.card["steps"],
+        "identity": dict(identity),
         "network": network.state_dict(),
-        "averaged": averaged.state_dict(),
+        "averaged": checkpoint.network.state_dict(),
         "optimiser": optimiser.state_dict(),
     }
     with whole_file(folder / "state.pt") as part:
         torch.save(state, part)
-    card = {"steps": step, "options": options.to_dict()}
-    save_checkpoint(folder / "weights.safetensors", Checkpoint(averaged, contract, card))
+    save_checkpoint(folder / "weights.safetensors", checkpoint)
 
 
 def _resumed(
@@ -157,7 +164,7 @@ def _resumed(
         raise CheckpointError(f"There is no state to resume: {path} does not exist; start without --resume.") from error
     except Exception as error:  # damaged bytes make the unpickler raise IndexError, AssertionError, struct.error, ...
         raise CheckpointError(f"{path} is damaged and cannot be resumed: start without --resume.") from error
-    changed = [name for name, value in identity.items() if found.get(name) != value]
+    changed = [name for name in {**identity, **found} if found.get(name) != identity.get(name)]
     raise CheckpointError(f"{path} was trained with another {', '.join(changed)}: pass the same options to resume.")
 
 

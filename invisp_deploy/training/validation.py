@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,8 +19,9 @@ from invisp_deploy.images.picture import read_picture
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
 from invisp_deploy.runtimes.torch_ import TorchRuntime
+from invisp_deploy.training.start import Start
 
-__all__ = ["check_held_out", "mean_metrics", "validate"]
+__all__ = ["check_held_out", "mean_metrics", "validate", "validate_tuned"]
 
 
 def check_held_out(paths: Sequence[Path], contract: CameraContract) -> None:
@@ -67,6 +69,27 @@ def validate(
         }
         on_file(path)
     return figures
+
+
+def validate_tuned(
+    start: Start,
+    tuned: Checkpoint,
+    paths: Sequence[Path],
+    options: RunOptions,
+    on_file: Callable[[Path], object] = lambda path: None,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """What `validate` finds for "fp32 before", "int8 before", "int8 after" and "fp32 after" a fine-tuning in int8.
+
+    "int8" is the precision of the run; one in fp32 has no such columns.
+    """
+    precision = start.arithmetic.precision
+    plain = {"fp32 before": start.checkpoint, "fp32 after": tuned}
+    lowered = {
+        f"{precision} {when}": replace(plain[f"fp32 {when}"], network=start.computing(plain[f"fp32 {when}"].network))
+        for when in ("before", "after")
+    }
+    order = dict.fromkeys(("fp32 before", f"{precision} before", f"{precision} after", "fp32 after"))
+    return {name: validate((lowered | plain)[name], paths, options, on_file) for name in order}
 
 
 def mean_metrics(figures: dict[str, dict[str, float]]) -> dict[str, float]:
