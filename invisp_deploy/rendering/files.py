@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.raw import read_raw
+from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import bit_depth, read_picture, write_picture
-from invisp_deploy.images.record import Record
+from invisp_deploy.images.picture import bit_depth
 from invisp_deploy.rendering.engine import Progress, check_direction, plan_for, seam_error
-from invisp_deploy.rendering.explicit import Explicit, explicit_record
-from invisp_deploy.rendering.recover import PictureSource, recover, way_back_of
-from invisp_deploy.rendering.render import FrameSource, render
+from invisp_deploy.rendering.explicit import Explicit
+from invisp_deploy.rendering.recover import PictureSource
+from invisp_deploy.rendering.render import FrameSource
+from invisp_deploy.rendering.steps import Recovered, Rendered, decode, encode, infer
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 from invisp_deploy.runtimes.base import Runtime
 
@@ -65,78 +62,57 @@ def render_file(
     path: Path, output: Path, runtime: Runtime, options: RunOptions, start: StartProgress = lambda total: _silent
 ) -> RunResult:
     """RAW file -> .jpg, .png (8 bit) or .tif (16 bit). Raises InvispError; the output is whole or absent."""
-    begun = time.perf_counter()
     bits = bit_depth(output)
-    check_output(output, overwrite=options.overwrite)
-    check_direction(runtime, Direction.FORWARD, str(path))
-    frame = read_raw(path)
-    if options.explicit.white_balance:
-        frame = replace(frame, gains=options.explicit.white_balance)
-    inner = time.perf_counter()
-    pixels, record = render(
-        frame,
-        runtime,
-        bits=bits,
-        memory=options.memory,
-        halo=options.halo,
-        name=str(path),
-        force=options.force,
-        progress=start(frame.mosaic.size),
-    )
-    network = time.perf_counter() - inner
-    error = 0.0
-    if options.halo is not None:
-        source = FrameSource(frame, runtime, force=True)
-        plan = plan_for(runtime, record.height, record.width, options.memory, options.halo)
-        error = seam_error(runtime, plan, source.read)
-    write_picture(output, pixels, record, frame.exif, quality=options.quality, subsampling=options.subsampling)
-    return _result(output, record, runtime, options, (begun, network), error, record.forced)
+    return _run_file(path, output, runtime, options, start, Direction.FORWARD, bits)
 
 
 def recover_file(
     path: Path, output: Path, runtime: Runtime, options: RunOptions, start: StartProgress = lambda total: _silent
 ) -> RunResult:
     """Picture that carries its way back -> .dng. Raises InvispError; the output is whole or absent."""
-    begun = time.perf_counter()
     if output.suffix.lower() != ".dng":
         raise RequestError(f"A recovered RAW file is written as .dng, got the name {output.name}.")
+    return _run_file(path, output, runtime, options, start, Direction.INVERSE, 16)
+
+
+def _run_file(
+    path: Path,
+    output: Path,
+    runtime: Runtime,
+    options: RunOptions,
+    start: StartProgress,
+    direction: Direction,
+    bits: int,
+) -> RunResult:
+    begun = time.perf_counter()
     check_output(output, overwrite=options.overwrite)
-    check_direction(runtime, Direction.INVERSE, str(path))
-    picture = read_picture(path)
-    if picture.record is None and options.force:
-        picture = replace(picture, record=explicit_record(options.explicit, picture, runtime.card, str(path)))
-    record = way_back_of(picture, runtime, name=str(path), force=options.force)
+    check_direction(runtime, direction, str(path))
+    decoded = decode(path, runtime, options)
+    height, width = decoded.mosaic.shape if isinstance(decoded, RawFrame) else decoded.pixels.shape[:2]
     inner = time.perf_counter()
-    frame = recover(
-        picture,
-        runtime,
-        memory=options.memory,
-        halo=options.halo,
-        name=str(path),
-        force=options.force,
-        progress=start(record.height * record.width),
-    )
+    result = infer(decoded, runtime, options, bits=bits, name=str(path), progress=start(height * width))
     network = time.perf_counter() - inner
     error = 0.0
     if options.halo is not None:
-        plan = plan_for(runtime, record.height, record.width, options.memory, options.halo)
-        error = seam_error(runtime, plan, PictureSource(picture).read)
-    pixels = picture.pixels if picture.pixels.dtype == np.uint8 else picture.pixels >> 8
-    shown = pixels[record.border.cut(record.height, record.width)].astype(np.uint8, copy=False)
-    write_dng(output, frame, preview=shown)
-    forced = record.forced or record.weights != runtime.card.weights
-    return _result(output, record, runtime, options, (begun, network), error, forced)
+        if isinstance(decoded, RawFrame):
+            read = FrameSource(decoded, runtime, force=True).read
+        else:
+            read = PictureSource(decoded).read
+        plan = plan_for(runtime, result.record.height, result.record.width, options.memory, options.halo)
+        error = seam_error(runtime, plan, read)
+    encode(output, result, options)
+    return _result(output, result, runtime, options, (begun, network), error)
 
 
 def _result(
     output: Path,
-    record: Record,
+    result: Rendered | Recovered,
     runtime: Runtime,
     options: RunOptions,
     times: tuple[float, float],
     error: float,
-    forced: bool,
 ) -> RunResult:
+    record = result.record
     plan = plan_for(runtime, record.height, record.width, options.memory, options.halo)
     return RunResult(
         output=output,
@@ -148,7 +124,7 @@ def _result(
         seconds=time.perf_counter() - times[0],
         halo=plan.halo,
         halo_error=error,
-        forced=forced,
+        forced=result.forced,
     )
 
 
