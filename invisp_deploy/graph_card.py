@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -63,6 +64,21 @@ class GraphCard:
     kept: tuple[str, ...] = ()
     scales: str = ""
     interface: str = "tensor"
+
+    @property
+    def takes_mosaic(self) -> bool:
+        """Whether the camera's arithmetic is in the graph."""
+        return self.interface != "tensor"
+
+    @property
+    def step(self) -> int:
+        """Pixels that heights and widths are multiples of: the squeeze, and 2 where a mosaic goes in or out."""
+        return math.lcm(self.config.squeeze, 2) if self.takes_mosaic else self.config.squeeze
+
+    @property
+    def reach(self) -> int:
+        """Exact receptive radius of all that is in the graph, pixels: demosaicing adds one, rounded up to `step`."""
+        return self.halo + (self.step if self.takes_mosaic and self.direction is Direction.FORWARD else 0)
 
     def to_metadata(self) -> dict[str, str]:
         """Flat text properties for ONNX `metadata_props`, in a fixed order."""

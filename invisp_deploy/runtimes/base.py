@@ -1,4 +1,8 @@
-"""What every runtime is: named float tensors in, named float tensors out, checked once and here."""
+"""What every runtime is: named tensors in, named tensors out, checked once and here.
+
+A picture goes by two names. Its tensor is what the graph takes, in the graph's own layout; its planes are (B, C, H, W)
+whatever the graph: three of float32 or of uint8 sRGB, or one of uint16 mosaic.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,24 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple, TypeAlias, TypeVar
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.engine_card import EngineCard
 from invisp_deploy.errors import EngineError
-from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.graph_card import CAMERA_LEVELS, Direction, GraphCard
 
-__all__ = ["Array", "Limits", "Runtime", "Size", "TensorSpec", "graph_specs"]
+__all__ = ["NO_LEVELS", "Array", "Feeds", "Limits", "Runtime", "Size", "TensorSpec", "graph_specs"]
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
+Feeds = Mapping[str, Array]
+
+NO_LEVELS: Final[Feeds] = MappingProxyType({})
+"""The levels of a tensor graph, which takes none."""
+
 _Runtime = TypeVar("_Runtime", bound="Runtime")
 
 Size: TypeAlias = "int | tuple[int, int] | None"
@@ -41,22 +50,49 @@ class TensorSpec:
     """Name, numpy dtype name and shape of a graph's input or output.
 
     A size is a number where it is fixed, (smallest, largest) where an engine's profile bounds it, and None
-    where any will do.
+    where any will do. rows: the axis of the picture's height, its width follows; None where there is no picture.
     """
 
     name: str
     dtype: str
     shape: tuple[Size, ...]
+    rows: int | None = 2
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         return len(shape) == len(self.shape) and all(
             low <= size <= high for (low, high), size in zip(map(_bounds, self.shape), shape, strict=True)
         )
 
+    def sides(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Height and width of a picture whose tensor has that shape; empty where there is no picture."""
+        return () if self.rows is None else shape[self.rows : self.rows + 2]
+
+    def from_planes(self, planes: Array) -> Array:
+        """Planes (B, C, H, W) as this tensor holds them; what cannot be such planes stays as it is."""
+        if self.rows == 1 and planes.ndim == 4:
+            if self._by_bytes and planes.dtype == np.uint16 and planes.shape[1] == 1:
+                little = np.ascontiguousarray(planes[:, 0], np.dtype("<u2"))
+                return little.view(np.uint8).reshape(*little.shape, 2)
+            planes = planes.transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(planes)
+
+    def to_planes(self, tensor: Array) -> Array:
+        """This tensor as planes (B, C, H, W); a view where it can be."""
+        if self.rows != 1:
+            return tensor
+        held = np.ascontiguousarray(tensor).view(np.dtype("<u2")) if self._by_bytes else tensor
+        return held.transpose(0, 3, 1, 2)
+
+    @property
+    def _by_bytes(self) -> bool:
+        return self.dtype == "uint8" and self.shape[-1] == 2
+
     @property
     def limits(self) -> Limits | None:
         """(smallest, largest) of height and of width, both inclusive; None where any size will do."""
-        height, width = self.shape[-2:]
+        if self.rows is None:
+            return None
+        height, width = self.shape[self.rows : self.rows + 2]
         if height is None or width is None:
             return None
         return Limits(*zip(_whole(height), _whole(width), strict=True))
@@ -85,7 +121,7 @@ class Runtime(ABC):
         """Whether the engine's golden check has passed on a GPU; None for a graph, which export has checked."""
         return None if self.engine is None else self.engine.verified is not None
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Feeds) -> dict[str, Array]:
         """Compute all outputs. Arrays must have the names, dtypes and shapes of `inputs`.
 
         Raises EngineError naming the first tensor that does not fit, OutOfMemoryError where the
@@ -100,27 +136,33 @@ class Runtime(ABC):
             if array.dtype.name != spec.dtype or not spec.accepts(array.shape):
                 bounded = "" if spec.limits is None else ": build an engine whose --tile or --profile covers it"
                 raise EngineError(f"{self.name} takes {spec}, got {array.dtype.name} {array.shape}{bounded}.")
-            step = self.card.config.squeeze
-            if array.shape[-2] % step or array.shape[-1] % step:
+            sides = spec.sides(array.shape)
+            if any(side % self.card.step for side in sides):
                 raise EngineError(
-                    f"{self.name} takes heights and widths that are multiples of {step}, got {array.shape[-2:]}: "
+                    f"{self.name} takes heights and widths that are multiples of {self.card.step}, got {sides}: "
                     "border the frame first."
                 )
         results = self._run(feeds)
         for spec in self.outputs:
-            if spec.name not in results or not spec.accepts(results[spec.name].shape):
+            result = results.get(spec.name)
+            if result is None or result.dtype.name != spec.dtype or not spec.accepts(result.shape):
                 raise EngineError(f"{self.name} did not return {spec}: the graph does not match its metadata.")
         return results
 
-    def apply(self, tensor: Array) -> Array:
-        """`run` for the one input and the one output that a graph has: (B, 3, H, W) -> (B, 3, H, W)."""
-        return self.run({self.inputs[0].name: tensor})[self.outputs[0].name]
+    def apply(self, planes: Array, levels: Feeds = NO_LEVELS) -> Array:
+        """`run` for the one picture in and the one out, as planes (B, C, H, W).
+
+        A tensor graph takes and gives three of float32. A camera graph takes or gives one of uint16 DN on its raw
+        side and three of uint8 on the other, and `levels` are its further inputs (`graph_card.CAMERA_LEVELS`).
+        """
+        given, made = self.inputs[0], self.outputs[0]
+        return made.to_planes(self.run({given.name: given.from_planes(planes), **levels})[made.name])
 
     def close(self) -> None:  # noqa: B027 - most runtimes have nothing to give back
         """Give memory and devices back; the runtime is of no use afterwards."""
 
     @abstractmethod
-    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]: ...
+    def _run(self, feeds: Feeds) -> dict[str, Array]: ...
 
     def __enter__(self: _Runtime) -> _Runtime:
         return self
@@ -133,11 +175,18 @@ class Runtime(ABC):
 
 def graph_specs(card: GraphCard) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs and outputs that a graph of that card has."""
-    shape = (None, 3, None, None)
-    return (
-        (TensorSpec(card.direction.input_name, "float32", shape),),
-        (TensorSpec(card.direction.output_name, "float32", shape),),
-    )
+    if not card.takes_mosaic:
+        shape = (None, 3, None, None)
+        return (
+            (TensorSpec(card.direction.input_name, "float32", shape),),
+            (TensorSpec(card.direction.output_name, "float32", shape),),
+        )
+    rgb = TensorSpec("rgb", "uint8", (1, None, None, 3), rows=1)
+    mosaic = TensorSpec("mosaic", "uint16", (1, 1, None, None))
+    if card.interface == "camera-bytes":
+        mosaic = TensorSpec("mosaic", "uint8", (1, None, None, 2), rows=1)
+    given, made = (mosaic, rgb) if card.direction is Direction.FORWARD else (rgb, mosaic)
+    return (given, *(TensorSpec(name, kind, (size,), rows=None) for name, kind, size in CAMERA_LEVELS)), (made,)
 
 
 def _bounds(size: Size) -> tuple[float, float]:

@@ -6,13 +6,12 @@ import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from invisp_deploy.errors import EngineError, GraphError, OutOfMemoryError, RequestError
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Array, Runtime, TensorSpec, graph_specs
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, graph_specs
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -20,7 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["CPU", "OnnxRuntime"]
 
 CPU: Final = "CPUExecutionProvider"
-_DTYPES: Final = {"tensor(float)": "float32"}
+_DTYPES: Final = {
+    "tensor(float)": "float32",
+    "tensor(int32)": "int32",
+    "tensor(uint16)": "uint16",
+    "tensor(uint8)": "uint8",
+}
 _ERRORS_ONLY: Final = 3
 _CUDA: Final = "CUDAExecutionProvider"
 _NVIDIA: Final = (_CUDA, "TensorrtExecutionProvider")
@@ -65,22 +69,23 @@ class OnnxRuntime(Runtime):
             )
         self.name = f"ONNX Runtime {onnxruntime.__version__} {provider.removesuffix('ExecutionProvider')}"
         self.card = GraphCard.from_metadata(self._session.get_modelmeta().custom_metadata_map, str(path))
-        self.inputs = tuple(_spec(argument) for argument in self._session.get_inputs())
-        self.outputs = tuple(_spec(argument) for argument in self._session.get_outputs())
-        if (self.inputs, self.outputs) != graph_specs(self.card):
+        self.inputs, self.outputs = graph_specs(self.card)
+        found = [_described(argument) for argument in (*self._session.get_inputs(), *self._session.get_outputs())]
+        if found != [(spec.name, spec.dtype, spec.shape) for spec in (*self.inputs, *self.outputs)]:
             raise GraphError(f"{path} does not have the tensors that its metadata promises: export it again.")
 
     def close(self) -> None:
         del self._session
 
-    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def _run(self, feeds: Feeds) -> dict[str, Array]:
         try:
             results = self._session.run([spec.name for spec in self.outputs], dict(feeds), self._run_options)
         except Exception as error:  # ONNX Runtime raises classes of its own, derived from nothing narrower
             shape = feeds[self.inputs[0].name].shape
             if "alloc" in str(error).lower():
+                height, width = self.inputs[0].sides(shape)
                 raise OutOfMemoryError(
-                    f"{self.name} ran out of memory for a tile of {shape[-2]}x{shape[-1]}: pass a smaller --memory."
+                    f"{self.name} ran out of memory for a tile of {height}x{width}: pass a smaller --memory."
                 ) from error
             raise EngineError(f"{self.name} failed on {shape}: {error}") from error
         return dict(zip((spec.name for spec in self.outputs), results, strict=True))
@@ -112,6 +117,6 @@ def _session(path: Path, options: onnxruntime.SessionOptions, provider: str) -> 
         raise GraphError(f"{path} is not an ONNX graph that ONNX Runtime reads: {reason}") from error
 
 
-def _spec(argument: Any) -> TensorSpec:
+def _described(argument: Any) -> tuple[str, str, tuple[Size, ...]]:
     shape = tuple(size if isinstance(size, int) else None for size in argument.shape)
-    return TensorSpec(argument.name, _DTYPES.get(argument.type, argument.type), shape)
+    return argument.name, _DTYPES.get(argument.type, argument.type), shape
