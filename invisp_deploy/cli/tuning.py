@@ -12,7 +12,7 @@ import click
 from invisp_deploy.arithmetic import FP32
 from invisp_deploy.calibration.record import ScaleRecord, read_record, write_record
 from invisp_deploy.cli.common import result_line
-from invisp_deploy.errors import RequestError
+from invisp_deploy.errors import CalibrationError, RequestError
 
 if TYPE_CHECKING:
     from invisp_deploy.training.start import Start
@@ -52,6 +52,8 @@ def starting_point(weights: Path, quantize: Path | None, *, keep: bool) -> tuple
         return Start(checkpoint, FP32), None
     record = read_record(quantize)
     record.check_weights(checkpoint.weights, str(quantize))
+    if record.config != checkpoint.config:
+        raise CalibrationError(f"{quantize} is of {record.config}, {weights} of {checkpoint.config}: calibrate again.")
     record = record if keep else replace(record, kept=())
     start = Start(checkpoint, record.arithmetic("int8"))
     start.check(checkpoint.config, checkpoint.contract)
