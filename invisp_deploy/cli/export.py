@@ -24,7 +24,7 @@ from invisp_deploy.cli.engine import engine_command
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-from invisp_deploy.graph_card import PRECISIONS
+from invisp_deploy.graph_card import INTERFACES, PRECISIONS
 
 if TYPE_CHECKING:
     from typing import Any
@@ -61,6 +61,14 @@ main.add_command(engine_command)
     "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True, help="Arithmetic of F, G and H."
 )
 @click.option("--scales", type=click.Path(path_type=Path), help="Record of invisp-calibrate; int8 and fp8 need it.")
+@click.option(
+    "--io",
+    "interface",
+    type=click.Choice(INTERFACES),
+    default="tensor",
+    show_default=True,
+    help="Float tensors, or mosaic and 8-bit sRGB with the camera's arithmetic in the graph.",
+)
 @click.option("--opset", type=click.Choice(["17", "18", "19"]), help="ONNX operator set [17; fp8: 19].")
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier export.")
 @json_option
@@ -74,6 +82,7 @@ def onnx_command(
     contract_file: Path | None,
     precision: str,
     scales: Path | None,
+    interface: str,
     opset: str | None,
     overwrite: bool,
     as_json: bool,
@@ -102,7 +111,7 @@ def onnx_command(
     if record is not None:
         record.check_weights(loaded.weights, str(scales))
     number = None if opset is None else int(opset)
-    report = export_onnx(loaded, folder, arithmetic=arithmetic, opset=number, overwrite=overwrite)
+    report = export_onnx(loaded, folder, arithmetic=arithmetic, interface=interface, opset=number, overwrite=overwrite)
     for warning in report["warnings"]:
         click.echo(f"Warning: {warning}", err=True)
     if as_json:

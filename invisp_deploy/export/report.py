@@ -11,6 +11,7 @@ from typing import Any, Final
 import onnx
 import onnxruntime
 
+from invisp_deploy.export.camera_parity import PhaseParity
 from invisp_deploy.export.graph import operator_counts
 from invisp_deploy.export.parity import ShapeParity
 from invisp_deploy.files import sha256_file
@@ -27,6 +28,7 @@ WORST_CONDITION: Final = 1e3
 def make_report(
     models: Mapping[str, onnx.ModelProto],
     parity: Sequence[ShapeParity],
+    phases: Sequence[PhaseParity],
     conditions: Sequence[float],
     folder: Path,
 ) -> dict[str, Any]:
@@ -39,6 +41,8 @@ def make_report(
         "contract": card.contract.to_dict(),
         "halo": card.halo,
         "precision": card.precision,
+        "interface": card.interface,
+        "phases": [asdict(entry) for entry in phases],
         "kept": list(card.kept),
         "scales": card.scales,
         "opset": first.opset_import[0].version,
@@ -93,6 +97,7 @@ def report_text(report: Mapping[str, Any]) -> str:
                 ("camera contract", ", ".join(f"{name} {value!r}" for name, value in contract.items())),
                 ("receptive radius", f"{report['halo']} px"),
                 ("precision of F, G, H", _precision(report)),
+                ("interface", report["interface"]),
                 ("ONNX", f"opset {report['opset']}, IR version {report['ir_version']}"),
                 ("made with", ", ".join(f"{name} {value}" for name, value in report["versions"].items())),
             ],
@@ -119,6 +124,7 @@ def report_text(report: Mapping[str, Any]) -> str:
              for name, entry in report["tolerances"].items()],
         ),
         "",
+        *_phases(report),
         "Condition numbers of the 1x1 matrices, block by block: "
         + ", ".join(f"{condition:.4g}" for condition in report["conditions"])
         + ".",
@@ -138,6 +144,22 @@ def report_text(report: Mapping[str, Any]) -> str:
         ),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _phases(report: Mapping[str, Any]) -> list[str]:
+    """Of a camera graph: the table of Bayer phases."""
+    if not report["phases"]:
+        return []
+    rows = [
+        (row["cfa"], str(row["rgb_codes"]), f"{row['rgb_psnr']:.1f}", f"{row['mosaic_psnr']:.1f}")
+        for row in report["phases"]
+    ]
+    return [
+        "Camera graphs against the separate steps (levels in numpy, the tensor graphs between), 200 dB where equal:",
+        "",
+        *_table(("CFA", "largest difference, codes", "picture, dB", "mosaic, dB"), rows),
+        "",
+    ]
 
 
 def _precision(report: Mapping[str, Any]) -> str:

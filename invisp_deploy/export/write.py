@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import torch
 
 from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FP32, Arithmetic
+from invisp_deploy.export.camera_parity import PhaseParity, check_camera
 from invisp_deploy.export.folder import whole_folder
 from invisp_deploy.export.golden import golden_arrays
 from invisp_deploy.export.graph import build_graph
@@ -17,7 +19,7 @@ from invisp_deploy.export.parity import check_parity, conditions
 from invisp_deploy.export.report import make_report, report_json, report_text
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.files import write_whole
-from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.runtimes.golden import npz_bytes
 
@@ -32,6 +34,7 @@ def export_onnx(
     folder: Path,
     *,
     arithmetic: Arithmetic = FP32,
+    interface: str = "tensor",
     opset: int | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -42,28 +45,47 @@ def export_onnx(
     """
     network = checkpoint.network.eval()
     with whole_folder(folder, FILES, overwrite=overwrite) as part:
-        models: dict[str, onnx.ModelProto] = {}
-        for view in (ForwardView(network), InverseView(network)):
-            card = GraphCard(
-                direction=view.direction,
-                config=checkpoint.config,
-                contract=checkpoint.contract,
-                weights=checkpoint.weights,
-                halo=checkpoint.config.halo,
-                precision=arithmetic.precision,
-                versions=_versions(),
-                kept=tuple(sorted(arithmetic.kept)),
-                scales=arithmetic.digest,
-            )
-            name = f"{view.direction.value}.onnx"
-            models[name] = build_graph(view, card, opset, arithmetic)
-            write_whole(part / name, models[name].SerializeToString(deterministic=True))
-        parity = check_parity(network, part / "forward.onnx", part / "inverse.onnx", arithmetic.precision)
+        models = _write_graphs(checkpoint, part, arithmetic, interface, opset)
+        phases: list[PhaseParity] = []
+        if interface == "tensor":
+            parity = check_parity(network, part / "forward.onnx", part / "inverse.onnx", arithmetic.precision)
+        else:  # the network inside is held to PyTorch by its tensor graphs, the camera around it to the steps
+            with tempfile.TemporaryDirectory() as name:
+                twins = Path(name)
+                _write_graphs(checkpoint, twins, arithmetic, "tensor", opset)
+                parity = check_parity(network, twins / "forward.onnx", twins / "inverse.onnx", arithmetic.precision)
+                phases = check_camera(_card(checkpoint, Direction.FORWARD, arithmetic, interface), part, twins)
         write_whole(part / "golden.npz", npz_bytes(golden_arrays(network)))
-        report = make_report(models, parity, conditions(network), part)
+        report = make_report(models, parity, phases, conditions(network), part)
         write_whole(part / "report.md", report_text(report))
         write_whole(part / "report.json", report_json(report))
     return report
+
+
+def _write_graphs(
+    checkpoint: Checkpoint, folder: Path, arithmetic: Arithmetic, interface: str, opset: int | None
+) -> dict[str, onnx.ModelProto]:
+    models: dict[str, onnx.ModelProto] = {}
+    for view in (ForwardView(checkpoint.network), InverseView(checkpoint.network)):
+        name = f"{view.direction.value}.onnx"
+        models[name] = build_graph(view, _card(checkpoint, view.direction, arithmetic, interface), opset, arithmetic)
+        write_whole(folder / name, models[name].SerializeToString(deterministic=True))
+    return models
+
+
+def _card(checkpoint: Checkpoint, direction: Direction, arithmetic: Arithmetic, interface: str) -> GraphCard:
+    return GraphCard(
+        direction=direction,
+        config=checkpoint.config,
+        contract=checkpoint.contract,
+        weights=checkpoint.weights,
+        halo=checkpoint.config.halo,
+        precision=arithmetic.precision,
+        versions=_versions(),
+        kept=tuple(sorted(arithmetic.kept)),
+        scales=arithmetic.digest,
+        interface=interface,
+    )
 
 
 def _versions() -> dict[str, str]:

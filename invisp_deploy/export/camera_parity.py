@@ -1,0 +1,118 @@
+"""Camera graphs against the separate steps: `camera.levels` in numpy around the tensor graphs of the same network.
+
+All four Bayer phases, with levels that differ from site to site. In fp32 and fp16 the picture may differ by one code
+where a rounding crosses a half. In int8 and fp8 the last bit of an input may move a value to the next step of the
+8-bit grid, so they are held to the decibels that their precision has against fp32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.camera.levels import Levels, network_input, recovered_mosaic
+from invisp_deploy.errors import ParityError
+from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.runtimes.golden import natural_input, psnr
+from invisp_deploy.tolerances import TOLERANCES, parity_for
+
+__all__ = ["PhaseParity", "camera_feeds", "check_camera"]
+
+_EDGE: Final = 24
+_LEVELS: Final = Levels("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (1.0, 0.51, 0.85), 2.2)
+
+
+@dataclass(frozen=True)
+class PhaseParity:
+    """At one Bayer phase: largest difference of the picture in codes; decibels of picture and mosaic, at most 200."""
+
+    cfa: str
+    rgb_codes: int
+    rgb_psnr: float
+    mosaic_psnr: float
+
+
+def camera_feeds(levels: Levels) -> dict[str, npt.NDArray[Any]]:
+    """A frame's numbers as a camera graph takes them."""
+    return {
+        "black": np.array(levels.black, np.float32),
+        "white": np.array([levels.white], np.float32),
+        "gains": np.array(levels.gains, np.float32),
+        "cfa": np.array(["RGB".index(colour) for colour in levels.cfa], np.int32),
+    }
+
+
+def check_camera(card: GraphCard, camera: Path, tensor: Path) -> list[PhaseParity]:
+    """Compare forward.onnx and inverse.onnx of the folder `camera` with those of the folder `tensor`.
+
+    card: of either camera graph. Tolerances: `camera-rgb-codes`, `camera-mosaic-psnr`. Raises ParityError.
+    """
+    graphs = [[_session(folder / f"{name}.onnx") for name in ("forward", "inverse")] for folder in (camera, tensor)]
+    return [_compare(card, graphs, row, column) for row in (0, 1) for column in (0, 1)]
+
+
+def _compare(card: GraphCard, graphs: list[list[Any]], row: int, column: int) -> PhaseParity:
+    (forward, inverse), (render, recover) = graphs
+    levels = Levels(_LEVELS.cfa, _LEVELS.black, _LEVELS.white, _LEVELS.gains, card.contract.gamma).shifted(row, column)
+    edge = _EDGE * card.config.squeeze
+    plane = natural_input((1, 3, edge, edge + 2 * card.config.squeeze), 7)[0, 1]
+    mosaic = np.rint(127 + plane * (levels.white - 100)).astype(np.uint16)  # some pixels below black, some above white
+    feeds = camera_feeds(levels)
+    (rgb,) = forward.run(None, {"mosaic": _given(mosaic, card), **feeds})
+    (srgb,) = render.run(None, {"raw": network_input(mosaic, levels)[None]})
+    expected = np.rint(np.clip(srgb, 0, 1) * np.float32(255)).transpose(0, 2, 3, 1)
+    (back,) = inverse.run(None, {"rgb": rgb, **feeds})
+    (raw,) = recover.run(None, {"srgb": rgb.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)})
+    found = PhaseParity(
+        levels.cfa,
+        int(np.abs(rgb - expected).max()),
+        min(psnr(rgb / 255, expected / 255), 200.0),
+        min(psnr(_mosaic(back, card) / levels.white, recovered_mosaic(raw[0], levels) / levels.white), 200.0),
+    )
+    _gate(found, card.precision)
+    return found
+
+
+def _gate(found: PhaseParity, precision: str) -> None:
+    exact = precision in ("fp32", "fp16")
+    codes, decibels = TOLERANCES["camera-rgb-codes"].limit, TOLERANCES["camera-mosaic-psnr"].limit
+    if exact and found.rgb_codes > codes:
+        raise ParityError(
+            f"The camera graph's picture differs from the separate steps by {found.rgb_codes} codes at {found.cfa}, "
+            f"{codes:g} may: nothing was exported; please report it."
+        )
+    lowered = parity_for("onnxruntime", precision, "forward").psnr
+    limits = {"mosaic": (found.mosaic_psnr, decibels if exact else lowered)}
+    if not exact:
+        limits["picture"] = (found.rgb_psnr, lowered)
+    for name, (value, limit) in limits.items():
+        if not value >= limit:
+            raise ParityError(
+                f"The camera graph's {name} reaches {value:.1f} dB against the separate steps at {found.cfa}, "
+                f"{limit:g} are expected: nothing was exported; please report it."
+            )
+
+
+def _given(mosaic: npt.NDArray[np.uint16], card: GraphCard) -> npt.NDArray[Any]:
+    if card.interface == "camera":
+        return mosaic[None, None]
+    return mosaic.astype("<u2").view(np.uint8).reshape(1, *mosaic.shape, 2)
+
+
+def _mosaic(made: npt.NDArray[Any], card: GraphCard) -> npt.NDArray[np.uint16]:
+    mosaic: npt.NDArray[np.uint16]
+    mosaic = made[0, 0] if card.interface == "camera" else np.ascontiguousarray(made).view("<u2")[0, :, :, 0]
+    return mosaic
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
