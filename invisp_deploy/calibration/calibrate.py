@@ -91,8 +91,8 @@ def calibrate(
     options.check(checkpoint.config)
     check_tiles(paths, options.tile, 1)
     chosen = spread(paths, options.max_tiles)
-    held_chosen = spread(list(held_paths) or chosen, _HELD_FILES)
-    hashes = digests([*chosen, *(held_chosen if held_paths else ())])
+    held_chosen = list(held_paths) or spread(chosen, _HELD_FILES)
+    hashes = digests(list(dict.fromkeys([*chosen, *held_chosen])))
     observer = Observer(checkpoint.network, Jpeg(options.quality, options.subsampling))
     seen = _observe(observer, checkpoint, chosen, hashes, options, stage)
     with stage(len(held_chosen), "held-out tiles") as bar:

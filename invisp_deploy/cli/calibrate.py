@@ -50,6 +50,7 @@ __all__ = ["main"]
     help="RAW file or folder to measure losses on; default: other places of the same files.",
 )  # fmt: skip
 @click.option("--held-tiles", type=int, default=12, show_default=True, help="Tiles that losses are measured on.")
+@click.option("--held-size", type=int, default=128, show_default=True, help="Edge of such a tile, pixels.")
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the JPEG.")
 @click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal tiles.")

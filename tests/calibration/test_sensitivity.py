@@ -1,0 +1,73 @@
+"""Which layers stay fp16: the search against trying every level, costs against networks lowered by hand."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+from invisp_deploy.arithmetic import Arithmetic, dense_blocks, quantised_tensors
+from invisp_deploy.calibration.held_out import held_out
+from invisp_deploy.calibration.loss import Bench
+from invisp_deploy.calibration.observe import Jpeg
+from invisp_deploy.calibration.sensitivity import fewest_kept, keeping, kept_share, sensitivities
+from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.network.lowered import LoweredDense
+from tests.graphs import CANON_30D, gentle_network
+
+RANKED = ["block1.G", "block0.F", "block1.H"]
+
+
+def test_ends_go_first_and_whole_blocks_after_all_ends() -> None:
+    assert keeping(RANKED, 0) == ()
+    assert keeping(RANKED, 1) == ("block1.G.conv1", "block1.G.conv5")
+    assert keeping(RANKED, 4) == ("block0.F.conv1", "block0.F.conv5", "block1.G", "block1.H.conv1", "block1.H.conv5")
+    assert keeping(RANKED, 6) == ("block0.F", "block1.G", "block1.H")
+
+
+@pytest.mark.parametrize("wanted", range(7))
+def test_the_search_finds_the_lowest_level_that_will_do(wanted: int) -> None:
+    drops = {keeping(RANKED, level): 0.5 if level < wanted else 0.1 for level in range(7)}
+    search = fewest_kept(drops.__getitem__, RANKED, 0.2)
+    assert (search.kept, search.drop) == (keeping(RANKED, wanted), 0.1)
+    assert all(search.tried[level] == drops[keeping(RANKED, level)] for level in search.tried)
+
+
+def test_a_limit_that_not_even_fp16_meets_keeps_everything() -> None:
+    search = fewest_kept(lambda kept: 0.3, RANKED, 0.2)
+    assert search.kept == tuple(sorted(RANKED))
+    assert search.drop == 0.3
+
+
+def test_the_share_is_that_of_the_configuration() -> None:
+    config = CONFIGURATIONS["edge"]
+    network = InvISP(config)
+    ends = keeping(dense_blocks(config), 24)
+    work = config.convolution_weights - config.blocks * config.channels**2
+    first = 9 * 6 * config.growth
+    last = 9 * (6 + 4 * config.growth) * 6
+    assert kept_share(network, ends) == pytest.approx(24 * (first + last) / work)
+    assert kept_share(network, dense_blocks(config)) == 1
+    assert kept_share(network, ()) == 0
+
+
+def test_costs_are_those_of_one_block_lowered_alone(small_dng: Path) -> None:
+    network = gentle_network(NetworkConfig(2, 4, 2), spread=0.1)
+    with torch.no_grad():  # a block of zeros has nothing to lose
+        network.blocks()[1].G.get_submodule("conv5").weight.zero_()
+        network.blocks()[1].G.get_submodule("conv5").bias.zero_()
+    tiles = held_out([small_dng], CANON_30D, size=32, per_file=3, seed=0, avoid={})
+    bench = Bench(network, tiles, Jpeg())
+    exact = bench.raw(network)
+    scales = dict.fromkeys(quantised_tensors(network.config), 3 / 127)
+    costs = sensitivities(bench, scales, exact)
+    assert list(costs) == dense_blocks(network.config)
+    assert costs["block1.G"] == 0
+    assert max(abs(cost) for cost in costs.values()) > 1e-3
+    by_hand = copy.deepcopy(network)
+    block = by_hand.blocks()[0]
+    block.add_module("G", LoweredDense(block.G, "block0.G", Arithmetic("int8", scales)))
+    assert costs["block0.G"] == pytest.approx(exact - bench.raw(by_hand), abs=1e-6)
