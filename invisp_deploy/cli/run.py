@@ -12,13 +12,14 @@ import click
 
 from invisp_deploy.cli.common import (
     INVISP,
-    InvispCommand,
     json_option,
     print_json,
     progress,
     result_line,
     version_option,
 )
+from invisp_deploy.cli.inputs import files_of, is_picture
+from invisp_deploy.cli.stream import StreamingCommand, run_stream, stream_options, take_stream_options
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.graph_card import Direction
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-@click.command(cls=InvispCommand, context_settings=INVISP)
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.command(cls=StreamingCommand, context_settings=INVISP)
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="File; for several inputs a folder."
 )
@@ -52,10 +53,15 @@ __all__ = ["main"]
 @click.option("--halo", type=click.IntRange(min=0), help="Pixels around a tile; default: the exact receptive radius.")
 @click.option("--force", is_flag=True, help="Go on with another camera, other weights or no way back.")
 @click.option("--white-balance", metavar="R,G,B", help="Gains, where the file has none.")
-@click.option("--black", type=click.FloatRange(0, 65535), help="With --force: black level, DN.")
-@click.option("--white", type=click.IntRange(1, 65535), help="With --force: white level, DN.")
-@click.option("--cfa", type=click.Choice(CFA_PATTERNS), help="With --force: CFA of the RAW file to recover.")
+@click.option("--black", type=click.FloatRange(0, 65535), help="With --force or --pipe: black level, DN.")
+@click.option("--white", type=click.IntRange(1, 65535), help="With --force or --pipe: white level, DN.")
+@click.option(
+    "--cfa",
+    type=click.Choice(CFA_PATTERNS),
+    help="With --force or --pipe: CFA of the mosaic.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@stream_options
 @json_option
 @version_option
 def main(
@@ -69,8 +75,14 @@ def main(
     \b
     invisp-run photo.CR2 -o photo.jpg
     invisp-run photo.jpg -o photo.dng
+    invisp-run --stream frames/ -o pictures/
     """
+    stream = take_stream_options(options)
     run_options = _options(options)
+    if stream is not None:
+        sys.exit(run_stream(inputs, output, engine, provider, run_options, stream, as_json=as_json))
+    if not inputs:
+        raise click.MissingParameter(param_type="argument", param_hint="'INPUTS...'")
     engines = _Engines(engine, provider)
     jobs = _jobs(inputs, output, engines)
     single = len(jobs) == 1 and not output.is_dir()
@@ -113,7 +125,7 @@ class _Engines:
     def for_file(self, path: Path) -> Runtime:
         if self.given is not None:
             return self.given
-        direction = Direction.INVERSE if _is_picture(path) else Direction.FORWARD
+        direction = Direction.INVERSE if is_picture(path) else Direction.FORWARD
         if direction not in self._open:
             from invisp_deploy.models import shipped_graph
 
@@ -154,42 +166,22 @@ def _gains(text: str | None) -> tuple[float, float, float] | None:
 
 def _jobs(inputs: Sequence[Path], output: Path, engines: _Engines) -> list[tuple[Path, Path]]:
     """Pairs of input and output. Raises RequestError before any work where they do not fit together."""
-    files = [file for path in inputs for file in (_folder(path, engines) if path.is_dir() else [path])]
+    files = [file for path in inputs for file in (files_of(path, engines.direction) if path.is_dir() else [path])]
     if len(files) == 1 and not inputs[0].is_dir() and not output.is_dir():
         return [(files[0], output)]
     if not output.is_dir():
         raise RequestError(f"Several inputs need an existing folder as output, got {output}: create it first.")
-    jobs = [(file, output / f"{file.stem}{'.dng' if _is_picture(file) else '.jpg'}") for file in files]
+    jobs = [(file, output / f"{file.stem}{'.dng' if is_picture(file) else '.jpg'}") for file in files]
     targets = [target for _, target in jobs]
     if doubled := sorted({str(target) for target in targets if targets.count(target) > 1}):
         raise RequestError(f"Several inputs would become {doubled[0]}: run them one by one.")
     return jobs
 
 
-def _folder(path: Path, engines: _Engines) -> list[Path]:
-    from invisp_deploy.camera.raw import RAW_SUFFIXES
-
-    names = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-    raws = [file for file in names if file.suffix.lower() in RAW_SUFFIXES]
-    pictures = [file for file in names if _is_picture(file)]
-    chosen = {Direction.FORWARD: raws, Direction.INVERSE: pictures, None: raws or pictures}[engines.direction]
-    if not chosen:
-        raise RequestError(
-            f"The folder {path} holds nothing to run: expected RAW files, or pictures for an inverse graph."
-        )
-    return chosen
-
-
-def _is_picture(path: Path) -> bool:
-    from invisp_deploy.images.picture import PICTURE_SUFFIXES
-
-    return path.suffix.lower() in PICTURE_SUFFIXES
-
-
 def _run(source: Path, target: Path, engines: _Engines, options: RunOptions, *, quiet: bool) -> RunResult:
     from invisp_deploy.rendering.files import recover_file, render_file
 
-    run = recover_file if _is_picture(source) else render_file
+    run = recover_file if is_picture(source) else render_file
     bar: Any = None
 
     def start(total: int) -> Callable[[int], object]:
@@ -206,7 +198,7 @@ def _run(source: Path, target: Path, engines: _Engines, options: RunOptions, *, 
 
 
 def _print(source: Path, result: RunResult, engines: _Engines) -> None:
-    forward = not _is_picture(source)
+    forward = not is_picture(source)
     runtime = engines.for_file(source).name
     next_command = ""
     if forward and engines.given is None:

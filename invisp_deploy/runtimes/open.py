@@ -11,17 +11,18 @@ from invisp_deploy.runtimes.base import Runtime
 __all__ = ["open_runtime"]
 
 
-def open_runtime(path: Path, provider: str | None = None) -> Runtime:
+def open_runtime(path: Path, provider: str | None = None, threads: int = 0) -> Runtime:
     """The runtime that the file's suffix asks for: .onnx, or one of `ENGINE_SUFFIXES`.
 
-    provider: of ONNX Runtime, default its CPU; an engine takes none. Raises RequestError for any other suffix, for a
-    provider with an engine and for a missing file, and whatever the runtime raises.
+    provider: of ONNX Runtime, default its CPU; an engine takes none. threads: of ONNX Runtime's CPU, 0 for all cores;
+    an engine takes none. Raises RequestError for any other suffix, for a provider or threads with an engine and for a
+    missing file, and whatever the runtime raises.
     """
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         from invisp_deploy.runtimes.onnxruntime_ import CPU, OnnxRuntime
 
-        return OnnxRuntime(path, provider or CPU)
+        return OnnxRuntime(path, provider or CPU, threads)
     if suffix not in ENGINE_SUFFIXES:
         raise RequestError(
             f"{path} is neither a graph (.onnx) nor an engine ({', '.join(ENGINE_SUFFIXES)}): pass one of these."
@@ -30,6 +31,11 @@ def open_runtime(path: Path, provider: str | None = None) -> Runtime:
         raise RequestError(
             f"--provider chooses where ONNX Runtime runs a graph; {path.name} is an engine, which TensorRT runs on the "
             "GPU: leave --provider out, or pass the .onnx file."
+        )
+    if threads:
+        raise RequestError(
+            f"--threads sets how many ONNX Runtime takes for a graph; {path.name} is an engine, which runs on the GPU: "
+            "leave --threads out."
         )
     from invisp_deploy.runtimes.tensorrt import TensorRTRuntime
 

@@ -1,0 +1,1 @@
+"""Frames that keep coming: sources, bounded queues, overlapping stages, figures."""

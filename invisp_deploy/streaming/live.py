@@ -1,0 +1,63 @@
+"""One line on the terminal while a stream runs."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import deque
+from typing import Final, TextIO
+
+from invisp_deploy.streaming.pipeline import Pipeline
+
+__all__ = ["LiveLine", "live_text"]
+
+_SPAN: Final = 5.0  # seconds that the rate is taken over
+_CLEAR: Final = "\r\x1b[K"
+
+
+class LiveLine:
+    """Rewrites one line of a terminal, and prints lines that stay above it. Without a terminal, or `quiet`, only these.
+
+    Any thread may call it.
+    """
+
+    def __init__(self, pipeline: Pipeline, stream: TextIO, *, quiet: bool = False) -> None:
+        self._pipeline = pipeline
+        self._stream = stream
+        self._shown = not quiet and stream.isatty()
+        self._lock = threading.Lock()
+        self._past: deque[tuple[float, int]] = deque([(time.perf_counter(), 0)])
+
+    def update(self) -> None:
+        """Show the figures of now."""
+        if not self._shown:
+            return
+        now, done = time.perf_counter(), self._pipeline.done
+        self._past.append((now, done))
+        while len(self._past) > 2 and now - self._past[0][0] > _SPAN:
+            self._past.popleft()
+        then, before = self._past[0]
+        text = live_text(self._pipeline, (done - before) / max(now - then, 1e-9))
+        with self._lock:
+            self._stream.write(_CLEAR + text[: shutil.get_terminal_size().columns - 1])
+            self._stream.flush()
+
+    def say(self, line: str) -> None:
+        """A line that stays; the empty one only takes the live line away."""
+        with self._lock:
+            if self._shown:
+                self._stream.write(_CLEAR)
+            if line:
+                self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+
+def live_text(pipeline: Pipeline, rate: float) -> str:
+    """Frames done, frames a second, of each stage queue depth and the latest p50 and p95, drops and failures."""
+    stages = " | ".join(
+        f"{stage.name} {stage.queue.depth}/{stage.queue.size} "
+        f"{stage.timings.latest(50) * 1000:.1f} {stage.timings.latest(95) * 1000:.1f} ms"
+        for stage in pipeline.stages
+    )
+    return f"{pipeline.done} done {rate:.1f} fps | {stages} | {pipeline.dropped} dropped {pipeline.failed} failed"

@@ -1,0 +1,72 @@
+"""What a stream was: counts, times, queues, memory, as one JSON object."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.streaming.pipeline import Pipeline
+
+__all__ = ["peak_memory", "report_data"]
+
+
+def peak_memory() -> int:
+    """Largest resident set of this process so far, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def report_data(
+    pipeline: Pipeline,
+    runtime: Runtime,
+    ended: str,
+    settings: Mapping[str, Any],
+    machine: Mapping[str, str],
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    """ended: why, in words. settings: of the stream. machine: `doctor.machine.Machine.to_dict`. versions: by module.
+
+    taken = done + failed + dropped + abandoned. Times are wall-clock milliseconds of a stage's own work, waiting in
+    queues left out; `busy` is their share of the stream's time. `dropped` counts frames that waited for that stage.
+    `latency` is from the moment a frame was taken to its file. `failures` names the first hundred.
+    """
+    seconds = pipeline.seconds
+    stages = {
+        stage.name: stage.timings.to_dict()
+        | {
+            "busy": round(stage.timings.total / seconds, 4) if seconds else 0.0,
+            "queue_size": stage.queue.size,
+            "queue_most": stage.queue.most,
+            "dropped": stage.queue.dropped,
+            "failed": stage.failed,
+        }
+        for stage in pipeline.stages
+    }
+    card = runtime.card
+    return {
+        "ended": ended,
+        "taken": pipeline.taken,
+        "done": pipeline.done,
+        "failed": pipeline.failed,
+        "dropped": pipeline.dropped,
+        "abandoned": pipeline.abandoned,
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(pipeline.done / seconds, 3) if seconds else 0.0,
+        "megapixels_per_second": round(pipeline.pixels / 1e6 / seconds, 4) if seconds else 0.0,
+        "peak_memory_mb": round(peak_memory() / 1e6, 1),
+        "stages": stages,
+        "latency": pipeline.latency.to_dict(),
+        "failures": [asdict(failure) for failure in pipeline.failures],
+        "settings": dict(settings),
+        "runtime": {
+            "name": runtime.name,
+            "direction": card.direction.value,
+            "precision": card.precision,
+            "weights": card.weights,
+            "verified": runtime.verified,
+        },
+        "machine": dict(machine),
+        "versions": dict(versions),
+    }

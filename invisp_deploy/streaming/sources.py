@@ -1,0 +1,134 @@
+"""Where frames come from: files played, files listed, a folder watched, bytes on a pipe."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from invisp_deploy.errors import RawFileError, RequestError
+from invisp_deploy.streaming.pipeline import Frame
+
+__all__ = ["SETTLE_SECONDS", "listed", "paced", "piped", "played", "watched"]
+
+SETTLE_SECONDS: Final = 0.3
+"""A file of a watched folder is taken when its size and time of change stayed the same for so long."""
+
+_LOOK: Final = 0.1  # seconds between looks at `stop` where nothing wakes us
+_CHUNK: Final = 1 << 20
+
+
+def played(paths: Iterable[Path]) -> Iterator[Frame]:
+    """One frame a file."""
+    for path in paths:
+        yield Frame(str(path), path.stem, path)
+
+
+def paced(frames: Iterable[Frame], rate: float, stop: threading.Event) -> Iterator[Frame]:
+    """Frames no earlier than a camera of `rate` frames a second would deliver them; ends where `stop` is set."""
+    begun = time.perf_counter()
+    for number, frame in enumerate(frames):
+        if stop.wait(max(begun + number / rate - time.perf_counter(), 0)):
+            return
+        yield frame
+
+
+def listed(descriptor: int, stop: threading.Event) -> Iterator[Path]:
+    """Paths, one a line, as they come on an open file or pipe; empty lines are passed over."""
+    rest = b""
+    while not stop.is_set():
+        if not _ready(descriptor):
+            continue
+        chunk = os.read(descriptor, _CHUNK)
+        *lines, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
+        for line in lines:
+            if (name := os.fsdecode(line).strip()) and not stop.is_set():
+                yield Path(name)
+        if not chunk:
+            return
+
+
+def watched(
+    folder: Path,
+    fits: Callable[[Path], bool],
+    stop: threading.Event,
+    settle: float = SETTLE_SECONDS,
+) -> Iterator[Frame]:
+    """Files that appear in a folder or change in it from now on, oldest first, each once it has come to rest.
+
+    fits: which names are wanted; hidden ones never are. A file of no bytes is not yet there. Raises RequestError when
+    the folder has gone.
+    """
+    seen = _listing(folder, fits)
+    pending: dict[str, tuple[int, int]] = {}
+    while not stop.wait(settle):
+        now = _listing(folder, fits)
+        changed = {name: state for name, state in now.items() if state != seen.get(name) and state[1]}
+        settled = sorted((state, name) for name, state in changed.items() if pending.get(name) == state)
+        seen = {name: state for name, state in seen.items() if name in now}  # what was moved away is forgotten
+        for state, name in settled:
+            seen[name] = state
+            yield Frame(str(folder / name), Path(name).stem, folder / name)
+            if stop.is_set():
+                return
+        pending = changed
+
+
+def piped(descriptor: int, size: int, stop: threading.Event) -> Iterator[Frame]:
+    """Frames of `size` bytes each, back to back, as bytearrays; named frame-000000 and so on.
+
+    Raises RawFileError where the bytes end within a frame, or before the first.
+    """
+    number = 0
+    while not stop.is_set():
+        frame = bytearray(size)
+        have = _fill(descriptor, frame, stop)
+        if have < size:
+            # an interrupt from the keyboard ends the camera's process too; its last words are no error
+            if stop.wait(_LOOK) or (number and not have):
+                return
+            what = "before the first frame" if not have else f"within frame {number}: {have} of {size} bytes"
+            raise RawFileError(f"The pipe ended {what}: compare --pipe WIDTHxHEIGHT with what the camera sends.")
+        name = f"frame-{number:06}"
+        yield Frame(name, name, frame)
+        number += 1
+
+
+def _fill(descriptor: int, frame: bytearray, stop: threading.Event) -> int:
+    """Read until the frame is full, the pipe ends or `stop` is set; the number of bytes."""
+    have = 0
+    with memoryview(frame) as view:
+        while have < len(frame) and not stop.is_set():
+            if not _ready(descriptor):
+                continue
+            count = os.readv(descriptor, [view[have:]])
+            if not count:
+                break
+            have += count
+    return have
+
+
+def _ready(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], _LOOK)[0])
+
+
+def _listing(folder: Path, fits: Callable[[Path], bool]) -> dict[str, tuple[int, int]]:
+    """Name -> (time of change in ns, bytes) of the wanted files."""
+    found = {}
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or not fits(Path(entry.name)):
+                    continue
+                try:
+                    state = entry.stat()
+                except FileNotFoundError:  # moved away since
+                    continue
+                found[entry.name] = (state.st_mtime_ns, state.st_size)
+    except OSError as error:
+        raise RequestError(f"The watched folder {folder} cannot be read: {error.strerror or error}.") from error
+    return found

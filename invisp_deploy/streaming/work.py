@@ -1,0 +1,75 @@
+"""The stages of a stream, made of what runs a single file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from invisp_deploy.errors import RequestError
+from invisp_deploy.files import check_output
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.images.picture import PICTURE_SUFFIXES
+from invisp_deploy.images.record import Record
+from invisp_deploy.rendering.engine import check_direction, plan_for
+from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.rendering.recover import way_back_of
+from invisp_deploy.rendering.render import FrameSource
+from invisp_deploy.rendering.steps import decode, encode, infer, with_way_back
+from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.streaming.pipe_format import PipeFormat
+from invisp_deploy.streaming.pipeline import Frame, Work
+
+__all__ = ["check_pipe", "work_for"]
+
+
+def check_pipe(pipe: PipeFormat, runtime: Runtime, options: RunOptions) -> None:
+    """Refuse before the first frame what would refuse every one: camera, gains, levels, size, a missing way back.
+
+    Raises as `infer` does.
+    """
+    blank = bytearray(pipe.frame_bytes)
+    if runtime.card.direction is Direction.INVERSE:
+        picture = with_way_back(pipe.picture(blank), runtime, options, "the pipe")
+        way_back = way_back_of(picture, runtime, name="the pipe", force=options.force)
+        height, width = way_back.height, way_back.width
+    else:
+        frame = pipe.mosaic(blank, "the pipe")
+        source = FrameSource(frame, runtime, name="the pipe", force=options.force)
+        height, width = source.mosaic.shape
+    plan_for(runtime, height, width, options.memory, options.halo)
+
+
+def work_for(runtime: Runtime, output: Path, options: RunOptions, pipe: PipeFormat | None = None) -> Work:
+    """RAW files or a pipe's mosaics to .jpg, pictures to .dng: what the runtime's direction says.
+
+    output: an existing folder. An output that is there already is refused before its frame is decoded, unless
+    `options.overwrite`. Only `infer` touches the runtime's `run`.
+    """
+    inverse = runtime.card.direction is Direction.INVERSE
+    suffix = ".dng" if inverse else ".jpg"
+
+    def target(frame: Frame) -> Path:
+        return output / f"{frame.stem}{suffix}"
+
+    def decode_frame(frame: Frame) -> Any:
+        check_output(target(frame), overwrite=options.overwrite)
+        if pipe is None:
+            given = Direction.INVERSE if frame.load.suffix.lower() in PICTURE_SUFFIXES else Direction.FORWARD
+            check_direction(runtime, given, frame.name)
+            return decode(frame.load, runtime, options)
+        if inverse:
+            return with_way_back(pipe.picture(frame.load), runtime, options, frame.name)
+        return pipe.mosaic(frame.load, frame.name)
+
+    def infer_frame(frame: Frame) -> Any:
+        return infer(frame.load, runtime, options, name=frame.name)
+
+    def encode_frame(frame: Frame) -> int:
+        path = target(frame)
+        if path.exists() and not options.overwrite:  # two sources of one name, both under way
+            raise RequestError(f"The output {path} exists already: remove it or pass --overwrite.")
+        encode(path, frame.load, options)
+        record: Record = frame.load.record
+        return record.height * record.width
+
+    return Work(decode_frame, infer_frame, encode_frame)
