@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,15 @@ class Levels:
         """The same levels as seen from pixel (rows, columns); by the pattern's period, also from (-rows, -columns)."""
         a, b, c, d = np.roll(np.reshape(self.black, (2, 2)), (-rows, -columns), (0, 1)).ravel().tolist()
         return replace(self, cfa=window_cfa(self.cfa, rows, columns), black=(a, b, c, d))
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """The further inputs of a camera graph (`graph_card.CAMERA_LEVELS`); gamma is in the graph."""
+        return {
+            "black": np.array(self.black, np.float32),
+            "white": np.array([self.white], np.float32),
+            "gains": np.array(self.gains, np.float32),
+            "cfa": np.array(["RGB".index(colour) for colour in self.cfa], np.int32),
+        }
 
 
 def levels_of(frame: RawFrame, contract: CameraContract) -> Levels:

@@ -5,45 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from invisp_deploy.errors import ContractError, EngineError
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Plan, Span, Tile, plan_tiles, plan_windows
-from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.rendering.camera import Window
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Grain, Plan, Span, Tile, plan_tiles, plan_windows
+from invisp_deploy.runtimes.base import NO_LEVELS, Array, Feeds, Runtime
 
-__all__ = ["Progress", "Window", "check_direction", "plan_for", "run_tiles", "seam_error"]
+__all__ = ["Progress", "Read", "Window", "check_direction", "plan_for", "run_tiles", "seam_error"]
 
-Float = npt.NDArray[np.float32]
-Window = tuple[slice, slice]
+Read = Callable[[Window], Array]
+"""Planes (C, h, w) of a window."""
+
 Progress = Callable[[int], object]
 """Called with the number of finished pixels after each tile."""
 
 
 def plan_for(runtime: Runtime, height: int, width: int, memory: int = DEFAULT_MEMORY, halo: int | None = None) -> Plan:
-    """`plan_tiles` for a runtime's network; `plan_windows` where an engine bounds the tile, and `memory` does not.
+    """`plan_tiles` for a runtime's graph; `plan_windows` where an engine bounds the tile, and `memory` does not.
 
     Raises RequestError as these do.
     """
-    limits = runtime.inputs[0].limits
+    limits, card = runtime.inputs[0].limits, runtime.card
+    grain = Grain(card.step, card.reach)
     if limits is None:
-        return plan_tiles(height, width, runtime.card.config, memory, halo)
-    return plan_windows(height, width, runtime.card.config, limits.smallest, limits.largest, halo)
+        return plan_tiles(height, width, card.config, memory, halo, grain)
+    return plan_windows(height, width, card.config, limits.smallest, limits.largest, halo, grain)
 
 
 def run_tiles(
     runtime: Runtime,
     plan: Plan,
-    read: Callable[[Window], Float],
-    write: Callable[[Window, Float], None],
+    read: Read,
+    write: Callable[[Window, Array], None],
     progress: Progress = lambda pixels: None,
+    levels: Feeds = NO_LEVELS,
 ) -> None:
-    """For each tile: `read` its window (3, h, w), compute, `write` its core (3, h, w) at the core's place.
+    """For each tile: `read` its window (C, h, w), compute, `write` its core (C, h, w) at the core's place.
 
-    Raises EngineError where the network returns something that is not finite.
+    levels: of a camera graph. Raises EngineError where a tensor graph returns something that is not finite.
     """
     for tile in plan:
-        result = _compute(runtime, tile, read)
+        result = _compute(runtime, tile, read, levels)
         core = result[:, tile.rows.inner, tile.columns.inner]
         if not np.isfinite(core).all():
             raise EngineError(
@@ -55,12 +58,13 @@ def run_tiles(
         del result, core  # or they would stand in memory beside the next tile's tensors
 
 
-def seam_error(runtime: Runtime, plan: Plan, read: Callable[[Window], Float]) -> float:
+def seam_error(runtime: Runtime, plan: Plan, read: Read, levels: Feeds = NO_LEVELS) -> float:
     """Largest difference that a halo below the exact one makes at the plan's first seam; 0 without seams.
 
-    Computes one narrow strip beside the seam both ways, in windows that an engine takes where there is one.
+    In the units of a tensor graph; of a camera graph, codes of 255 or DN of white. Computes one narrow strip beside
+    the seam both ways, in windows that an engine takes where there is one.
     """
-    exact, squeeze = runtime.card.halo, runtime.card.config.squeeze
+    exact, step = runtime.card.reach, runtime.card.step
     if plan.halo >= exact or len(plan) == 1:
         return 0.0
     axis = 0 if len(plan.rows) > 1 else 1
@@ -68,7 +72,7 @@ def seam_error(runtime: Runtime, plan: Plan, read: Callable[[Window], Float]) ->
     across = (plan.columns, plan.rows)[axis][0]
     edge = spans[0].core_stop
     limits = runtime.inputs[0].limits
-    strip = 2 * squeeze if limits is None else squeeze  # the smallest engine has room for no more
+    strip = 2 * step if limits is None else step  # the smallest engine has room for no more
     size = spans[-1].stop
     if limits is None:
         windows = [(max(edge - strip - exact, 0), min(edge + reach, size)) for reach in (plan.halo, exact)]
@@ -80,9 +84,10 @@ def seam_error(runtime: Runtime, plan: Plan, read: Callable[[Window], Float]) ->
     for start, stop in windows:
         along = Span(start, edge - strip, edge, stop)
         tile = Tile(along, across) if axis == 0 else Tile(across, along)
-        result = _compute(runtime, tile, read)
-        results.append(result[:, tile.rows.inner, tile.columns.inner])
-    return float(np.abs(results[0] - results[1]).max())
+        result = _compute(runtime, tile, read, levels)
+        results.append(result[:, tile.rows.inner, tile.columns.inner].astype(np.float32))
+    full = {"uint8": 255.0, "uint16": float(levels["white"][0]) if levels else 1.0}.get(result.dtype.name, 1.0)
+    return float(np.abs(results[0] - results[1]).max()) / full
 
 
 def check_direction(runtime: Runtime, wanted: Direction, file: str) -> None:
@@ -94,7 +99,6 @@ def check_direction(runtime: Runtime, wanted: Direction, file: str) -> None:
     raise ContractError(f"{file} is a RAW file, and the engine recovers RAW from pictures: pass the forward graph.")
 
 
-def _compute(runtime: Runtime, tile: Tile, read: Callable[[Window], Float]) -> Float:
-    window = read((tile.rows.window, tile.columns.window))
-    result: Float = runtime.apply(np.ascontiguousarray(window[None]))[0]
+def _compute(runtime: Runtime, tile: Tile, read: Read, levels: Feeds) -> Array:
+    result: Array = runtime.apply(read((tile.rows.window, tile.columns.window))[None], levels)[0]
     return result

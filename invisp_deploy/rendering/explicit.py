@@ -44,9 +44,9 @@ def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name:
     height, width = picture.pixels.shape[:2]
     if card.contract.cfa not in ("any", explicit.cfa):
         raise ContractError(f"These weights recover {card.contract.cfa} mosaics: pass --cfa {card.contract.cfa}.")
-    if border_for((height, width), explicit.cfa, "any", card.config.squeeze) != Border():
+    if border_for((height, width), explicit.cfa, "any", card.step) != Border():
         raise RequestError(
-            f"{name} is {width}x{height}, these weights take multiples of {card.config.squeeze}: crop the picture."
+            f"{name} is {width}x{height}, these weights take multiples of {card.step}: crop the picture."
         )
     make, model = exif_tags.make_and_model(exif_tags.load_exif(picture.exif))
     blacks = (explicit.black,) * 4

@@ -12,6 +12,7 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.images.picture import bit_depth
+from invisp_deploy.rendering.camera import camera_part
 from invisp_deploy.rendering.engine import Progress, check_direction, plan_for, seam_error
 from invisp_deploy.rendering.explicit import Explicit
 from invisp_deploy.rendering.recover import PictureSource
@@ -95,11 +96,11 @@ def _run_file(
     error = 0.0
     if options.halo is not None:
         if isinstance(decoded, RawFrame):
-            read = FrameSource(decoded, runtime, force=True).read
+            source: FrameSource | PictureSource = FrameSource(decoded, runtime, force=True)
         else:
-            read = PictureSource(decoded).read
+            source = PictureSource(decoded, camera_part(runtime.card, result.record.levels))
         plan = plan_for(runtime, result.record.height, result.record.width, options.memory, options.halo)
-        error = seam_error(runtime, plan, read)
+        error = seam_error(runtime, plan, source.read, source.camera.tensors)
     encode(output, result, options)
     return _result(output, result, runtime, options, (begun, network), error)
 

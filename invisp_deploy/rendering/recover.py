@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import recovered_mosaic
 from invisp_deploy.errors import ContractError, ImageFileError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.images.picture import Picture
 from invisp_deploy.images.record import Record
+from invisp_deploy.rendering.camera import CameraPart, camera_part
 from invisp_deploy.rendering.engine import Progress, Window, check_direction, plan_for, run_tiles
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
-from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.runtimes.base import Array, Runtime
 
 __all__ = ["PictureSource", "recover", "way_back_of"]
 
-Float = npt.NDArray[np.float32]
-
 
 class PictureSource:
-    """The inverse network's input of a picture, window by window."""
+    """The inverse graph's input of a picture, window by window. camera: of the graph and the picture's levels."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: Picture, camera: CameraPart) -> None:
         self.pixels = picture.pixels
-        self.peak = np.float32(np.iinfo(picture.pixels.dtype).max)
+        self.camera = camera
 
-    def read(self, window: Window) -> Float:
-        """(3, h, w) float32 sRGB in [0, 1]."""
-        return self.pixels[window].transpose(2, 0, 1).astype(np.float32) / self.peak
+    def read(self, window: Window) -> Array:
+        """(3, h, w) sRGB, float32 in [0, 1]; for a camera graph uint8."""
+        return self.camera.of_pixels(self.pixels, window)
 
 
 def recover(
@@ -44,14 +41,14 @@ def recover(
 ) -> RawFrame:
     """Recover the frame that a picture was rendered from, by the record it carries. Raises as `way_back_of`."""
     way_back = way_back_of(picture, runtime, name=name, force=force)
-    source = PictureSource(picture)
+    source = PictureSource(picture, camera_part(runtime.card, way_back.levels))
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
 
-    def write(core: Window, result: Float) -> None:
-        mosaic[core] = recovered_mosaic(result, way_back.levels, (core[0].start, core[1].start))
+    def write(core: Window, result: Array) -> None:
+        mosaic[core] = source.camera.to_mosaic(result, (core[0].start, core[1].start))
 
     plan = plan_for(runtime, way_back.height, way_back.width, memory, halo)
-    run_tiles(runtime, plan, source.read, write, progress)
+    run_tiles(runtime, plan, source.read, write, progress, source.camera.tensors)
     return RawFrame(
         mosaic=np.ascontiguousarray(mosaic[way_back.border.cut(way_back.height, way_back.width)]),
         cfa=way_back.levels.shifted(way_back.border.top, way_back.border.left).cfa,
@@ -69,8 +66,9 @@ def recover(
 def way_back_of(picture: Picture, runtime: Runtime, *, name: str = "the picture", force: bool = False) -> Record:
     """The record that leads from this picture through this runtime to RAW.
 
-    Raises ContractError where the runtime renders, or where the record names other weights (`force` goes
-    on all the same); ImageFileError where there is no record or the picture has another size.
+    Raises ContractError where the runtime renders, where the record names other weights (`force` goes
+    on all the same), or where a camera graph does not take the picture's size; ImageFileError where there is no
+    record or the picture has another size.
     """
     check_direction(runtime, Direction.INVERSE, name)
     way_back = picture.record
@@ -88,5 +86,10 @@ def way_back_of(picture: Picture, runtime: Runtime, *, name: str = "the picture"
         raise ImageFileError(
             f"{name} is {picture.pixels.shape[1]}x{picture.pixels.shape[0]}, its way back is for "
             f"{way_back.width}x{way_back.height}."
+        )
+    if way_back.height % runtime.card.step or way_back.width % runtime.card.step:
+        raise ContractError(
+            f"{name} is {way_back.width}x{way_back.height}, this graph takes multiples of {runtime.card.step}: recover "
+            "it with the inverse of the graph that rendered it."
         )
     return way_back

@@ -16,17 +16,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
 from invisp_deploy.errors import RequestError
 
-__all__ = ["DEFAULT_MEMORY", "Plan", "Span", "Tile", "bytes_per_pixel", "plan_tiles", "plan_windows"]
+__all__ = ["DEFAULT_MEMORY", "Grain", "Plan", "Span", "Tile", "bytes_per_pixel", "plan_tiles", "plan_windows"]
 
 DEFAULT_MEMORY: Final = 710
 """Megabytes that a tile's tensors may take."""
 
 _MAX_SPLITS: Final = 256
+
+
+class Grain(NamedTuple):
+    """step: pixels that tiles begin and end at multiples of. reach: exact halo. Those of a graph are its card's."""
+
+    step: int
+    reach: int
 
 
 @dataclass(frozen=True)
@@ -100,17 +107,22 @@ def bytes_per_pixel(config: NetworkConfig) -> float:
 
 
 def plan_tiles(
-    height: int, width: int, config: NetworkConfig, memory: int = DEFAULT_MEMORY, halo: int | None = None
+    height: int,
+    width: int,
+    config: NetworkConfig,
+    memory: int = DEFAULT_MEMORY,
+    halo: int | None = None,
+    grain: Grain | None = None,
 ) -> Plan:
     """The grid of tiles that computes the fewest pixels within a memory budget.
 
-    height, width: multiples of `config.squeeze`. memory: megabytes. halo: pixels, default the exact
-    receptive radius; smaller ones are rounded up to a multiple of `squeeze`. Full-width strips come out
-    where they compute less than squares.
+    height, width: multiples of the step. memory: megabytes. halo: pixels, default the exact
+    receptive radius; smaller ones are rounded up to a multiple of the step. grain: default the network's own,
+    its squeeze and its halo. Full-width strips come out where they compute less than squares.
     Raises RequestError if not even the smallest tile fits, or for a halo beyond the exact one.
     """
-    step = config.squeeze
-    reach = _reach(config, halo)
+    grain = grain or Grain(config.squeeze, config.halo)
+    step, reach = grain.step, _reach(config, halo, grain)
     budget = memory * 1_000_000 / bytes_per_pixel(config)
     row_splits = [_Split(_spans(height, count, reach, step)) for count in _counts(height, step)]
     column_splits = [_Split(_spans(width, count, reach, step)) for count in _counts(width, step)]
@@ -136,39 +148,41 @@ def plan_windows(
     smallest: tuple[int, int],
     largest: tuple[int, int],
     halo: int | None = None,
+    grain: Grain | None = None,
 ) -> Plan:
     """The grid of tiles for an engine: every window lies within (height, width) `smallest` and `largest`.
 
     All windows of a picture have one size, so an engine of a fixed tile takes every one. Where the last would
     reach past the picture it is moved inward until it ends at the true border: nothing is padded, and the core
     keeps at least its halo.
-    height, width: multiples of `config.squeeze`. halo: as for `plan_tiles`; there must be room for the exact one,
+    height, width: multiples of the step. halo, grain: as for `plan_tiles`; there must be room for the exact halo,
     which a reduced one is compared with. Raises RequestError where the picture is smaller than the smallest
     window, or larger than a window that has no room for a core.
     """
-    reach = _reach(config, halo)
+    grain = grain or Grain(config.squeeze, config.halo)
+    reach = _reach(config, halo, grain)
     if height < smallest[0] or width < smallest[1]:
         raise RequestError(
             f"The picture is {height}x{width}, height by width, the engine takes no less than "
             f"{smallest[0]}x{smallest[1]}: build it with a smaller --tile, or with a --profile from a smaller size."
         )
     rows, columns = (
-        _windows(size, low, high, reach, config)
+        _windows(size, low, high, reach, config, grain)
         for size, low, high in zip((height, width), smallest, largest, strict=True)
     )
     return Plan(rows, columns, reach)
 
 
-def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig) -> tuple[Span, ...]:
+def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig, grain: Grain) -> tuple[Span, ...]:
     """The fewest windows of one size along an axis; it takes the first core from the border, the others go on."""
-    step = config.squeeze
+    step, exact = grain
     low, high = -(-low // step) * step, high // step * step
     if size <= high:
         return (Span(0, 0, size, size),)
-    if high <= 2 * config.halo:
+    if high <= 2 * exact:
         raise RequestError(
-            f"The engine takes at most {high} pixels, and {config} needs a halo of {config.halo} to every side: build "
-            f"it with a --tile above {2 * config.halo}, or with a --profile that covers the whole picture."
+            f"The engine takes at most {high} pixels, and {config} needs a halo of {exact} to every side: build "
+            f"it with a --tile above {2 * exact}, or with a --profile that covers the whole picture."
         )
     count = -(-(size - 2 * reach) // (high - 2 * reach))
     window = max(-(-(size + 2 * reach * (count - 1)) // (count * step)) * step, low)
@@ -182,8 +196,8 @@ def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig) 
     return tuple(spans)
 
 
-def _reach(config: NetworkConfig, halo: int | None) -> int:
-    exact, step = config.halo, config.squeeze
+def _reach(config: NetworkConfig, halo: int | None, grain: Grain) -> int:
+    step, exact = grain
     if halo is not None and not 0 <= halo <= exact:
         raise RequestError(f"--halo must be 0 to {exact}, the receptive radius of {config}, got {halo}.")
     return exact if halo is None else -(-halo // step) * step

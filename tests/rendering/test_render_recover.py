@@ -8,11 +8,13 @@ import pytest
 
 from invisp_deploy.camera.align import Border
 from invisp_deploy.camera.frame import RawFrame
+from invisp_deploy.camera.levels import Levels
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError, EngineError, ImageFileError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.images.picture import Picture
+from invisp_deploy.rendering.camera import InNumpy
 from invisp_deploy.rendering.engine import run_tiles, seam_error
 from invisp_deploy.rendering.recover import PictureSource, recover
 from invisp_deploy.rendering.render import FrameSource, render
@@ -164,8 +166,9 @@ def test_values_that_are_not_finite_stop_the_run(half: Graphs, small_frame: RawF
 
 
 def test_the_inverse_sees_the_picture_in_its_own_depth() -> None:
-    eight = PictureSource(Picture(np.full((2, 2, 3), 255, np.uint8), None))
-    sixteen = PictureSource(Picture(np.full((2, 2, 3), 65535, np.uint16), None))
+    camera = InNumpy(Levels("RGGB", (0.0,) * 4, 1.0, (1.0,) * 3, 2.2))
+    eight = PictureSource(Picture(np.full((2, 2, 3), 255, np.uint8), None), camera)
+    sixteen = PictureSource(Picture(np.full((2, 2, 3), 65535, np.uint16), None), camera)
     window = (slice(0, 2), slice(0, 2))
     for source in (eight, sixteen):
         tensor = source.read(window)
