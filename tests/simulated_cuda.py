@@ -84,10 +84,10 @@ class SimulatedCuda:
         return fits
 
     def memory(self, table: dict[int, Any], address: int, size: int) -> Any:
-        """Float32 view of allocated memory, or None."""
+        """Bytes of allocated memory, or None."""
         for start, buffer in table.items():
             if start <= address and address + size <= start + len(buffer):
-                return np.frombuffer(buffer, np.float32, size // 4, address - start)
+                return np.frombuffer(buffer, np.uint8, size, address - start)
         return None
 
     def cudaMalloc(self, size: int) -> tuple[Status, int]:  # noqa: N802

@@ -49,6 +49,8 @@ class TensorIOMode(enum.Enum):
 class DataType(enum.Enum):
     FLOAT = 0
     HALF = 1
+    INT32 = 3
+    UINT8 = 5
 
 
 class SimulatedTensorRT(types.ModuleType):
@@ -61,7 +63,7 @@ class SimulatedTensorRT(types.ModuleType):
         self.device: CudaDevice | None = DEVICE
         self.capturable = True
         self.working_memory = 1000
-        self.dtype = DataType.FLOAT
+        self.dtype: DataType | None = None  # in place of the graph's own
         self.runtimes = 0
         self.contexts: list[ExecutionContext] = []
         self.failing_runs = 0
@@ -96,26 +98,29 @@ class Engine:
     def __init__(self, trt: SimulatedTensorRT, logger: Any, plan: dict[str, Any]) -> None:
         self.trt, self.logger, self.plan = trt, logger, plan
         self.onnx = OnnxRuntime(Path(plan["onnx"]), threads=1)
-        self.names = [self.onnx.inputs[0].name, self.onnx.outputs[0].name]
-        self.num_io_tensors = 2
+        self.specs = {spec.name: spec for spec in (*self.onnx.inputs, *self.onnx.outputs)}
+        self.names = list(self.specs)
+        self.num_io_tensors = len(self.names)
 
     def get_tensor_name(self, index: int) -> str:
         return self.names[index]
 
     def get_tensor_mode(self, name: str) -> TensorIOMode:
-        return (TensorIOMode.INPUT, TensorIOMode.OUTPUT)[self.names.index(name)]
+        return TensorIOMode.OUTPUT if name == self.names[-1] else TensorIOMode.INPUT
 
     def get_tensor_dtype(self, name: str) -> DataType:
-        return self.trt.dtype
+        return self.trt.dtype or _DTYPES[self.specs[name].dtype]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        low, high = self.plan["smallest"], self.plan["largest"]
-        return (1, 3, *(a if a == b else -1 for a, b in zip(low, high, strict=True)))
+        low, high = (self.specs[name].shape_of(*self.plan[key]) for key in ("smallest", "largest"))
+        return tuple(a if a == b else -1 for a, b in zip(low, high, strict=True))
 
     def get_tensor_profile_shape(self, name: str, index: int) -> list[tuple[int, ...]]:
         if self.get_tensor_mode(name) is not TensorIOMode.INPUT or index != 0:
             raise RuntimeError("profiles are for inputs")
-        return [(1, 3, *self.plan[key]) for key in ("smallest", "optimal", "largest")]
+        if -1 not in self.get_tensor_shape(name):
+            raise RuntimeError("no profile bounds this input")
+        return [self.specs[name].shape_of(*self.plan[key]) for key in ("smallest", "optimal", "largest")]
 
     def create_execution_context(self) -> ExecutionContext | None:
         if not self.trt.cuda.take(self.trt.working_memory):
@@ -131,23 +136,26 @@ class Engine:
 class ExecutionContext:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.shape: tuple[int, ...] = ()
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.addresses: dict[str, int] = {}
         self.runs = 0
         self.pending = 0
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-        plan = self.engine.plan
-        sides = zip(plan["smallest"], shape[2:], plan["largest"], strict=True)
-        fits = name == self.engine.names[0] and shape[:2] == (1, 3) and all(a <= b <= c for a, b, c in sides)
-        if not fits:
+        plan, spec = self.engine.plan, self.engine.specs[name]
+        low, high = (spec.shape_of(*plan[key]) for key in ("smallest", "largest"))
+        fits = name in self.engine.names[:-1] and len(shape) == len(low)
+        if not fits or not all(a <= b <= c for a, b, c in zip(low, shape, high, strict=True)):
             return self._no("Set dimension does not satisfy the profile")
-        self.shape = shape
+        self.shapes[name] = shape
         return True
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        assert name in self.engine.names
-        return self.shape or self.engine.get_tensor_shape(name)
+        given, wanted = self.engine.specs[self.engine.names[0]], self.engine.specs[name]
+        if given.name not in self.shapes:
+            return self.engine.get_tensor_shape(name)
+        height, width = given.sides(self.shapes[given.name])
+        return wanted.shape_of(height, width)
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         if name not in self.engine.names:
@@ -158,7 +166,8 @@ class ExecutionContext:
     def execute_async_v3(self, handle: int) -> bool:
         trt, cuda = self.engine.trt, self.engine.trt.cuda
         stream: Stream | None = cuda.streams.get(handle)
-        if stream is None or not self.shape or set(self.addresses) != set(self.engine.names):
+        names = self.engine.names
+        if stream is None or set(self.shapes) != set(names[:-1]) or set(self.addresses) != set(names):
             return self._no("stream, shape or an address is missing")
         if trt.failing_runs and stream.captured is None:
             trt.failing_runs -= 1
@@ -168,16 +177,21 @@ class ExecutionContext:
         if stream.captured is not None and (not trt.capturable or not self.runs):
             stream.valid = False
             return self._no("operation not permitted when stream is capturing")
-        size = 4 * int(np.prod(self.shape))
-        source, target = (cuda.memory(cuda.device, self.addresses[name], size) for name in self.engine.names)
-        if source is None or target is None:
-            return self._no("an illegal memory access was encountered")
-        shape = self.shape
+        tensors = {}
+        for name in names:
+            shape, dtype = self.get_tensor_shape(name), self.engine.specs[name].dtype
+            size = np.dtype(dtype).itemsize * int(np.prod(shape))
+            memory = cuda.memory(cuda.device, self.addresses[name], size)
+            if memory is None:
+                return self._no("an illegal memory access was encountered")
+            tensors[name] = memory.view(dtype).reshape(shape)
+        target = tensors.pop(names[-1])
 
         def work() -> None:
             if trt.meet is not None:
                 trt.meet.wait(10)
-            target[:] = self.engine.onnx.apply(source.reshape(shape).copy()).ravel()
+            feeds = {name: tensor.copy() for name, tensor in tensors.items()}
+            target[:] = self.engine.onnx.run(feeds)[names[-1]]
             cuda.clock += COMPUTE
             self.runs += 1
             self.pending = 0
@@ -192,6 +206,9 @@ class ExecutionContext:
     def _no(self, reason: str) -> bool:
         self.engine.logger.log(Severity.ERROR, reason)
         return False
+
+
+_DTYPES = {"float32": DataType.FLOAT, "int32": DataType.INT32, "uint8": DataType.UINT8}
 
 
 def simulate(monkeypatch: pytest.MonkeyPatch, backend: str = "tensorrt", room: int = 1 << 40) -> SimulatedTensorRT:

@@ -67,6 +67,12 @@ class TensorSpec:
         """Height and width of a picture whose tensor has that shape; empty where there is no picture."""
         return () if self.rows is None else shape[self.rows : self.rows + 2]
 
+    def shape_of(self, height: int, width: int) -> tuple[int, ...]:
+        """The shape of one picture of that size."""
+        axes = range(len(self.shape))
+        sides = {} if self.rows is None else {self.rows: height, self.rows + 1: width}
+        return tuple(sides.get(axis, _whole(self.shape[axis] or 1)[0]) for axis in axes)
+
     def from_planes(self, planes: Array) -> Array:
         """Planes (B, C, H, W) as this tensor holds them; what cannot be such planes stays as it is."""
         if self.rows == 1 and planes.ndim == 4:

@@ -2,7 +2,7 @@
 
 ::
 
-    array -> pinned -> device -> execute -> device -> pinned -> array      all on the context's own stream
+    arrays -> pinned -> device -> execute -> device -> pinned -> array      all on the context's own stream
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from invisp_deploy.errors import EngineError, OutOfMemoryError
-from invisp_deploy.runtimes.base import Array, TensorSpec
+from invisp_deploy.runtimes.base import Array, Feeds, TensorSpec
 from invisp_deploy.runtimes.cuda import Cuda
 
 __all__ = ["Context", "ContextPool", "Loaded", "Times", "refusal"]
@@ -43,7 +43,7 @@ class Loaded:
     engine: Any
     runtime: Any
     cuda: Cuda
-    input: TensorSpec
+    inputs: tuple[TensorSpec, ...]
     output: TensorSpec
     log: Any
 
@@ -61,22 +61,23 @@ def refusal(log: Any, what: str) -> EngineError:
 class _Buffer:
     """One tensor's memory, on the device and pinned on the host; it grows and never shrinks."""
 
-    def __init__(self, cuda: Cuda) -> None:
+    def __init__(self, cuda: Cuda, dtype: str) -> None:
         self._cuda = cuda
+        self._dtype = np.dtype(dtype)
         self._host: Any = None
         self.address = 0
-        self.view: Array = np.empty(0, np.float32)
+        self.view: Array = np.empty(0, self._dtype)
 
     def shape(self, shape: tuple[int, ...]) -> None:
-        size = 4 * int(np.prod(shape))
+        size = self._dtype.itemsize * int(np.prod(shape))
         if self._host is None or self._host.nbytes < size:
             self.close()
             self.address = self._cuda.allocate(size)
             self._host = self._cuda.pinned(size)
-        self.view = self._host[:size].view(np.float32).reshape(shape)
+        self.view = self._host[:size].view(self._dtype).reshape(shape)
 
     def close(self) -> None:
-        self.view = np.empty(0, np.float32)
+        self.view = np.empty(0, self._dtype)
         host, self._host = self._host, None
         address, self.address = self.address, 0
         if address:
@@ -94,34 +95,36 @@ class Context:
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
-        self._shape: tuple[int, ...] = ()
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._graph: Any = None
         self._events: list[Any] = []
         self.graph_refused = ""
         self._stream = loaded.cuda.stream()
-        self._input, self._output = _Buffer(loaded.cuda), _Buffer(loaded.cuda)
+        self._inputs = {spec.name: _Buffer(loaded.cuda, spec.dtype) for spec in loaded.inputs}
+        self._output = _Buffer(loaded.cuda, loaded.output.dtype)
         try:
             self._context = loaded.engine.create_execution_context()
             if self._context is None:
                 raise loaded.failed("No execution context was made")
-            if all(isinstance(size, int) for size in loaded.input.shape):
-                self._capture(tuple(size for size in loaded.input.shape if isinstance(size, int)))
+            fixed = {spec.name: tuple(size for size in spec.shape if isinstance(size, int)) for spec in loaded.inputs}
+            if all(len(fixed[spec.name]) == len(spec.shape) for spec in loaded.inputs):
+                self._capture(fixed)
         except BaseException:
             self.close()
             raise
 
-    def run(self, array: Array) -> Array:
-        """The output for one input, an array of its own."""
-        self._queue(array)
+    def run(self, feeds: Feeds) -> Array:
+        """The output for one set of inputs, an array of its own."""
+        self._queue(feeds)
         self._loaded.cuda.synchronize(self._stream)
         return self._output.view.copy()
 
-    def timed(self, array: Array) -> tuple[Array, Times]:
+    def timed(self, feeds: Feeds) -> tuple[Array, Times]:
         """`run` with the device's own clock between its three parts."""
         cuda = self._loaded.cuda
         while len(self._events) < 4:
             self._events.append(cuda.event())
-        self._queue(array, self._events)
+        self._queue(feeds, self._events)
         cuda.synchronize(self._stream)
         seconds = (cuda.seconds(start, end) for start, end in zip(self._events, self._events[1:], strict=False))
         return self._output.view.copy(), Times(*seconds)
@@ -140,18 +143,19 @@ class Context:
         for event in events:
             with suppress(EngineError):
                 cuda.destroy_event(event)
-        for buffer in (self._input, self._output):
+        for buffer in (*self._inputs.values(), self._output):
             with suppress(EngineError):
                 buffer.close()
         with suppress(EngineError):
             cuda.destroy_stream(self._stream)
 
-    def _queue(self, array: Array, events: list[Any] | None = None) -> None:
+    def _queue(self, feeds: Feeds, events: list[Any] | None = None) -> None:
         cuda, stream = self._loaded.cuda, self._stream
-        self._prepare(array.shape)
-        np.copyto(self._input.view, array)
+        self._prepare({name: feeds[name].shape for name in self._inputs})
+        for name, buffer in self._inputs.items():
+            np.copyto(buffer.view, feeds[name])
         parts: tuple[Callable[[], None], ...] = (
-            lambda: cuda.upload(self._input.address, self._input.view, stream),
+            self._upload,
             self._execute if self._graph is None else lambda: cuda.launch(self._graph, stream),
             lambda: cuda.download(self._output.view, self._output.address, stream),
         )
@@ -162,29 +166,35 @@ class Context:
         if events:
             cuda.record(events[-1], stream)
 
-    def _prepare(self, shape: tuple[int, ...]) -> None:
-        if shape == self._shape:
+    def _upload(self) -> None:
+        for buffer in self._inputs.values():
+            self._loaded.cuda.upload(buffer.address, buffer.view, self._stream)
+
+    def _prepare(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        if shapes == self._shapes:
             return
         loaded, context = self._loaded, self._context
-        self._shape = ()
-        if not context.set_input_shape(loaded.input.name, shape):
-            raise loaded.failed(f"The shape {shape} was refused")
+        self._shapes = {}
+        for name, shape in shapes.items():
+            if not context.set_input_shape(name, shape):
+                raise loaded.failed(f"The shape {shape} was refused")
         result = tuple(int(size) for size in context.get_tensor_shape(loaded.output.name))
         if min(result) < 1:
-            raise loaded.failed(f"The shape {shape} leaves the output {result}")
-        for spec, buffer, wanted in ((loaded.input, self._input, shape), (loaded.output, self._output, result)):
-            buffer.shape(wanted)
-            if not context.set_tensor_address(spec.name, buffer.address):
-                raise loaded.failed(f"The address of `{spec.name}` was refused")
-        self._shape = shape
+            raise loaded.failed(f"The shapes {shapes} leave the output {result}")
+        wanted = {**shapes, loaded.output.name: result}
+        for name, buffer in {**self._inputs, loaded.output.name: self._output}.items():
+            buffer.shape(wanted[name])
+            if not context.set_tensor_address(name, buffer.address):
+                raise loaded.failed(f"The address of `{name}` was refused")
+        self._shapes = shapes
 
     def _execute(self) -> None:
         if not self._context.execute_async_v3(int(self._stream)):
             raise self._loaded.failed("The engine did not run")
 
-    def _capture(self, shape: tuple[int, ...]) -> None:
+    def _capture(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Run once, as NVIDIA asks before a capture, then record what a run queues."""
-        self.run(np.zeros(shape, np.float32))
+        self.run({spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in self._loaded.inputs})
         try:
             self._graph = self._loaded.cuda.capture(self._stream, self._execute)
         except OutOfMemoryError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from invisp_deploy.engine_card import EngineCard, read_engine_card
 from invisp_deploy.errors import EngineError, OutOfMemoryError, RequestError
 from invisp_deploy.files import sha256_file
-from invisp_deploy.runtimes.base import Array, Runtime, Size, TensorSpec, graph_specs
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, TensorSpec, graph_specs
 from invisp_deploy.runtimes.contexts import ContextPool, Loaded, Times, refusal
 from invisp_deploy.runtimes.cuda import Cuda
 from invisp_deploy.runtimes.cuda_device import CudaDevice, require_device
@@ -19,7 +18,14 @@ from invisp_deploy.runtimes.nvidia_log import error_log
 __all__ = ["TensorRTRuntime", "rebuild_command"]
 
 _NAMES: Final = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
-_DTYPES: Final = {"FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16", "INT32": "int32", "INT8": "int8"}
+_DTYPES: Final = {
+    "FLOAT": "float32",
+    "HALF": "float16",
+    "BF16": "bfloat16",
+    "INT32": "int32",
+    "INT8": "int8",
+    "UINT8": "uint8",
+}
 
 
 class TensorRTRuntime(Runtime):
@@ -68,9 +74,9 @@ class TensorRTRuntime(Runtime):
             engine = runtime.deserialize_cuda_engine(path.read_bytes())
             if engine is None:
                 raise refusal(log, f"{path} could not be deserialised; {self._rebuild}")
-            self.inputs, self.outputs = _specs(trt, engine)
+            self.inputs, self.outputs = _specs(trt, engine, card)
             self._check(path, card)
-            self._pool = ContextPool(Loaded(engine, runtime, cuda, self.inputs[0], self.outputs[0], log))
+            self._pool = ContextPool(Loaded(engine, runtime, cuda, self.inputs, self.outputs[0], log))
             del runtime, engine  # the pool lets go of both when it is closed
             with self._pool.context() as first:  # too little memory shows here and not in the middle of a picture
                 refused = first.graph_refused
@@ -82,21 +88,23 @@ class TensorRTRuntime(Runtime):
     def close(self) -> None:
         self._pool.close()
 
-    def timed(self, tensor: Array) -> tuple[Array, Times]:
-        """`apply` for one input that fits, and the device's own times of its parts."""
+    def timed(self, feeds: Feeds) -> tuple[Array, Times]:
+        """The one output of `run` for inputs that fit, and the device's own times of its parts."""
         try:
             with self._pool.context() as context:
-                return context.timed(tensor)
+                return context.timed(feeds)
         except OutOfMemoryError as error:
-            raise self._too_large(tensor.shape[-2:], error) from error
+            raise self._too_large(self._sides(feeds), error) from error
 
-    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        array = feeds[self.inputs[0].name]
+    def _run(self, feeds: Feeds) -> dict[str, Array]:
         try:
             with self._pool.context() as context:
-                return {self.outputs[0].name: context.run(array)}
+                return {self.outputs[0].name: context.run(feeds)}
         except OutOfMemoryError as error:
-            raise self._too_large(array.shape[-2:], error) from error
+            raise self._too_large(self._sides(feeds), error) from error
+
+    def _sides(self, feeds: Feeds) -> tuple[int, ...]:
+        return self.inputs[0].sides(feeds[self.inputs[0].name].shape)
 
     def _check(self, path: Path, card: EngineCard) -> None:
         """The engine's own names, dtypes and sizes against those that its card promises."""
@@ -107,17 +115,16 @@ class TensorRTRuntime(Runtime):
                 f"{path} has the tensors {', '.join(map(str, (*self.inputs, *self.outputs)))}, its sidecar promises "
                 f"{', '.join(str(spec) for side in expected for spec in side)}: {self._rebuild}."
             )
-        limits = self.inputs[0].limits
-        promised = (card.profile.smallest, card.profile.largest)
-        if limits != promised or self.inputs[0].shape[:2] != (1, 3):
+        given, promised = self.inputs[0], (card.profile.smallest, card.profile.largest)
+        if given.limits != promised or not given.accepts(expected[0][0].shape_of(*promised[0])):
             raise EngineError(f"{path} takes {self.inputs[0]}, its sidecar promises {card.profile}: {self._rebuild}.")
 
     def _too_large(self, size: tuple[int, ...], error: Exception) -> OutOfMemoryError:
-        smaller = _smaller(min(size), self.card.halo)
+        smaller = _smaller(min(size), self.card.reach)
         remedy = (
             f"build the engine with --tile {smaller}"
             if smaller
-            else f"close other programs; no smaller tile has room for the halo of {self.card.halo}"
+            else f"close other programs; no smaller tile has room for the halo of {self.card.reach}"
         )
         return OutOfMemoryError(f"{self.name} ran out of memory for a tile of {size[0]}x{size[1]} ({error}): {remedy}.")
 
@@ -134,8 +141,9 @@ def rebuild_command(path: Path, card: EngineCard, device: CudaDevice | None = No
     return f"`{' '.join(words)}`"
 
 
-def _specs(trt: Any, engine: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _specs(trt: Any, engine: Any, card: EngineCard) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs and outputs as the engine itself names and types them; -1 stands for what its profile bounds."""
+    rows = {spec.name: spec.rows for side in graph_specs(card.graph) for spec in side}
     inputs: list[TensorSpec] = []
     outputs: list[TensorSpec] = []
     for index in range(engine.num_io_tensors):
@@ -144,11 +152,12 @@ def _specs(trt: Any, engine: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorS
         shape: tuple[Size, ...] = tuple(None if size < 0 else int(size) for size in engine.get_tensor_shape(name))
         side = outputs
         if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
-            low, _, high = engine.get_tensor_profile_shape(name, 0)
-            bounds = ((int(a), int(b)) for a, b in zip(low, high, strict=True))
-            shape = tuple(bound if size is None else size for size, bound in zip(shape, bounds, strict=True))
             side = inputs
-        side.append(TensorSpec(name, _DTYPES.get(dtype, dtype), shape))
+            if None in shape:
+                low, _, high = engine.get_tensor_profile_shape(name, 0)
+                bounds = (int(a) if a == b else (int(a), int(b)) for a, b in zip(low, high, strict=True))
+                shape = tuple(bound if size is None else size for size, bound in zip(shape, bounds, strict=True))
+        side.append(TensorSpec(name, _DTYPES.get(dtype, dtype), shape, rows.get(name, 2)))
     return tuple(inputs), tuple(outputs)
 
 

@@ -143,7 +143,7 @@ def test_a_refused_capture_shows_in_the_name(trt: SimulatedTensorRT, graphs: Gra
 def test_times_of_the_parts(trt: SimulatedTensorRT, fixed: Path, ranged: Path) -> None:
     for path in (fixed, ranged):
         with TensorRTRuntime(path) as engine:
-            result, times = engine.timed(picture(64, 64))
+            result, times = engine.timed({"raw": picture(64, 64)})
             np.testing.assert_array_equal(result, engine.apply(picture(64, 64)))
         assert times == pytest.approx((0.001, 0.005, 0.002)), "what the simulated clock counts for each"
 
@@ -151,7 +151,7 @@ def test_times_of_the_parts(trt: SimulatedTensorRT, fixed: Path, ranged: Path) -
 def test_close_gives_everything_back(trt: SimulatedTensorRT, ranged: Path) -> None:
     before = trt.cuda.room
     engine = TensorRTRuntime(ranged)
-    engine.timed(picture(64, 64))
+    engine.timed({"raw": picture(64, 64)})
     assert trt.cuda.live > 0
     with engine._pool.context():
         engine.close()
@@ -270,7 +270,7 @@ def test_dtypes_and_names_are_read_from_the_engine(trt: SimulatedTensorRT, graph
     trt.dtype = DataType.HALF
     with pytest.raises(EngineError, match="`raw` float16.*promises `raw` float32"):
         TensorRTRuntime(fixed)
-    trt.dtype = DataType.FLOAT
+    trt.dtype = None
     plan = fixed.read_text().replace("forward.onnx", "inverse.onnx")
     card = write_engine(fixed, graphs.forward, square(64))
     fixed.write_text(plan)
