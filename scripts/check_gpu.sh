@@ -41,6 +41,7 @@ note() { # status, step, seconds, remark
 step() { # name, command...: run it and note how it ended
     local name=$1 start=$SECONDS status=passed
     shift
+    [ ! -t 2 ] || printf 'running  %s\r' "$name" >&2
     "$@" >"$out/logs/$name.log" 2>&1 || status=FAILED
     note "$status" "$name" "$((SECONDS - start))" "$(tail -n 1 "$out/logs/$name.log")"
     [ "$status" = passed ]
@@ -97,7 +98,7 @@ export_graphs() {
         scales=$model/scales.json
     else
         step calibrate command_of calibrate --checkpoint "$model/weights.safetensors" "$sample" \
-            --max-tiles 8 -o "$scales" || true
+            --max-tiles 4 --held-tiles 1 -o "$scales" || true
     fi
     for precision in fp32 fp16 int8; do
         options=()
