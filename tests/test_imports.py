@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "invisp_deploy"
 HEAVY = {"torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "rawpy", "PIL", "tifffile", "click", "tqdm"}
-HEAVY |= {"matplotlib", "polygraphy"}
+HEAVY |= {"matplotlib", "openvino", "polygraphy"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
 NEED_TORCH = (
     "network",

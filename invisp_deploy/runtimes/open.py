@@ -1,4 +1,4 @@
-"""A file to its runtime: ONNX graphs to ONNX Runtime, engines to TensorRT."""
+"""A file to its runtime: ONNX graphs to ONNX Runtime or OpenVINO, engines to TensorRT."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ __all__ = ["open_runtime"]
 def open_runtime(path: Path, provider: str | None = None, threads: int = 0) -> Runtime:
     """The runtime that the file's suffix asks for: .onnx, or one of `ENGINE_SUFFIXES`.
 
-    provider: of ONNX Runtime, default its CPU; an engine takes none. threads: of ONNX Runtime's CPU, 0 for all cores;
-    an engine takes none. Raises RequestError for any other suffix, for a provider or threads with an engine and for a
-    missing file, and whatever the runtime raises.
+    provider: of ONNX Runtime, default its CPU, or "OpenVINO"; an engine takes none. threads: of the CPU, 0 for all
+    cores; an engine takes none. Raises RequestError for any other suffix, for a provider or threads with an engine and
+    for a missing file, and whatever the runtime raises.
     """
     suffix = path.suffix.lower()
     if suffix == ".onnx":
+        from invisp_deploy.runtimes.openvino_ import OPENVINO, OpenVinoRuntime
+
+        if provider == OPENVINO:
+            return OpenVinoRuntime(path, threads)
         from invisp_deploy.runtimes.onnxruntime_ import CPU, OnnxRuntime
 
         return OnnxRuntime(path, provider or CPU, threads)

@@ -14,6 +14,7 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.runtimes.openvino_ import OpenVinoRuntime
 from invisp_deploy.runtimes.torch_ import TorchRuntime
 from invisp_deploy.tolerances import TOLERANCES
 from tests.graphs import Graphs, write_graphs
@@ -32,10 +33,11 @@ def runtime(kind: str, graphs: Graphs, direction: Direction) -> Runtime:
         return reference
     if kind == "callable":
         return CallableRuntime(reference.apply, reference.card)
-    return OnnxRuntime(graphs.forward if direction is Direction.FORWARD else graphs.inverse)
+    path = graphs.forward if direction is Direction.FORWARD else graphs.inverse
+    return OpenVinoRuntime(path, threads=1) if kind == "openvino" else OnnxRuntime(path)
 
 
-@pytest.fixture(params=["torch", "onnxruntime", "callable"])
+@pytest.fixture(params=["torch", "onnxruntime", "openvino", "callable"])
 def make(request: pytest.FixtureRequest, graphs: Graphs) -> Callable[[Direction], Runtime]:
     return lambda direction: runtime(request.param, graphs, direction)
 

@@ -1,0 +1,79 @@
+"""OpenVINO as a runtime: the fastest one for x86 CPUs where this was measured (docs/performance.md)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from invisp_deploy.errors import EngineError, GraphError, MissingExtraError, OutOfMemoryError, RequestError
+from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
+
+__all__ = ["OPENVINO", "OpenVinoRuntime"]
+
+OPENVINO: Final = "OpenVINO"
+"""What `--provider` calls it. ONNX Runtime's own OpenVINO provider is another thing: OpenVINOExecutionProvider."""
+
+
+class OpenVinoRuntime(Runtime):
+    """A graph of ours in OpenVINO on the CPU, in float32 where the graph says so.
+
+    threads: 0 for all cores. Raises RequestError for a missing file, MissingExtraError where OpenVINO is not
+    installed, GraphError for a file that is not our graph.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        try:
+            import openvino
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("openvino", "openvino") from error
+        if not path.is_file():
+            raise RequestError(f"There is no engine {path}.")
+        core = openvino.Core()
+        try:
+            model = core.read_model(str(path))
+        except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
+            raise GraphError(f"{path} is not an ONNX graph that OpenVINO reads: {_reason(error)}") from error
+        self.name = f"OpenVINO {openvino.__version__.partition('-')[0]} CPU"
+        self.card = GraphCard.from_metadata(_metadata(model), str(path))
+        self.inputs, self.outputs = graph_specs(self.card)
+        found = [node.any_name for node in (*model.inputs, *model.outputs)]
+        if found != [spec.name for spec in (*self.inputs, *self.outputs)]:
+            raise GraphError(f"{path} does not have the tensors that its metadata promises: export it again.")
+        settings = {
+            "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",  # else bf16 where the CPU has it
+        }
+        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+
+    def close(self) -> None:
+        del self._request
+
+    def _run(self, feeds: Feeds) -> dict[str, Array]:
+        try:
+            results = self._request.infer(dict(feeds), share_inputs=True)
+        except Exception as error:  # see above
+            height, width = self.inputs[0].sides(feeds[self.inputs[0].name].shape)
+            if "alloc" in str(error).lower() or isinstance(error, MemoryError):
+                raise OutOfMemoryError(
+                    f"{self.name} ran out of memory for a tile of {height}x{width}: pass a smaller --memory."
+                ) from error
+            raise EngineError(f"{self.name} failed on {height}x{width}: {_reason(error)}") from error
+        return {spec.name: results[spec.name].copy() for spec in self.outputs}  # the request keeps its own
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    """ONNX `metadata_props`, which OpenVINO keeps as runtime information of the framework."""
+    information = model.get_rt_info()
+    if "framework" not in information:
+        return {}
+    entries = information["framework"]
+    plain = entries if isinstance(entries, dict) else entries.value  # by version
+    return {str(key): str(getattr(entry, "value", entry)) for key, entry in plain.items()}
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
