@@ -68,8 +68,9 @@ def write_picture(path: Path, pixels: Pixels, record: Record, exif: bytes, *, qu
     with whole_file(path) as part:
         if suffix in (".jpg", ".jpeg"):
             coded = replace(record, quality=quality, subsampling=subsampling).to_bytes()
+            stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
             Image.fromarray(pixels).save(
-                part,
+                stream,
                 "JPEG",
                 quality=quality,
                 subsampling=SUBSAMPLINGS[subsampling],
@@ -77,6 +78,7 @@ def write_picture(path: Path, pixels: Pixels, record: Record, exif: bytes, *, qu
                 icc_profile=_srgb_profile(),
                 extra=struct.pack(">BBH", 0xFF, 0xE0 + _MARKER, len(coded) + 2) + coded,
             )
+            part.write_bytes(stream.getbuffer())
         elif suffix == ".png":
             from PIL.PngImagePlugin import PngInfo
 
