@@ -1,0 +1,119 @@
+"""The stages of a stream against a single file's run, both ways, and what is refused before the first frame."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from invisp_deploy.camera.dng import write_dng
+from invisp_deploy.camera.frame import RawFrame
+from invisp_deploy.camera.raw import read_raw
+from invisp_deploy.config import NetworkConfig
+from invisp_deploy.errors import ContractError, ImageFileError, RequestError
+from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.rendering.explicit import Explicit
+from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
+from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.runtimes.callable_ import CallableRuntime
+from invisp_deploy.streaming.pipe_format import PipeFormat
+from invisp_deploy.streaming.pipeline import Frame, Pipeline
+from invisp_deploy.streaming.sources import played
+from invisp_deploy.streaming.work import check_pipe, work_for
+from tests.graphs import CANON_30D
+
+CONFIG = NetworkConfig(2, 8, 2)
+GIVEN = Explicit((2.0, 1.0, 1.5), 128.0, 4095, "RGGB")
+
+
+def runtime(direction: Direction) -> Runtime:
+    card = GraphCard(direction, CONFIG, CANON_30D, "b" * 64, CONFIG.halo)
+    if direction is Direction.FORWARD:
+        return CallableRuntime(lambda x: x * np.float32(0.75) + np.float32(0.1), card)
+    return CallableRuntime(lambda y: (y - np.float32(0.1)) / np.float32(0.75), card)
+
+
+@pytest.fixture(scope="module")
+def dngs(small_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("dngs")
+    for number in range(4):
+        mosaic = np.ascontiguousarray(small_frame.mosaic[: 64 + 2 * number, 8 * number : 8 * number + 64])
+        write_dng(folder / f"{number}.dng", replace(small_frame, mosaic=mosaic))
+    return sorted(folder.iterdir())
+
+
+def stream(paths: list[Path], output: Path, engine: Runtime, options: RunOptions | None = None) -> Pipeline:
+    output.mkdir(exist_ok=True)
+    pipeline = Pipeline(played(paths), work_for(engine, output, options or RunOptions()), threading.Event())
+    pipeline.start()
+    assert pipeline.wait(60)
+    return pipeline
+
+
+def test_a_stream_writes_the_bytes_that_single_runs_write(dngs: list[Path], tmp_path: Path) -> None:
+    forward, inverse = runtime(Direction.FORWARD), runtime(Direction.INVERSE)
+    assert stream(dngs, tmp_path / "there", forward).done == 4
+    pictures = sorted((tmp_path / "there").iterdir())
+    assert stream(pictures, tmp_path / "back", inverse).done == 4
+    for path, picture in zip(dngs, pictures, strict=True):
+        render_file(path, tmp_path / "single.jpg", forward, RunOptions(overwrite=True))
+        assert picture.read_bytes() == (tmp_path / "single.jpg").read_bytes()
+        recover_file(picture, tmp_path / "single.dng", inverse, RunOptions(overwrite=True))
+        assert (tmp_path / "back" / path.name).read_bytes() == (tmp_path / "single.dng").read_bytes()
+
+
+def test_an_output_that_is_there_is_kept(dngs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_text("mine")
+    pipeline = stream(dngs, tmp_path, runtime(Direction.FORWARD))
+    assert [(one.stage, "exists already" in one.error) for one in pipeline.failures] == [("decode", True)]
+    assert (tmp_path / "1.jpg").read_text() == "mine"
+    assert stream(dngs, tmp_path, runtime(Direction.FORWARD), RunOptions(overwrite=True)).done == 4
+
+
+def test_two_frames_of_one_name_do_not_replace_each_other(dngs: list[Path], tmp_path: Path) -> None:
+    pipeline = stream([dngs[0], dngs[0]], tmp_path, runtime(Direction.FORWARD))
+    assert (pipeline.done, pipeline.failed) == (1, 1)
+    assert "exists already" in pipeline.failures[0].error
+
+
+def test_a_file_of_the_other_direction_is_left_out(dngs: list[Path], tmp_path: Path) -> None:
+    pipeline = stream([dngs[0], Path("photo.jpg")], tmp_path, runtime(Direction.FORWARD))
+    assert pipeline.done == 1
+    assert "photo.jpg is a picture" in pipeline.failures[0].error
+
+
+def test_a_pipe_gives_what_its_file_gives(small_frame: RawFrame, tmp_path: Path) -> None:
+    """A DNG of the same samples and levels, rendered alone."""
+    samples = np.ascontiguousarray(small_frame.mosaic[:64, :64])
+    pipe = PipeFormat(64, 64, 12, GIVEN, "Canon EOS 30D")
+    forward = runtime(Direction.FORWARD)
+    check_pipe(pipe, forward, RunOptions())
+    frame = Frame("frame-000000", "frame-000000", bytearray(samples.tobytes()))
+    work = work_for(forward, tmp_path, RunOptions(), pipe)
+    for step in (work.decode, work.infer, work.encode):
+        frame.load = step(frame)
+    back = tmp_path / "back.dng"
+    recover_file(tmp_path / "frame-000000.jpg", back, runtime(Direction.INVERSE), RunOptions())
+    found = read_raw(back)
+    assert (found.cfa, found.white, found.black) == ("RGGB", 4095, (128.0,) * 4)
+    error = np.abs(found.mosaic.astype(int) - np.clip(samples, 128, 4095).astype(int))
+    assert np.median(error) < 40, "8 bits and JPEG lose, no more than that"
+
+
+def test_a_pipe_is_refused_before_its_first_frame() -> None:
+    forward, inverse = runtime(Direction.FORWARD), runtime(Direction.INVERSE)
+    with pytest.raises(ContractError, match="unknown camera"):
+        check_pipe(PipeFormat(64, 64, 12, GIVEN), forward, RunOptions())
+    check_pipe(PipeFormat(64, 64, 12, GIVEN), forward, RunOptions(force=True))
+    with pytest.raises(ContractError, match="--white-balance"):
+        values = replace(GIVEN, white_balance=None)
+        check_pipe(PipeFormat(64, 64, 12, values, "Canon EOS 30D"), forward, RunOptions())
+    pictures = PipeFormat(64, 64, 8, GIVEN, pictures=True)
+    with pytest.raises(ImageFileError, match="no way back"):
+        check_pipe(pictures, inverse, RunOptions(explicit=GIVEN))
+    check_pipe(pictures, inverse, RunOptions(explicit=GIVEN, force=True))
+    with pytest.raises(RequestError, match="multiples of 2"):
+        check_pipe(replace(pictures, width=63), inverse, RunOptions(explicit=GIVEN, force=True))
