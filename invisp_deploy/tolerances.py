@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["PARITY", "TOLERANCES", "Parity", "Tolerance", "parity_for"]
+__all__ = ["CODE_PARITY", "PARITY", "TOLERANCES", "Parity", "Tolerance", "parity_for"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,20 @@ PARITY: Final[dict[tuple[str, str, str], Parity]] = {
 """(runtime, precision, direction) -> what passes. Export, build, verify, tests and docs read this table."""
 
 
-def parity_for(runtime: str, precision: str, direction: str) -> Parity:
-    """The row of `PARITY`; runtime is "onnxruntime", "tensorrt" or "tensorrt-rtx"."""
-    return PARITY[runtime, precision, direction]
+_CODES = "an error below half a code moves to the next one where a rounding is crossed, and counts as a whole one"
+
+CODE_PARITY: Final[dict[str, Parity]] = {
+    "fp32": Parity(70, 30, 1.5 / 255, _CODES),
+    "fp16": Parity(55, 30, 6.5 / 255, _CODES),
+    "int8": Parity(30, 30, 0.6, _CODES),
+    "fp8": Parity(25, 25, 0.6, _CODES),
+}
+"""precision -> what passes of a camera graph in any runtime, in units of full scale (255, or the white level).
+
+The round trip goes through 8-bit codes: its limit only tells a pair that belongs together from one that does not.
+"""
+
+
+def parity_for(runtime: str, precision: str, direction: str, *, codes: bool = False) -> Parity:
+    """The row of `PARITY`; runtime is "onnxruntime", "tensorrt" or "tensorrt-rtx". codes: that of `CODE_PARITY`."""
+    return CODE_PARITY[precision] if codes else PARITY[runtime, precision, direction]

@@ -37,11 +37,13 @@ def gentle_network(config: NetworkConfig, seed: int = 0, spread: float = 0.02) -
     return network.eval()
 
 
-def write_graphs(folder: Path, config: NetworkConfig, contract: CameraContract, seed: int = 0) -> Graphs:
+def write_graphs(
+    folder: Path, config: NetworkConfig, contract: CameraContract, seed: int = 0, interface: str = "tensor"
+) -> Graphs:
     checkpoint = Checkpoint(gentle_network(config, seed), contract)
     paths = {}
     for view in (ForwardView(checkpoint.network), InverseView(checkpoint.network)):
-        card = GraphCard(view.direction, config, contract, checkpoint.weights, config.halo)
+        card = GraphCard(view.direction, config, contract, checkpoint.weights, config.halo, interface=interface)
         paths[view.direction] = folder / f"{view.direction.value}.onnx"
         onnx.save(build_graph(view, card), paths[view.direction])
     return Graphs(paths[Direction.FORWARD], paths[Direction.INVERSE], checkpoint)

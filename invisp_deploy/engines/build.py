@@ -16,6 +16,7 @@ from typing import Any, Final
 from invisp_deploy.engine_card import Profile
 from invisp_deploy.engines.progress import BuildProgress, interrupts, progress_monitor
 from invisp_deploy.errors import EngineError, GraphError, RequestError
+from invisp_deploy.graph_card import CAMERA_LEVELS
 from invisp_deploy.runtimes.nvidia import strongly_typed_flag
 
 __all__ = [
@@ -97,10 +98,11 @@ def parse_graph(module: Any, onnx: Path, logger: Any) -> tuple[Any, Any]:
             f"The parser of {module.__name__} {module.__version__} does not take {onnx} "
             f"({reasons or 'no reason given'}): export it again with `invisp-export onnx`."
         )
-    if (network.num_inputs, network.num_outputs) != (1, 1):  # the parser takes some files that are no graphs at all
+    given = (network.num_inputs, network.num_outputs)
+    if given not in ((1, 1), (1 + len(CAMERA_LEVELS), 1)):  # the parser takes some files that are no graphs at all
         raise GraphError(
-            f"{onnx} has {network.num_inputs} inputs and {network.num_outputs} outputs for the parser of "
-            f"{module.__name__}, expected one of each: export it with `invisp-export onnx`."
+            f"{onnx} has {given[0]} inputs and {given[1]} outputs for the parser of "
+            f"{module.__name__}, which none of our graphs has: export it with `invisp-export onnx`."
         )
     return builder, network
 
@@ -131,7 +133,8 @@ def build_plan(
                 raise EngineError(f"{module.__name__} {module.__version__} does not build for {target}.")
     profile = builder.create_optimization_profile()
     sizes = (settings.profile.smallest, settings.profile.optimal, settings.profile.largest)
-    profile.set_shape(network.get_input(0).name, *((1, 3, *size) for size in sizes))
+    picture = network.get_input(0)
+    profile.set_shape(picture.name, *(_filled(tuple(picture.shape), size) for size in sizes))
     if config.add_optimization_profile(profile) < 0:
         raise EngineError(f"{module.__name__} refuses the profile {settings.profile}: {logger.reason()}.")
     notes = [] if settings.portable else _take_timing_cache(config, timing_cache)
@@ -153,6 +156,12 @@ def build_plan(
         timing_cache=b"" if settings.portable else bytes(config.get_timing_cache().serialize()),
         notes=tuple(notes),
     )
+
+
+def _filled(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, ...]:
+    """Batch 1, height and width in place of the sizes that are open, in that order; some graphs fix the batch."""
+    left = [1, *size][-shape.count(-1) :]
+    return tuple(left.pop(0) if side == -1 else side for side in shape)
 
 
 def _take_timing_cache(config: Any, data: bytes) -> list[str]:

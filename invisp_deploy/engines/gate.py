@@ -11,7 +11,7 @@ from invisp_deploy.engine_card import EngineCard
 from invisp_deploy.errors import ParityError
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.cuda_device import CudaDevice
-from invisp_deploy.runtimes.golden import Golden, psnr
+from invisp_deploy.runtimes.golden import Golden, of_one, psnr
 from invisp_deploy.tolerances import parity_for
 
 __all__ = ["can_run", "check_engine", "open_engine"]
@@ -30,15 +30,16 @@ def open_engine(path: Path) -> Runtime:
 
 
 def check_engine(engine: Runtime, card: EngineCard, golden: Golden, device: CudaDevice) -> dict[str, Any]:
-    """Compute the golden input and return the figures for the sidecar.
+    """Compute the golden input and return the figures for the sidecar, in units of full scale.
 
     psnr (dB, at most 200: equal arrays have an infinite one, which JSON has no number for), max_abs, the limit
     that psnr passed, and where. Raises ParityError where it does not pass.
     """
-    crops = golden.cut(engine.apply(golden.input()))
+    crops = of_one(golden.cut(engine.apply(golden.input(), golden.levels())))
+    expected = of_one(golden.crops)
     direction, precision = card.graph.direction.value, card.graph.precision
-    limits = parity_for(card.backend, precision, direction)
-    figure = min(psnr(crops, golden.crops), 200.0)
+    limits = parity_for(card.backend, precision, direction, codes=card.graph.takes_mosaic)
+    figure = min(psnr(crops, expected), 200.0)
     if not figure >= limits.psnr:  # NaN does not pass
         raise ParityError(
             f"The engine computes something else than its graph: {figure:.1f} dB against {golden.reference} at "
@@ -49,7 +50,7 @@ def check_engine(engine: Runtime, card: EngineCard, golden: Golden, device: Cuda
     return {
         "psnr": round(figure, 2),
         "psnr_limit": limits.psnr,
-        "max_abs": float(np.abs(crops.astype(np.float64) - golden.crops).max()),
+        "max_abs": float(np.abs(crops - expected).max()),
         "reference": golden.reference,
         "size": [golden.height, golden.width],
         "device": device.name,

@@ -72,7 +72,12 @@ def make_engine(
     _check_paths(request)
     with _open_graph(request.onnx) as reference:
         card = reference.card
-        profile = make_profile(card.config, request.tile, request.sizes)
+        if card.interface == "camera":
+            raise RequestError(
+                f"{request.onnx} takes a mosaic of 16-bit numbers, a type that TensorRT does not have: export it with "
+                "`invisp-export onnx --io camera-bytes`, which takes the same mosaic as bytes."
+            )
+        profile = make_profile(card, request.tile, request.sizes)
         asked = parse_targets(request.targets)
         check_level(request.level, request.backend)
         settings, module, device = _settle(request, card, profile, asked)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
+from invisp_deploy.config import DENSE_CONVOLUTIONS
 from invisp_deploy.engine_card import Profile
 from invisp_deploy.errors import RequestError
+from invisp_deploy.graph_card import GraphCard
 
 __all__ = ["DEFAULT_TILE", "MOST_ELEMENTS", "check_profile", "make_profile", "parse_size"]
 
@@ -28,7 +29,7 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
-def make_profile(config: NetworkConfig, tile: str | None = None, sizes: tuple[str, str, str] | None = None) -> Profile:
+def make_profile(card: GraphCard, tile: str | None = None, sizes: tuple[str, str, str] | None = None) -> Profile:
     """The checked profile of `--tile` (default `DEFAULT_TILE`) or `--profile`, not of both. Raises RequestError."""
     if tile is not None and sizes is not None:
         raise RequestError("--tile fixes one size and --profile gives a range: pass one of them.")
@@ -37,22 +38,22 @@ def make_profile(config: NetworkConfig, tile: str | None = None, sizes: tuple[st
         profile = Profile(size, size, size)
     else:
         profile = Profile(*(parse_size(text, "--profile") for text in sizes))
-    check_profile(profile, config, "--tile" if sizes is None else "--profile")
+    check_profile(profile, card, "--tile" if sizes is None else "--profile")
     return profile
 
 
-def check_profile(profile: Profile, config: NetworkConfig, option: str = "--profile") -> None:
-    """Raise RequestError unless an engine of that network can be built for the sizes and tile with the largest.
+def check_profile(profile: Profile, card: GraphCard, option: str = "--profile") -> None:
+    """Raise RequestError unless an engine of that graph can be built for the sizes and tile with the largest.
 
-    Sides are multiples of the squeeze, do not shrink from smallest to largest, and the largest keeps a core
+    Sides are multiples of the card's step, do not shrink from smallest to largest, and the largest keeps a core
     between two halos: pictures beyond it are cut into tiles of that size.
     """
-    step, halo = config.squeeze, config.halo
+    config, step, halo = card.config, card.step, card.reach
     order = (profile.smallest, profile.optimal, profile.largest)
     for size in order:
         if size[0] % step or size[1] % step:
             raise RequestError(
-                f"{option} must have sides that are multiples of {step}, the squeeze of {config}, got {_text(size)}: "
+                f"{option} must have sides that are multiples of {step} for {config}, got {_text(size)}: "
                 f"pass {_text((_up(size[0], step), _up(size[1], step)))}."
             )
     if any(low[axis] > high[axis] for low, high in zip(order, order[1:], strict=False) for axis in (0, 1)):

@@ -67,7 +67,7 @@ def open_subjects(engine: Path | None, inverse: Path | None, provider: str | Non
             if way in files:
                 raise ContractError(f"{files[way]} and {path} are both {way.value}: pass one of each direction.")
             files[way] = path
-            subjects[way] = Subject(runtime, read_reference(path, way), parity_kind(path))
+            subjects[way] = Subject(runtime, read_reference(path, runtime.card), parity_kind(path))
         yield Opened(files, subjects)
 
 

@@ -22,8 +22,9 @@ from invisp_deploy.engine_card import ENGINE_SUFFIXES, read_engine_card
 from invisp_deploy.errors import ContractError, EngineError, GraphError, MissingExtraError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.runtimes.base import graph_specs
 from invisp_deploy.runtimes.cuda_device import require_device
-from invisp_deploy.runtimes.golden import natural_input
+from invisp_deploy.runtimes.golden import kind_of, natural_levels, natural_planes
 
 __all__ = ["Layer", "Summary", "comparable", "compare_layers", "marked_network", "relative_psnr", "summarize"]
 
@@ -122,9 +123,16 @@ def compare_layers(engine: Path, reference: Path, *, source: Path | None = None,
     ]
     if (cards[0].weights, cards[0].direction) != (cards[1].weights, cards[1].direction):
         raise ContractError(f"{graph} and {reference} are not the same direction of the same weights: compare those.")
+    if cards[0].interface != cards[1].interface:
+        raise ContractError(
+            f"{graph} has the interface {cards[1].interface}, {reference} {cards[0].interface}: export both with the "
+            "same --io."
+        )
     names = comparable(models)
-    tensor = natural_input((1, 3, _EDGE, _EDGE), _SEED)
-    feeds = [{cards[0].direction.input_name: tensor}]
+    (given, *_), _ = graph_specs(cards[0])
+    kind = kind_of(cards[0])
+    picture = given.from_planes(natural_planes(kind, _EDGE, _EDGE, _SEED))
+    feeds = [{given.name: picture, **natural_levels(kind)}]
     G_LOGGER.module_severity = G_LOGGER.CRITICAL
     layers: dict[str, Layer] = {}
 
@@ -194,7 +202,7 @@ def marked_network(path: Path, names: Iterable[str], shapes: Mapping[str, tuple[
     return network, CreateConfig(profiles=[profile])
 
 
-def _engine_runner(path: Path, names: Iterable[str], feed: Mapping[str, npt.NDArray[np.float32]]) -> Any:
+def _engine_runner(path: Path, names: Iterable[str], feed: Mapping[str, npt.NDArray[Any]]) -> Any:
     from polygraphy.backend.trt import EngineFromNetwork, TrtRunner
 
     network, config = marked_network(path, names, {name: tensor.shape for name, tensor in feed.items()})

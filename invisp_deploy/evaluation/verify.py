@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +18,10 @@ import numpy as np
 
 from invisp_deploy.engine_card import ENGINE_SUFFIXES, golden_path, read_engine_card
 from invisp_deploy.errors import ContractError, EngineError
-from invisp_deploy.graph_card import Direction
-from invisp_deploy.runtimes.base import Array, Runtime
-from invisp_deploy.runtimes.golden import natural_input, psnr, read_golden
-from invisp_deploy.tolerances import parity_for
+from invisp_deploy.graph_card import CAMERA_LEVELS, Direction, GraphCard
+from invisp_deploy.runtimes.base import NO_LEVELS, Array, Feeds, Runtime
+from invisp_deploy.runtimes.golden import kind_of, natural_planes, of_one, psnr, read_golden
+from invisp_deploy.tolerances import Parity, parity_for
 
 __all__ = [
     "LATENCY",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 LATENCY: Final = (
-    "host clock around one call, float32 in and out: copies to and from the device and waiting for it included, "
+    "host clock around one call, arrays in and out: copies to and from the device and waiting for it included, "
     "loading the engine and reading files not"
 )
 """What a latency is; reports print it."""
@@ -50,8 +50,9 @@ _CAP: Final = 200.0
 class Reference:
     """What an engine is measured against.
 
-    tensor: (1, 3, H, W) float32 input. expected: what the reference made of it, or crops of that. cut: takes the
-    same crops out of an output. made_by: the runtime that computed it. source: file that it was read from.
+    tensor: (1, C, H, W) planes that go in. expected: what the reference made of it, or crops of that. cut: takes the
+    same crops out of an output. made_by: the runtime that computed it. source: file that it was read from. levels:
+    further inputs of a camera graph.
     """
 
     tensor: Array
@@ -59,6 +60,7 @@ class Reference:
     cut: Callable[[Array], Array]
     made_by: str
     source: str
+    levels: Feeds = field(default_factory=lambda: NO_LEVELS)
 
 
 @dataclass(frozen=True)
@@ -130,26 +132,30 @@ class Verification:
         }
 
 
-def read_reference(path: Path, direction: Direction) -> Reference:
+def read_reference(path: Path, card: GraphCard) -> Reference:
     """The golden file of an engine (`forward.trt.npz`) or of a graph's folder (`golden.npz`).
 
-    Raises EngineError where it is missing or does not read.
+    card: of the graph or the engine's. Raises EngineError where the file is missing or does not read.
     """
     if path.suffix.lower() in ENGINE_SUFFIXES:
         source = golden_path(path)
         golden = read_golden(source)
-        return Reference(golden.input(), golden.crops, golden.cut, golden.reference, str(source))
+        return Reference(golden.input(), golden.crops, golden.cut, golden.reference, str(source), golden.levels())
     source = path.parent / "golden.npz"
-    names = ("raw", "srgb") if direction is Direction.FORWARD else ("srgb", "raw_back")
+    names = {
+        "tensor": {Direction.FORWARD: ("raw", "srgb"), Direction.INVERSE: ("srgb", "raw_back")},
+        "camera": {Direction.FORWARD: ("mosaic", "rgb"), Direction.INVERSE: ("rgb", "mosaic_back")},
+    }["camera" if card.takes_mosaic else "tensor"][card.direction]
     try:
         with np.load(source, allow_pickle=False) as arrays:
             tensor, expected = (arrays[name] for name in names)
+            levels = {name: arrays[name] for name, _, _ in CAMERA_LEVELS} if card.takes_mosaic else NO_LEVELS
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise EngineError(
             f"{path} cannot be verified: {source} does not hold the golden arrays of its export ({error}); copy "
             "golden.npz from the folder that the graph was exported to."
         ) from error
-    return Reference(tensor, expected, lambda output: output, "PyTorch", str(source))
+    return Reference(tensor, expected, lambda output: output, "PyTorch", str(source), levels)
 
 
 def parity_kind(path: Path) -> str:
@@ -179,10 +185,12 @@ def verify(
             f"The engines are of different weights ({forward.runtime.card.weights[:12]} and "
             f"{inverse.runtime.card.weights[:12]}): pass both engines of one export."
         )
+    if len({subject.runtime.card.takes_mosaic for _, subject in subjects}) > 1:
+        raise ContractError("One of the engines is a camera graph's and the other is not: pass two of one export.")
     figures: list[Figure] = []
     outputs = []
     for direction, subject in subjects:
-        output = subject.runtime.apply(subject.reference.tensor)
+        output = subject.runtime.apply(subject.reference.tensor, subject.reference.levels)
         outputs.append(output)
         figures += _against_reference(direction, subject, output)
     if forward is not None and inverse is not None:
@@ -192,12 +200,12 @@ def verify(
 
 
 def _against_reference(direction: Direction, subject: Subject, output: Array) -> list[Figure]:
-    limits = parity_for(subject.kind, subject.runtime.card.precision, direction.value)
+    limits = _limits(subject, direction)
     name, reference = direction.value, subject.reference
-    crops = reference.cut(output)
-    error = float(np.abs(crops.astype(np.float64) - reference.expected).max())
+    crops, expected = of_one(reference.cut(output)), of_one(reference.expected)
+    error = float(np.abs(crops - expected).max())
     return [
-        Figure(f"{name} PSNR", min(psnr(crops, reference.expected), _CAP), limits.psnr, "dB", True),
+        Figure(f"{name} PSNR", min(psnr(crops, expected), _CAP), limits.psnr, "dB", True),
         Figure(f"{name} largest error", error, limits.max_abs, "of 1", False),
         _finite(name, output),
     ]
@@ -206,10 +214,15 @@ def _against_reference(direction: Direction, subject: Subject, output: Array) ->
 def _round_trip(forward: Subject, inverse: Subject, picture: Array) -> list[Figure]:
     """The looser limit counts where the engines differ in precision: the way back is as good as the worse one."""
     ways = zip((forward, inverse), Direction, strict=True)
-    limit = min(parity_for(one.kind, one.runtime.card.precision, way.value).round_trip_psnr for one, way in ways)
-    back = inverse.runtime.apply(picture)
-    figure = min(psnr(back, forward.reference.tensor), _CAP)
+    limit = min(_limits(one, way).round_trip_psnr for one, way in ways)
+    back = inverse.runtime.apply(picture, forward.reference.levels)
+    figure = min(psnr(of_one(back), of_one(forward.reference.tensor)), _CAP)
     return [Figure("round trip PSNR", figure, limit, "dB", True), _finite("round trip", back)]
+
+
+def _limits(subject: Subject, direction: Direction) -> Parity:
+    card = subject.runtime.card
+    return parity_for(subject.kind, card.precision, direction.value, codes=card.takes_mosaic)
 
 
 def _finite(name: str, output: Array) -> Figure:
@@ -217,11 +230,13 @@ def _finite(name: str, output: Array) -> Figure:
 
 
 def _latency(direction: Direction, subject: Subject, runs: int, edge: int | None) -> Latency:
-    tensor = subject.reference.tensor if edge is None else natural_input((1, 3, edge, edge), _SEED)
+    tensor, levels = subject.reference.tensor, subject.reference.levels
+    if edge is not None:
+        tensor = natural_planes(kind_of(subject.runtime.card), edge, edge, _SEED)
     times = []
     for _ in range(_WARM_UP + runs):
         start = time.perf_counter()
-        subject.runtime.apply(tensor)
+        subject.runtime.apply(tensor, levels)
         times.append((time.perf_counter() - start) * 1e3)
     p50, p90 = np.percentile(times[_WARM_UP:], (50, 90))
     return Latency(direction.value, tensor.shape, runs, float(p50), float(p90))

@@ -5,11 +5,18 @@ from __future__ import annotations
 import pytest
 
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.engine_card import Profile
 from invisp_deploy.engines.profiles import check_profile, make_profile, parse_size
 from invisp_deploy.errors import RequestError
+from invisp_deploy.graph_card import Direction, GraphCard
 
-PAPER, EDGE = CONFIGURATIONS["paper"], CONFIGURATIONS["edge"]
+
+def card_of(config: NetworkConfig, interface: str = "tensor") -> GraphCard:
+    return GraphCard(Direction.FORWARD, config, CameraContract(), "a" * 64, config.halo, interface=interface)
+
+
+PAPER, EDGE = (card_of(CONFIGURATIONS[name]) for name in ("paper", "edge"))
 
 
 def square(edge: int) -> tuple[int, int]:
@@ -42,9 +49,9 @@ def test_what_is_no_size(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "tile", "sizes", "message"),
+    ("card", "tile", "sizes", "message"),
     [
-        (EDGE, "1023", None, "multiples of 2, the squeeze of edge, got 1023x1023: pass 1024x1024"),
+        (EDGE, "1023", None, "multiples of 2 for edge, got 1023x1023: pass 1024x1024"),
         (EDGE, None, ("64", "513x512", "1024"), "multiples of 2.*got 513x512: pass 514x512"),
         (PAPER, "160", None, "160x160 leaves no core: paper needs a halo of 80.*larger than 160"),
         (EDGE, "1024x320", None, "1024x320 leaves no core: edge needs a halo of 160"),
@@ -56,13 +63,21 @@ def test_what_is_no_size(text: str) -> None:
     ],
 )
 def test_what_cannot_be_built_or_tiled(
-    config: NetworkConfig, tile: str | None, sizes: tuple[str, str, str] | None, message: str
+    card: GraphCard, tile: str | None, sizes: tuple[str, str, str] | None, message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
-        make_profile(config, tile, sizes)
+        make_profile(card, tile, sizes)
 
 
 def test_one_step_inside_each_limit_passes() -> None:
-    for config, edge in ((PAPER, 161), (EDGE, 322), (PAPER, 4064)):
-        check_profile(Profile(square(edge), square(edge), square(edge)), config)
+    for card, edge in ((PAPER, 161), (EDGE, 322), (PAPER, 4064)):
+        check_profile(Profile(square(edge), square(edge), square(edge)), card)
     check_profile(Profile(square(2), square(2), square(322)), EDGE)
+
+
+def test_a_camera_graph_has_even_sides_and_sees_two_pixels_further() -> None:
+    camera = card_of(CONFIGURATIONS["paper"], "camera-bytes")
+    for edge, message in ((163, "multiples of 2 for paper, got 163x163: pass 164x164"), (164, "needs a halo of 82")):
+        with pytest.raises(RequestError, match=message):
+            check_profile(Profile(square(edge), square(edge), square(edge)), camera)
+    check_profile(Profile(square(166), square(166), square(166)), camera)
