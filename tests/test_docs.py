@@ -29,6 +29,7 @@ PAGES = (
     "install",
     "limits",
     "run",
+    "stream",
     "tolerances",
     "train",
     "verify",
@@ -76,7 +77,7 @@ def test_the_contract_page_has_every_field_and_a_valid_example() -> None:
 
 
 def test_the_run_page_names_the_options_people_need() -> None:
-    text = read("run")
+    text = read("run") + read("stream")
     options = {option for parameter in run.params for option in parameter.opts if option.startswith("--")}
     unneeded = {"--version", "--provider", "--output"}
     assert sorted(option for option in options - unneeded if option not in text) == []

@@ -62,7 +62,7 @@ def stream_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _option("--camera", metavar="NAME", help="With --pipe: as the weights' contract names it."),
         _option("--queue", type=click.IntRange(1, 10000), help="Frames before each stage.  [default: 4]"),
         _option("--when-behind", type=click.Choice(POLICIES), help="With a full queue.  [default: wait]"),
-        _option("--threads", type=click.IntRange(1, 1024), help="Of ONNX Runtime.  [default: one a core]"),
+        _option("--threads", type=click.IntRange(1, 1024), help="Of the runtime, on the CPU.  [default: one a core]"),
         _option("--frames", type=click.IntRange(1), help="End after so many."),
         _option("--report", type=path, help="Write the figures as JSON."),
     ]

@@ -54,10 +54,18 @@ class LiveLine:
 
 
 def live_text(pipeline: Pipeline, rate: float) -> str:
-    """Frames done, frames a second, of each stage queue depth and the latest p50 and p95, drops and failures."""
-    stages = " | ".join(
+    """Counts, frames a second, then of each stage its queue and the latest p50 and p95 in ms.
+
+    What may be cut off by a narrow terminal stands last.
+    """
+    counts = f"{pipeline.done} done {pipeline.dropped} dropped {pipeline.failed} failed {rate:.1f} fps"
+    stages = " ".join(
         f"{stage.name} {stage.queue.depth}/{stage.queue.size} "
-        f"{stage.timings.latest(50) * 1000:.1f} {stage.timings.latest(95) * 1000:.1f} ms"
+        f"{_milliseconds(stage.timings.latest(50))}-{_milliseconds(stage.timings.latest(95))}"
         for stage in pipeline.stages
     )
-    return f"{pipeline.done} done {rate:.1f} fps | {stages} | {pipeline.dropped} dropped {pipeline.failed} failed"
+    return f"{counts} | {stages} ms"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}" if seconds < 0.01 else f"{seconds * 1000:.0f}"

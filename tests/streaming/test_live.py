@@ -29,7 +29,7 @@ def test_it_names_rate_depths_times_drops_and_failures() -> None:
         for _ in range(300):
             stage.timings.add(seconds)
     assert live_text(pipeline, 12.34) == (
-        "5 done 12.3 fps | decode 0/3 2.0 2.0 ms | infer 0/3 40.0 40.0 ms | encode 0/3 5.0 5.0 ms | 0 dropped 0 failed"
+        "5 done 0 dropped 0 failed 12.3 fps | decode 0/3 2.0-2.0 infer 0/3 40-40 encode 0/3 5.0-5.0 ms"
     )
 
 

@@ -1,0 +1,214 @@
+"""A stream against its slowest stage alone, and its memory over many small frames.
+
+Pace: in rounds, the stages one after the other, each on all frames by itself, then the stream over the same files; per
+number of runtime threads. Ratios are of one round, their median is reported. Memory: `invisp-run --stream` as a process
+of its own over `--frames` files, its resident set read from /proc while it runs.
+
+    python scripts/stream_soak.py [--frames 10000] [--rounds 5] [--output docs/stream_soak.json] [--plot memory.png]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from invisp_deploy.camera.dng import write_dng
+from invisp_deploy.camera.raw import read_raw
+from invisp_deploy.doctor.machine import read_machine
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.models import shipped_graph
+from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.runtimes.open import open_runtime
+from invisp_deploy.streaming.pipeline import STAGES, Frame, Pipeline
+from invisp_deploy.streaming.sources import played
+from invisp_deploy.streaming.work import work_for
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "canon_eos30d_IMG_0848.CR2"
+DISTINCT = 50
+EVERY = 2.0  # seconds between looks at the memory
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=10_000, help="of the memory run; 0 leaves it out")
+    parser.add_argument("--rounds", type=int, default=5, help="of the pace; 0 leaves it out")
+    parser.add_argument("--per-round", type=int, default=100, help="frames")
+    parser.add_argument("--size", type=int, default=64, help="edge of a frame, pixels")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[1, 2], help="of the runtime; the memory run: the first"
+    )
+    parser.add_argument("--engine", type=Path, default=shipped_graph(Direction.FORWARD))
+    parser.add_argument("--output", type=Path, help="JSON; a part that is left out keeps what stands there")
+    parser.add_argument("--plot", type=Path)
+    arguments = parser.parse_args()
+    found: dict[str, Any] = {}
+    if arguments.output and arguments.output.is_file():
+        found = json.loads(arguments.output.read_text())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if arguments.rounds:
+            found["pace"] = pace(frames_in(folder / "pace", arguments.per_round, arguments.size), folder, arguments)
+        if arguments.frames:
+            source = frames_in(folder / "memory", arguments.frames, arguments.size)
+            found["memory"] = memory(source, folder / "memory_out", arguments)
+    text = json.dumps(found, indent=1) + "\n"
+    if arguments.output:
+        arguments.output.write_text(text)
+    print(
+        json.dumps({key: value for part in found.values() for key, value in part.items() if key != "samples"}, indent=1)
+    )
+    if arguments.plot and "memory" in found:
+        plot(found["memory"], arguments.plot)
+
+
+def frames_in(folder: Path, count: int, size: int) -> Path:
+    """So many DNG files, fifty crops of the sample in turn."""
+    folder.mkdir()
+    frame = read_raw(SAMPLE)
+    for number in range(count):
+        path = folder / f"{number:06}.dng"
+        if number < DISTINCT:
+            left = 1200 + 8 * number
+            write_dng(path, replace(frame, mosaic=frame.mosaic[1000 : 1000 + size, left : left + size].copy()))
+        else:
+            path.hardlink_to(folder / f"{number % DISTINCT:06}.dng")
+    return folder
+
+
+def pace(source: Path, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    rounds: dict[str, list[dict[str, float]]] = {str(threads): [] for threads in arguments.threads}
+    for number in range(arguments.rounds):
+        for threads in arguments.threads:
+            with open_runtime(arguments.engine, None, threads) as runtime:
+                figures = alone(source, _fresh(folder, f"alone{number}-{threads}"), runtime)
+                figures["stream"] = together(source, _fresh(folder, f"stream{number}-{threads}"), runtime)
+            figures["ratio"] = figures["stream"] / min(figures[stage] for stage in STAGES)
+            rounds[str(threads)].append(figures)
+            print(f"round {number + 1}, {threads} threads:", _rounded(figures), f"load {os.getloadavg()[0]:.1f}")
+    medians = {
+        threads: _rounded({name: statistics.median(one[name] for one in done) for name in done[0]})
+        for threads, done in rounds.items()
+    }
+    return {
+        "frames_per_second": medians,
+        "ratios": {threads: [round(one["ratio"], 3) for one in done] for threads, done in rounds.items()},
+        "frames_a_round": arguments.per_round,
+        **setting(arguments),
+    }
+
+
+def alone(source: Path, output: Path, runtime: Any) -> dict[str, float]:
+    """Frames a second of each stage by itself, after one frame through all of them as warm-up."""
+    work = work_for(runtime, output, RunOptions(overwrite=True))
+    frames = list(played(sorted(source.iterdir())))
+    warm = replace(frames[0])
+    for stage in STAGES:
+        warm.load = getattr(work, stage)(warm)
+    figures = {}
+    for stage in STAGES:
+        step, begun = getattr(work, stage), time.perf_counter()
+        for frame in frames:
+            frame.load = step(frame)
+        figures[stage] = len(frames) / (time.perf_counter() - begun)
+    return figures
+
+
+def together(source: Path, output: Path, runtime: Any) -> float:
+    """Frames a second of the stream, the runtime warm."""
+    frames: list[Frame] = list(played(sorted(source.iterdir())))
+    pipeline = Pipeline(frames, work_for(runtime, output, RunOptions()), threading.Event())
+    pipeline.start()
+    while not pipeline.wait(1):
+        pass
+    if pipeline.done != len(frames):
+        raise SystemExit(f"{pipeline.failures or pipeline.fatal}")
+    return pipeline.done / pipeline.seconds
+
+
+def memory(source: Path, output: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    report = source.parent / "report.json"
+    command = [sys.executable, "-m", "invisp_deploy.cli.run", "--stream", str(source), "-o", str(output)]
+    command += ["--engine", str(arguments.engine), "--threads", str(arguments.threads[0]), "--report", str(report)]
+    process = subprocess.Popen(command)
+    samples = []
+    while process.poll() is None:
+        time.sleep(EVERY)
+        done = len(os.listdir(output)) if output.is_dir() else 0
+        if done and (resident := _resident(process.pid)):
+            samples.append((done, round(resident / 1e6, 2)))
+    if process.returncode:
+        raise SystemExit(f"the stream ended with {process.returncode}")
+    data = json.loads(report.read_text())
+    steady = np.array([one for one in samples if one[0] > arguments.frames / 10])
+    slope = float(np.polyfit(steady[:, 0], steady[:, 1], 1)[0]) if len(steady) > 2 else float("nan")
+    return {
+        "done": data["done"],
+        "seconds": data["seconds"],
+        "stream_frames_per_second": data["frames_per_second"],
+        "infer_busy": data["stages"]["infer"]["busy"],
+        "peak_memory_mb": data["peak_memory_mb"],
+        "resident_mb_after_a_tenth": {
+            "least": float(steady[:, 1].min()),
+            "most": float(steady[:, 1].max()),
+            "slope_per_1000_frames": round(1000 * slope, 4),
+        },
+        **setting(arguments),
+        "samples": samples[:: max(len(samples) // 200, 1)],
+    }
+
+
+def setting(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "frame": f"{arguments.size}x{arguments.size}",
+        "engine": "/".join(arguments.engine.parts[-2:]),
+        "machine": read_machine().to_dict(),
+        "load_at_the_end": [round(load, 1) for load in os.getloadavg()],
+    }
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    done, resident = zip(*found["samples"], strict=True)
+    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    axes.plot(done, resident, color="#2f6fb5")
+    axes.set(xlabel=f"frames of {found['frame']} done", ylabel="resident set, MB", ylim=(0, 1.25 * max(resident)))
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def _fresh(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.mkdir()
+    return path
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    main()
