@@ -13,7 +13,7 @@ from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FP32, Arithmetic
 from invisp_deploy.export.camera_parity import PhaseParity, check_camera
 from invisp_deploy.export.folder import whole_folder
-from invisp_deploy.export.golden import golden_arrays
+from invisp_deploy.export.golden import camera_arrays, golden_arrays
 from invisp_deploy.export.graph import build_graph
 from invisp_deploy.export.parity import check_parity, conditions
 from invisp_deploy.export.report import make_report, report_json, report_text
@@ -55,7 +55,9 @@ def export_onnx(
                 _write_graphs(checkpoint, twins, arithmetic, "tensor", opset)
                 parity = check_parity(network, twins / "forward.onnx", twins / "inverse.onnx", arithmetic.precision)
                 phases = check_camera(_card(checkpoint, Direction.FORWARD, arithmetic, interface), part, twins)
-        write_whole(part / "golden.npz", npz_bytes(golden_arrays(network)))
+        gamma = checkpoint.contract.gamma
+        arrays = golden_arrays(network) if interface == "tensor" else camera_arrays(network, gamma)
+        write_whole(part / "golden.npz", npz_bytes(arrays))
         report = make_report(models, parity, phases, conditions(network), part)
         write_whole(part / "report.md", report_text(report))
         write_whole(part / "report.json", report_json(report))

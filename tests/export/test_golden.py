@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
 from invisp_deploy.config import NetworkConfig
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.export.golden import golden_arrays
-from invisp_deploy.graph_card import Direction
+from invisp_deploy.export.write import export_onnx
+from invisp_deploy.graph_card import CAMERA_LEVELS, Direction
+from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.golden import npz_bytes
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES
 from tests.export.conftest import graph_of
 
@@ -32,6 +37,24 @@ def test_arrays_are_what_the_graphs_compute(squeezed: InvISP) -> None:
 
 def test_edges_fit_the_squeeze() -> None:
     assert golden_arrays(InvISP(NetworkConfig(1, 1, 3)).eval())["raw"].shape == (1, 3, 66, 66)
+
+
+def test_camera_arrays_are_what_camera_graphs_compute(squeezed: InvISP, tmp_path: Path) -> None:
+    made = export_onnx(Checkpoint(squeezed, CameraContract(gamma=2.0)), tmp_path / "out", interface="camera")
+    assert made["interface"] == "camera"
+    with np.load(tmp_path / "out" / "golden.npz") as loaded:
+        arrays = dict(loaded)
+    levels = {name: arrays.pop(name) for name, _, _ in CAMERA_LEVELS}
+    assert {name: (array.shape, array.dtype.name) for name, array in arrays.items()} == {
+        "mosaic": ((1, 1, 64, 64), "uint16"),
+        "rgb": ((1, 3, 64, 64), "uint8"),
+        "mosaic_back": ((1, 1, 64, 64), "uint16"),
+    }
+    for name, source, target, limit in (("forward", "mosaic", "rgb", 1), ("inverse", "rgb", "mosaic_back", 1)):
+        with OnnxRuntime(tmp_path / "out" / f"{name}.onnx") as graph:
+            output = graph.apply(arrays[source], levels)
+        assert np.abs(output.astype(int) - arrays[target]).max() <= limit
+        assert arrays[target].std() > 20
 
 
 def test_bytes_do_not_tell_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
