@@ -56,8 +56,9 @@ model: $(VENV)/.test ## train and export the shipped model again: make model PHO
 doctor: $(VENV)/.base ## say what is installed, what of it works, and what to do
 	$(BIN)/invisp doctor
 
-bench: $(VENV)/.base ## measure rendering speed on this machine
-	$(BIN)/python scripts/bench_render.py
+bench: $(VENV)/.base ## measure speed and memory on this machine
+	mkdir -p $(WORK)
+	$(BIN)/invisp-bench $(MODEL) --tile 512 --sizes 1,8,24 --file $(SAMPLE) --json $(WORK)/bench.json --overwrite
 
 clean: ## remove outputs and caches, not the environment
 	rm -rf demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

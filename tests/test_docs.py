@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = (
     "architecture",
+    "bench",
     "contract",
     "engines",
     "evaluate",

@@ -20,6 +20,8 @@ NEED_TORCH = (
     "network",
     "export",
     "runtimes.torch_",
+    "benchmark.peers",
+    "benchmark.side_by_side",
     "calibration.calibrate",
     "calibration.loss",
     "calibration.observe",
@@ -133,7 +135,7 @@ def test_every_module_but_those_that_need_torch_imports_without_the_heavy_packag
     assert [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in failed)] == []
 
 
-@pytest.mark.parametrize("command", ["calibrate", "device", "evaluate", "export", "prepare", "run", "train"])
+@pytest.mark.parametrize("command", ["bench", "calibrate", "device", "evaluate", "export", "prepare", "run", "train"])
 def test_help_needs_none_of_the_heavy_packages(command: str) -> None:
     done = python(
         REFUSE.format(blocked=NOT_FOR_HELP)

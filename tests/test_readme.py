@@ -73,6 +73,7 @@ def test_every_declared_command_is_a_click_command() -> None:
     commands = entry_points()
     assert sorted(commands) == [
         "invisp",
+        "invisp-bench",
         "invisp-calibrate",
         "invisp-eval",
         "invisp-export",

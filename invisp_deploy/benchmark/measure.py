@@ -1,0 +1,158 @@
+"""One measurement: cases take turns, then each alone for memory and energy; the result is what the JSON holds."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from invisp_deploy.benchmark.alone import run_alone
+from invisp_deploy.benchmark.cases import Case
+from invisp_deploy.benchmark.energy import Meter, joules_of
+from invisp_deploy.benchmark.timing import Turn, Until, WarmUp, paired_ratio, percentiles, take_turns, warm_up
+from invisp_deploy.errors import InvispError
+
+__all__ = ["DEFINITIONS", "FORMAT", "Settings", "base_of", "measure"]
+
+FORMAT: Final = 1
+
+DEFINITIONS: Final[dict[str, str]] = {
+    "p50, p90, p99, max": "milliseconds by the host's clock around one call, copies and waiting included, opening the "
+    "file not; of all calls after the warm-up, none left out, linear between neighbours",
+    "warm-up": "calls until the medians of two consecutive windows (each at least 2 calls and 0.1 s) agree within 5 %; "
+    "after 20 windows or 10 s it ends, marked `not steady`",
+    "rounds": "each case takes one turn a round, in a new order each round, so drift hits all alike; a turn is as many "
+    "calls as fill 0.05 s, 1 to 20, after a pause of 10 ms in which the threads of the case before fall asleep",
+    "in, compute, out": "medians, ms, of one further call a turn: host to device, computing, device to host; the "
+    "device's clock for TensorRT, the host's after waiting for each part for the others",
+    "MP/s": "megapixels of the input over p50; net: of what is left of a tile inside a picture without its halo",
+    "GFLOP/s": "2 x multiply-accumulates of the convolutions of the whole input over p50; nothing else is counted",
+    "of matmul": "GFLOP/s over the rate of fp32 matrix products of this machine's NumPy with as many threads (median); "
+    "on a GPU over that of PyTorch at the same precision, where it was measured",
+    "peak MB": "10^6 bytes, VmHWM of a process of its own over three calls, counted after loading (what is resident "
+    "then is in it); device MB: growth of the device's memory in use, by NVIDIA's management library",
+    "J/MP": "joules of whatever the meter sees, idle power included, for one megapixel of input: one case called for "
+    "2 s; the meters' steps are longer than a call",
+    "ratio": "times as fast as the base, paired round by round: median (10th to 90th percentile); the base is PyTorch "
+    "eager, else the first case of the same direction and tile",
+}
+"""What each figure is; printed with every table and kept in the JSON."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """threads: of every CPU runtime and of the matrix product. memory: whether to measure it, a process a case.
+
+    rates: GFLOP/s of matrix products, "cpu" and for a GPU its precisions. meters: of energy.
+    """
+
+    threads: int
+    until: Until = field(default_factory=Until)
+    memory: bool = True
+    rates: dict[str, float] = field(default_factory=dict)
+    meters: tuple[Meter, ...] = ()
+    energy_seconds: float = 2.0
+
+
+def measure(
+    cases: Sequence[Case],
+    settings: Settings,
+    base_runtime: str = "",
+    progress: Callable[[str, int], object] = lambda stage, done: None,
+) -> dict[str, Any]:
+    """`cases`: a row each, in the given order (docs/bench.md); `energy`: what was metered; `load_average_after`.
+
+    base_runtime: what ratios refer to, where it has a case of the same direction and tile (`base_of`).
+    progress: called with "warm-up", "turns", "memory" or "energy" and how many more are done.
+    Raises whatever a runtime raises.
+    """
+    warm = []
+    for case in cases:
+        warm.append(warm_up(case.subject.call))
+        progress("warm-up", 1)
+    begun = time.perf_counter()
+    turns = take_turns(
+        [case.subject for case in cases],
+        [one.median for one in warm],
+        settings.until,
+        progress=lambda done: progress("turns", done),
+    )
+    seconds = time.perf_counter() - begun
+    rows = [_row(case, one, taken, settings) for case, one, taken in zip(cases, warm, turns, strict=True)]
+    for index, row in enumerate(rows):
+        base = base_of(index, cases, base_runtime)
+        if base is not None and base != index:
+            row["ratio"] = {"to": str(cases[base].key), **paired_ratio(turns[base], turns[index])}
+    for case, row in zip(cases, rows, strict=True):
+        if settings.memory:
+            row |= _memory(case, settings.threads)
+            progress("memory", 1)
+        if settings.meters:
+            calls, joules = joules_of(case.subject.call, settings.meters, settings.energy_seconds)
+            row["joules_per_megapixel"] = {name: value / calls / case.megapixels for name, value in joules.items()}
+            progress("energy", 1)
+    return {
+        "cases": rows,
+        "seconds_of_turns": seconds,
+        "energy": _idle(settings.meters) or "not measured",
+        "load_average_after": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def base_of(index: int, cases: Sequence[Case], base_runtime: str) -> int | None:
+    """The case that a case's ratio refers to: of the same direction and tile, `base_runtime` or else the first."""
+    key = cases[index].key
+    alike = [
+        place for place, case in enumerate(cases) if (case.key.direction, case.key.tile) == (key.direction, key.tile)
+    ]
+    return next((place for place in alike if cases[place].key.runtime == base_runtime), alike[0])
+
+
+def _row(case: Case, warm: WarmUp, turns: Sequence[Turn], settings: Settings) -> dict[str, Any]:
+    seconds = [one for turn in turns for one in turn.seconds]
+    figures = percentiles(seconds)
+    p50 = figures["p50_ms"] / 1e3
+    parts = [turn.parts for turn in turns if turn.parts is not None]
+    copies = None
+    if parts:
+        medians = [statistics.median(values) * 1e3 for values in zip(*parts, strict=True)]
+        copies = dict(zip(("in", "compute", "out"), medians, strict=True))
+    gflops = case.gflop / p50
+    rate = settings.rates.get(case.runtime.card.precision if parts else "cpu")
+    return {
+        **case.key.to_dict(),
+        "name": case.runtime.name,
+        "weights": case.runtime.card.weights,
+        "warm_up": asdict(warm),
+        "calls": len(seconds),
+        **figures,
+        "parts_ms": copies,
+        "megapixels_per_second": case.megapixels / p50,
+        "net_megapixels_per_second": case.net_megapixels / p50,
+        "gflops": gflops,
+        "share_of_matmul": gflops / rate if rate else None,
+        "peak_mb": None,
+        "device_mb": None,
+        "memory_failed": None,
+        "joules_per_megapixel": None,
+        "ratio": None,
+        "times_ms": [[one * 1e3 for one in turn.seconds] for turn in turns],
+    }
+
+
+def _memory(case: Case, threads: int) -> dict[str, Any]:
+    try:
+        return run_alone(case.task, threads)
+    except InvispError as error:
+        return {"memory_failed": str(error)}
+
+
+def _idle(meters: Sequence[Meter], seconds: float = 1.0) -> dict[str, float]:
+    """Watts of each meter while nothing of ours runs."""
+    if not meters:
+        return {}
+    _, joules = joules_of(lambda: time.sleep(seconds), meters, seconds)
+    return {f"{name}, idle watts": value / seconds for name, value in joules.items()}

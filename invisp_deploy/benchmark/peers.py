@@ -1,0 +1,225 @@
+"""The same weights as their authors would run them: PyTorch eager, `torch.compile`, the naive ONNX export.
+
+The authors' form builds each 1x1 matrix from its LU factors at every call, and inverts it at every call. Everything
+else of theirs (F, G, H, the order in a block) is ours already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from invisp_deploy.errors import EngineError
+from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
+from invisp_deploy.network.invisp import Block, InvISP
+from invisp_deploy.network.mixing import InvertibleMixing
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
+from invisp_deploy.runtimes.bound import timed_run
+from invisp_deploy.runtimes.contexts import Times
+
+__all__ = ["EAGER", "PEERS", "AuthorsForm", "NaiveOnnx", "TorchPeer", "device_rates", "export_naively", "open_peer"]
+
+EAGER: Final = "PyTorch eager"
+_NAIVE: Final = "naive ONNX export"
+
+PEERS: Final[dict[str, tuple[str, ...]]] = {
+    "cpu": (EAGER, "torch.compile", _NAIVE),
+    "cuda": (
+        EAGER,
+        "torch.compile",
+        "PyTorch eager half channels-last",
+        "torch.compile half channels-last",
+        _NAIVE,
+    ),
+}
+"""Names of the peers on a CPU and on a GPU; the first is what the others are compared with."""
+
+_EDGE: Final = 8192
+
+
+class AuthorsForm(nn.Module):
+    """One direction of a network in the authors' form, (B, 3, H, W) -> the same; it shares the network's weights.
+
+    folded: the inverse matrices are constants, for exporters that have no operator that inverts. The 1x1 weights are
+    float32 whatever the type of F, G, H and the input: no library inverts in half precision.
+    """
+
+    def __init__(self, network: InvISP, direction: Direction, *, folded: bool = False) -> None:
+        super().__init__()
+        blocks = network.blocks()
+        self.squeeze = network.config.squeeze
+        self.forwards = direction is Direction.FORWARD
+        self.operations = nn.ModuleList(blocks if self.forwards else blocks[::-1])
+        self.folded = folded
+        mask = torch.tril(torch.ones(network.config.channels, network.config.channels), -1)
+        self.register_buffer("mask", mask)
+        self.register_buffer("eye", torch.eye(network.config.channels))
+        if folded:
+            for index, block in enumerate(blocks if self.forwards else blocks[::-1]):
+                matrix = block.invconv.matrix() if self.forwards else block.invconv.inverse_matrix()
+                self.register_buffer(f"matrix{index}", matrix.detach().float()[..., None, None])
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        x = functional.pixel_unshuffle(tensor, self.squeeze) if self.squeeze > 1 else tensor
+        for index, block in enumerate(self.operations):
+            if not isinstance(block, Block):
+                continue
+            weight = self._weight(index, block.invconv).to(x.dtype)
+            x = functional.conv2d(x, weight) if self.forwards else x
+            first, second = torch.split(x, list(block.parts), 1)
+            if self.forwards:
+                first = first + block.F(second)
+                x = torch.cat((first, second * torch.exp(block.scale(first)) + block.G(first)), 1)
+            else:
+                second = (second - block.G(first)) / torch.exp(block.scale(first))
+                x = functional.conv2d(torch.cat((first - block.F(second), second), 1), weight)
+        return functional.pixel_shuffle(x, self.squeeze) if self.squeeze > 1 else x
+
+    def _weight(self, index: int, mixing: InvertibleMixing) -> Tensor:
+        if self.folded:
+            folded: Tensor = self.get_buffer(f"matrix{index}")
+            return folded
+        mask, eye = self.get_buffer("mask"), self.get_buffer("eye")
+        lower = mixing.lower * mask + eye
+        upper = mixing.upper * mask.T + torch.diag(mixing.sign_s * torch.exp(mixing.log_s))
+        matrix: Tensor = mixing.p @ (lower @ upper)
+        return (matrix if self.forwards else torch.inverse(matrix))[..., None, None]
+
+
+class TorchPeer(Runtime):
+    """The authors' form in PyTorch, copies to and from the device included."""
+
+    def __init__(self, name: str, checkpoint: Checkpoint, direction: Direction, device: str, threads: int) -> None:
+        torch.set_num_threads(threads)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        self.name = f"{name} {torch.__version__} {device}"
+        half = "half" in name
+        self.card = _card(checkpoint, direction, "fp16" if half else "fp32")
+        self.inputs, self.outputs = graph_specs(self.card)
+        self._device = device
+        self._type = torch.float16 if half else torch.float32
+        self._format = torch.channels_last if half else torch.contiguous_format
+        module = AuthorsForm(checkpoint.network, direction).eval().requires_grad_(False).to(device)
+        if half:
+            for part in module.modules():
+                if isinstance(part, nn.Conv2d):
+                    part.half()
+                    part.weight.data = part.weight.data.contiguous(memory_format=self._format)
+        self._module: Any = torch.compile(module, dynamic=False) if name.startswith("torch.compile") else module
+
+    @torch.inference_mode()
+    def timed(self, feeds: Feeds) -> tuple[Array, Times] | None:
+        """The output and the times of its parts by the host's clock; None on the CPU."""
+        if self._device == "cpu":
+            return None
+        begun = time.perf_counter()
+        given = self._given(feeds)
+        torch.cuda.synchronize()
+        there = time.perf_counter()
+        made = self._module(given)
+        torch.cuda.synchronize()
+        done = time.perf_counter()
+        result = made.float().contiguous().cpu().numpy()
+        return result, Times(there - begun, done - there, time.perf_counter() - done)
+
+    @torch.inference_mode()
+    def _run(self, feeds: Feeds) -> dict[str, Array]:
+        made = self._module(self._given(feeds))
+        return {self.outputs[0].name: made.float().contiguous().cpu().numpy()}
+
+    def _given(self, feeds: Feeds) -> Tensor:
+        tensor = torch.from_numpy(feeds[self.inputs[0].name])
+        return tensor.to(self._device, self._type, memory_format=self._format)
+
+
+class NaiveOnnx(Runtime):
+    """A naively exported graph in ONNX Runtime, with its default options."""
+
+    def __init__(self, path: Path, card: GraphCard, device: str, threads: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+        settings = {"use_tf32": "0"} if device == "cuda" else {}
+        self._device = device
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
+        if self._session.get_providers()[0] != provider:
+            raise EngineError(f"ONNX Runtime chose {self._session.get_providers()[0]}, not {provider}.")
+        self.name = f"{_NAIVE} {onnxruntime.__version__} {device}"
+        self.card = card
+        self.inputs, self.outputs = graph_specs(card)
+
+    def timed(self, feeds: Feeds) -> tuple[Array, Times] | None:
+        """The output and the times of its parts; None on the CPU."""
+        if self._device == "cpu":
+            return None
+        return timed_run(self._session, self._named(feeds), self._session.get_outputs()[0].name, self._device)
+
+    def _run(self, feeds: Feeds) -> dict[str, Array]:
+        (result,) = self._session.run(None, self._named(feeds))
+        return {self.outputs[0].name: result}
+
+    def _named(self, feeds: Feeds) -> dict[str, Array]:
+        return {self._session.get_inputs()[0].name: feeds[self.inputs[0].name]}
+
+
+def export_naively(checkpoint: Checkpoint, direction: Direction, tile: tuple[int, int], path: Path) -> None:
+    """`torch.onnx.export` of the authors' form at a fixed size; the inverse with its matrices folded.
+
+    Raises whatever the exporter raises.
+    """
+    module = AuthorsForm(checkpoint.network, direction, folded=direction is Direction.INVERSE).eval()
+    example = torch.zeros(1, 3, *tile)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (example,), path, dynamo=True, external_data=False, verbose=False)
+
+
+def open_peer(task: dict[str, Any]) -> Runtime:
+    """The peer that a task describes: `peer`, `checkpoint`, `direction`, `device`, `threads`, `tile` and `naive`.
+
+    naive: file that the naive export is written to, or is in. Raises whatever PyTorch or ONNX Runtime raise.
+    """
+    checkpoint = load_checkpoint(Path(task["checkpoint"]))
+    direction = Direction(task["direction"])
+    if task["peer"] != _NAIVE:
+        return TorchPeer(task["peer"], checkpoint, direction, task["device"], task["threads"])
+    path = Path(task["naive"])
+    if not path.exists():
+        export_naively(checkpoint, direction, tuple(task["tile"]), path)
+    return NaiveOnnx(path, _card(checkpoint, direction, "fp32"), task["device"], task["threads"])
+
+
+def device_rates() -> dict[str, float]:
+    """GFLOP/s of matrix products on the GPU, by precision: fp32 without TF32, and fp16; 8192x8192, the best of 20."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    rates = {}
+    for name, kind in (("fp32", torch.float32), ("fp16", torch.float16)):
+        matrix = torch.rand(_EDGE, _EDGE, device="cuda", dtype=kind)
+        seconds = []
+        for _ in range(25):
+            torch.cuda.synchronize()
+            begun = time.perf_counter()
+            torch.mm(matrix, matrix)
+            torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - begun)
+        rates[name] = 2 * _EDGE**3 / float(np.min(seconds[5:])) / 1e9
+    return rates
+
+
+def _card(checkpoint: Checkpoint, direction: Direction, precision: str) -> GraphCard:
+    versions = {"torch": torch.__version__}
+    weights, halo = checkpoint.weights, checkpoint.config.halo
+    return GraphCard(direction, checkpoint.config, checkpoint.contract, weights, halo, precision, versions)
