@@ -76,7 +76,7 @@ class TensorSpec:
     def from_planes(self, planes: Array) -> Array:
         """Planes (B, C, H, W) as this tensor holds them; what cannot be such planes stays as it is."""
         if self.rows == 1 and planes.ndim == 4:
-            if self._by_bytes and planes.dtype == np.uint16 and planes.shape[1] == 1:
+            if self._by_bytes and planes.dtype.name == "uint16" and planes.shape[1] == 1:
                 little = np.ascontiguousarray(planes[:, 0], np.dtype("<u2"))
                 return little.view(np.uint8).reshape(*little.shape, 2)
             planes = planes.transpose(0, 2, 3, 1)

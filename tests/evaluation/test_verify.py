@@ -156,6 +156,28 @@ def test_an_engine_is_measured_against_its_own_crops(graphs: Graphs, tmp_path: P
     assert not wrong.ok
 
 
+def test_camera_graphs_are_measured_in_codes_and_dn(tmp_path: Path) -> None:
+    config, engine = NetworkConfig(1, 4, 1), tmp_path / "forward.trt"
+    made = write_graphs(tmp_path, config, CameraContract(), interface="camera-bytes")
+    with OnnxRuntime(made.forward) as forward, OnnxRuntime(made.inverse) as inverse:
+        subjects = []
+        for runtime in (forward, inverse):
+            write_whole(golden_path(engine), make_golden(runtime, 64, 96).to_bytes())
+            subjects.append(Subject(runtime, read_reference(engine, runtime.card), "tensorrt"))
+        done = verify(subjects[0], subjects[1], runs=1, edge=32)
+        assert done.ok, done.figures
+        assert [figure.limit for figure in done.figures if figure.unit == "dB"] == [70, 70, 30]
+        assert [latency.shape for latency in done.latencies] == [(1, 1, 32, 32), (1, 3, 32, 32)]
+        off = replace(subjects[0].reference, expected=subjects[0].reference.expected ^ np.uint8(1))
+        wrong = verify(replace(subjects[0], reference=off), None, runs=1)
+        found = figures(wrong)
+        assert found["forward PSNR"].value == pytest.approx(20 * np.log10(255), abs=0.5)
+        assert not wrong.ok
+        with pytest.raises(ContractError, match="One of the engines is a camera graph's"):
+            card = replace(CARDS[Direction.INVERSE], weights=forward.card.weights)
+            verify(subjects[0], subject(Direction.INVERSE, double, card), runs=1)
+
+
 @pytest.mark.parametrize("content", [None, b"no archive", npz_bytes({"raw": np.zeros(3)})])
 def test_missing_and_damaged_golden_files(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
