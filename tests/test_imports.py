@@ -30,6 +30,7 @@ NEED_TORCH = (
     "training.data",
     "training.jpeg_simulator",
     "training.loop",
+    "training.start",
     "training.validation",
 )
 
