@@ -30,6 +30,8 @@ from invisp_deploy.doctor.machine import read_machine
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import shipped_graph
 from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.streaming.pipeline import STAGES, Frame, Pipeline
 from invisp_deploy.streaming.sources import played
@@ -51,6 +53,7 @@ def main() -> None:
         "--threads", type=int, nargs="+", default=[1, 2], help="of the runtime; the memory run: the first"
     )
     parser.add_argument("--engine", type=Path, default=shipped_graph(Direction.FORWARD))
+    parser.add_argument("--device", type=float, help="ms that the runtime waits instead, as for a GPU; of the pace")
     parser.add_argument("--output", type=Path, help="JSON; a part that is left out keeps what stands there")
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
@@ -92,7 +95,7 @@ def pace(source: Path, folder: Path, arguments: argparse.Namespace) -> dict[str,
     rounds: dict[str, list[dict[str, float]]] = {str(threads): [] for threads in arguments.threads}
     for number in range(arguments.rounds):
         for threads in arguments.threads:
-            with open_runtime(arguments.engine, None, threads) as runtime:
+            with runtime_for(arguments, threads) as runtime:
                 figures = alone(source, _fresh(folder, f"alone{number}-{threads}"), runtime)
                 figures["stream"] = together(source, _fresh(folder, f"stream{number}-{threads}"), runtime)
             figures["ratio"] = figures["stream"] / min(figures[stage] for stage in STAGES)
@@ -108,6 +111,19 @@ def pace(source: Path, folder: Path, arguments: argparse.Namespace) -> dict[str,
         "frames_a_round": arguments.per_round,
         **setting(arguments),
     }
+
+
+def runtime_for(arguments: argparse.Namespace, threads: int) -> Runtime:
+    runtime = open_runtime(arguments.engine, None, threads)
+    if arguments.device is None:
+        return runtime
+
+    def wait(tensor: Array) -> Array:
+        time.sleep(arguments.device / 1000)
+        return tensor
+
+    with runtime:
+        return CallableRuntime(wait, runtime.card)
 
 
 def alone(source: Path, output: Path, runtime: Any) -> dict[str, float]:
