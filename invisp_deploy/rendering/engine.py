@@ -12,7 +12,7 @@ from invisp_deploy.rendering.camera import Window
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Grain, Plan, Span, Tile, plan_tiles, plan_windows
 from invisp_deploy.runtimes.base import NO_LEVELS, Array, Feeds, Runtime
 
-__all__ = ["Progress", "Read", "Window", "check_direction", "plan_for", "run_tiles", "seam_error"]
+__all__ = ["Progress", "Read", "check_direction", "plan_for", "run_tiles", "seam_error"]
 
 Read = Callable[[Window], Array]
 """Planes (C, h, w) of a window."""

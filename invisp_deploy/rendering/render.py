@@ -10,8 +10,8 @@ from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.errors import ContractError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.images.record import Record
-from invisp_deploy.rendering.camera import Pixels, camera_part
-from invisp_deploy.rendering.engine import Progress, Window, check_direction, plan_for, run_tiles
+from invisp_deploy.rendering.camera import Pixels, Window, camera_part
+from invisp_deploy.rendering.engine import Progress, check_direction, plan_for, run_tiles
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 from invisp_deploy.runtimes.base import Array, Runtime
 
