@@ -30,8 +30,8 @@ DEFINITIONS: Final[dict[str, str]] = {
     "device's clock for TensorRT, the host's after waiting for each part for the others",
     "MP/s": "megapixels of the input over p50; net: of what is left of a tile inside a picture without its halo",
     "GFLOP/s": "2 x multiply-accumulates of the convolutions of the whole input over p50; nothing else is counted",
-    "of matmul": "GFLOP/s over the rate of fp32 matrix products of this machine's NumPy with as many threads (median); "
-    "on a GPU over that of PyTorch at the same precision, where it was measured",
+    "of matmul": "GFLOP/s over the rate of fp32 matrix products of this machine's NumPy with as many threads (median, "
+    "before the turns); on a GPU over that of PyTorch at the same precision, where it was measured",
     "peak MB": "10^6 bytes, VmHWM of a process of its own over three calls, counted after loading (what is resident "
     "then is in it); device MB: growth of the device's memory in use, by NVIDIA's management library",
     "J/MP": "joules of whatever the meter sees, idle power included, for one megapixel of input: one case called for "

@@ -7,6 +7,7 @@ else of theirs (F, G, H, the order in a block) is ours already.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import time
 import warnings
@@ -182,6 +183,7 @@ def export_naively(checkpoint: Checkpoint, direction: Direction, tile: tuple[int
     """
     module = AuthorsForm(checkpoint.network, direction, folded=direction is Direction.INVERSE).eval()
     example = torch.zeros(1, 3, *tile)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a torchvision that nobody asked for
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         torch.onnx.export(module, (example,), path, dynamo=True, external_data=False, verbose=False)

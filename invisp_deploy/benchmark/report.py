@@ -31,12 +31,13 @@ def _machine(result: Mapping[str, Any]) -> list[str]:
     machine, rate = result["machine"], result["matrix_rate"]
     gpu = "" if machine["gpu"] == "none" else f", {machine['gpu']}"
     clocks = ", ".join(f"{name} {value}" for name, value in result["clock_setup"].items())
+    after = result["matrix_rate_after"]["gflops"]
     loads = [result["load_average"][0], result.get("load_average_after", result["load_average"])[0]]
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {result['threads']} threads{gpu}",
         f"clocks: {clocks}; now {', '.join(result['clocks_now'].values())}",
         f"load average {loads[0]:.2f} before, {loads[1]:.2f} after; above the number of threads, others ran too",
-        f"matrix product: {rate['gflops']:.1f} GFLOP/s ({rate['blas']}, best {rate['best']:.1f})",
+        f"matrix product: {rate['gflops']:.1f} GFLOP/s before, {after:.1f} after ({rate['blas']})",
     ]
     for name, value in (result.get("device_rates") or {}).items():
         lines.append(f"matrix product on the GPU, {name}: {value / 1e3:.1f} TFLOP/s")

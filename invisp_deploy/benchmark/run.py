@@ -82,6 +82,7 @@ def run_benchmark(asked: Benchmark, stage: _Stage = lambda name, done: None) -> 
         file, memory = asked.file, asked.frame_memory
         for source in fitting:
             result["files"].append(measure_file(source, file, asked.threads, memory, lambda done: stage("file", done)))
+    result["matrix_rate_after"] = matrix_rate(asked.threads)
     if before is not None and asked.against is not None:
         result["against"] = compare(before, result, asked.against)
     return result

@@ -108,6 +108,7 @@ def test_a_report_shows_all_rows_failures_and_definitions(tmp_path: Path) -> Non
     result = {
         "machine": {"processor": "P", "cores": "2", "gpu": "none"},
         "matrix_rate": {"gflops": 50.0, "best": 60.0, "blas": "B"},
+        "matrix_rate_after": {"gflops": 51.0},
         "clock_setup": {"governor": "not told"},
         "clocks_now": {"cpu": "not told"},
         "load_average": [0.0, 0.0, 0.0],
