@@ -74,8 +74,8 @@ def loss_table(figures: Mapping[str, Figures]) -> list[str]:
             (
                 name,
                 _db(found.forward, 1),
-                f"{found.rgb:.2f} ({-lost['rgb']:+.3f})",
-                f"{found.raw:.2f} ({-lost['raw']:+.3f})",
+                f"{found.rgb:.2f}" + ("" if found is exact else f" ({-lost['rgb']:+.3f})"),
+                f"{found.raw:.2f}" + ("" if found is exact else f" ({-lost['raw']:+.3f})"),
                 _db(found.raw8, 2),
                 _db(found.round_trip, 1),
             )
