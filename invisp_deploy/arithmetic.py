@@ -18,7 +18,16 @@ from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import PRECISIONS
 
-__all__ = ["FP32", "FULL_SCALE", "QUANTISED", "Arithmetic", "block_input", "dense_blocks", "quantised_tensors"]
+__all__ = [
+    "FP32",
+    "FULL_SCALE",
+    "QUANTISED",
+    "REMAINDER",
+    "Arithmetic",
+    "block_input",
+    "dense_blocks",
+    "quantised_tensors",
+]
 
 QUANTISED: Final = ("int8", "fp8")
 """Precisions that need scales."""
@@ -26,17 +35,22 @@ QUANTISED: Final = ("int8", "fp8")
 FULL_SCALE: Final = {"int8": 127.0, "fp8": 448.0}
 """Largest magnitude of a symmetric 8-bit integer, and of FP8 E4M3."""
 
+REMAINDER: Final = 16.0
+"""What an 8-bit dense block's input leaves when rounded is read times this, as channels of its own."""
+
 
 @dataclass(frozen=True)
 class Arithmetic:
     """precision: of `PRECISIONS`. scales: tensor name -> value of one step, for int8 and fp8.
 
+    channels: inner tensor -> share of its scale that each of its channels has, in (0, 1]; all 1 where absent.
     kept: dense blocks ("block3.G") or convolutions ("block3.G.conv5") that stay fp16 in an int8 or fp8 graph.
     """
 
     precision: str = "fp32"
     scales: Mapping[str, float] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
+    channels: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -52,7 +66,10 @@ class Arithmetic:
     @property
     def digest(self) -> str:
         """SHA-256 of the table of scales; empty without one."""
-        table = json.dumps({name: float(scale).hex() for name, scale in self.scales.items()}, sort_keys=True)
+        lines = {name: [float(scale).hex()] for name, scale in self.scales.items()}
+        for name, shares in self.channels.items():
+            lines[name] += [float(share).hex() for share in shares]
+        table = json.dumps(lines, sort_keys=True)
         return hashlib.sha256(table.encode()).hexdigest() if self.scales else ""
 
     def check(self, config: NetworkConfig) -> None:
@@ -66,6 +83,12 @@ class Arithmetic:
             raise RequestError(f"There is a scale for {foreign[0]}, which a network of {config} does not have.")
         if bad := [name for name in expected if not (math.isfinite(self.scales[name]) and self.scales[name] > 0)]:
             raise RequestError(f"The scale of {bad[0]} must be a number above 0, got {self.scales[bad[0]]}.")
+        inner = {name for name in expected if ".relu" in name}
+        for name, shares in self.channels.items():
+            if name not in inner or len(shares) != config.growth or not all(0 < share <= 1 for share in shares):
+                raise RequestError(
+                    f"The channels of {name} must be {config.growth} shares above 0 and at most 1 of an inner tensor."
+                )
         layers = {*dense_blocks(config), *_convolutions(config)}
         if foreign := sorted(self.kept - layers):
             raise RequestError(f"{foreign[0]} cannot stay fp16: a network of {config} has no such layer.")

@@ -107,7 +107,10 @@ def calibrate(
         )
     tensors = {
         name: TensorScale(
-            seen.ranges[name] / FULL_SCALE["int8"], histogram.maximum, histogram.beyond(seen.ranges[name])
+            seen.ranges[name] / FULL_SCALE["int8"],
+            histogram.maximum,
+            histogram.beyond(seen.ranges[name]),
+            tuple(float(f"{top:.5g}") for top in observer.channels[name]) if name in observer.channels else (),
         )
         for name, histogram in seen.histograms.items()
     }
@@ -180,13 +183,13 @@ def _measured(
     network, all_int8 = bench.network, record.arithmetic("int8")
     exact = bench.raw(network)
     with stage(3 * record.config.blocks, "sensitivity") as bar:
-        costs = sensitivities(bench, all_int8.scales, exact, bar.update)
+        costs = sensitivities(bench, all_int8, exact, bar.update)
     search = None
     if options.max_drop is not None:
         with stage(2 * len(costs), "kept layers") as bar:
 
             def drop_at(kept: tuple[str, ...]) -> float:
-                arithmetic = Arithmetic("int8", all_int8.scales, frozenset(kept))
+                arithmetic = replace(all_int8, kept=frozenset(kept))
                 bar.update(1)
                 return exact - bench.raw(lowered(network, arithmetic))
 

@@ -46,12 +46,16 @@ def rounded8(srgb: Tensor) -> Tensor:
 
 
 class Observer:
-    """One histogram for each tensor of `quantised_tensors`; both directions together, as they share their scales."""
+    """One histogram for each tensor of `quantised_tensors`; both directions together, as they share their scales.
+
+    channels: inner tensor -> largest magnitude of each channel.
+    """
 
     def __init__(self, network: InvISP, jpeg: Jpeg) -> None:
         self.network = network.eval()
         self.jpeg = jpeg
         self.histograms = {name: Histogram() for name in quantised_tensors(network.config)}
+        self.channels: dict[str, Tensor] = {}
 
     @torch.inference_mode()
     def see(self, raw: Tensor) -> Tensor:
@@ -84,6 +88,9 @@ class Observer:
     def _hear(self, name: str, direction: str, _: object, inputs: tuple[Any, ...]) -> None:
         joined: Tensor = inputs[0]
         own = joined[:, -self.network.config.growth :] if ".relu" in name else joined
+        if ".relu" in name:
+            tops = own.abs().amax(dim=(0, 2, 3))
+            self.channels[name] = torch.maximum(self.channels[name], tops) if name in self.channels else tops
         magnitudes = own.abs().flatten()
         largest = float(magnitudes.max())
         histogram = self.histograms[name]

@@ -17,9 +17,24 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import CalibrationError, RequestError
 from invisp_deploy.files import write_whole
 
-__all__ = ["METHODS", "CalibratedFile", "ScaleRecord", "TensorScale", "read_record", "write_record"]
+__all__ = [
+    "METHODS",
+    "QUIETEST",
+    "RAISE",
+    "CalibratedFile",
+    "ScaleRecord",
+    "TensorScale",
+    "read_record",
+    "write_record",
+]
 
 _FORMAT: Final = "invisp-scales-1"
+
+RAISE: Final = 0.8
+"""0 leaves a channel on its tensor's grid, 1 gives it a whole one; docs/precision.md has what each loses."""
+
+QUIETEST: Final = 0.02
+"""Channels below this share of their tensor are raised no further."""
 
 METHODS: Final = ("maximum", "percentile", "entropy", "mse")
 """How the range of a tensor is chosen from what was seen of it."""
@@ -27,11 +42,23 @@ METHODS: Final = ("maximum", "percentile", "entropy", "mse")
 
 @dataclass(frozen=True)
 class TensorScale:
-    """scale: one step of int8's grid. maximum: largest magnitude seen. saturated: share of values beyond 127 steps."""
+    """scale: one step of int8's grid. maximum: largest magnitude seen. saturated: share of values beyond 127 steps.
+
+    channels: largest magnitude seen of each channel, for inner tensors.
+    """
 
     scale: float
     maximum: float
     saturated: float
+    channels: tuple[float, ...] = ()
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of the scale that each channel has: between that of its own maximum and the tensor's.
+
+        Quiet channels are raised, but not all the way: what is gained on their grid is lost on the weights' grid.
+        """
+        return tuple(min(max(top / self.maximum, QUIETEST), 1.0) ** RAISE for top in self.channels)
 
 
 @dataclass(frozen=True)
@@ -78,7 +105,8 @@ class ScaleRecord:
             name: tensor.scale if precision == "int8" else tensor.maximum / FULL_SCALE[precision]
             for name, tensor in self.tensors.items()
         }
-        return Arithmetic(precision, scales, frozenset(self.kept if keep else ()))
+        channels = {name: tensor.shares for name, tensor in self.tensors.items() if tensor.channels}
+        return Arithmetic(precision, scales, frozenset(self.kept if keep else ()), channels)
 
     def check_weights(self, weights: str, source: str) -> None:
         """Raise CalibrationError unless the scales were measured on these weights."""
@@ -114,7 +142,7 @@ def read_record(path: Path) -> ScaleRecord:
         record = ScaleRecord(
             weights=str(data["weights"]),
             config=NetworkConfig.from_dict(data["config"]),
-            tensors={str(name): TensorScale(**entry) for name, entry in data["tensors"].items()},
+            tensors={str(name): _tensor(entry) for name, entry in data["tensors"].items()},
             method=str(data["method"]),
             files=_files(data["files"]),
             options=dict(data["options"]),
@@ -127,6 +155,10 @@ def read_record(path: Path) -> ScaleRecord:
     except (KeyError, TypeError, ValueError, AttributeError, RequestError) as error:
         raise CalibrationError(f"{path} is damaged ({error}): calibrate again.") from error
     return record
+
+
+def _tensor(entry: Mapping[str, Any]) -> TensorScale:
+    return TensorScale(**{**entry, "channels": tuple(map(float, entry["channels"]))})
 
 
 def _files(entries: Sequence[Mapping[str, Any]]) -> tuple[CalibratedFile, ...]:

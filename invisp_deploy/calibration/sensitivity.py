@@ -28,12 +28,12 @@ class Search:
 
 
 def sensitivities(
-    bench: Bench, scales: Mapping[str, float], exact: float, on_block: Callable[[int], object] = lambda count: None
+    bench: Bench, all_int8: Arithmetic, exact: float, on_block: Callable[[int], object] = lambda count: None
 ) -> dict[str, float]:
     """Dense block -> dB of RAW PSNR lost with that one in int8 and all else in fp32. exact: dB of fp32."""
     found = {}
     for name in dense_blocks(bench.network.config):
-        found[name] = exact - bench.raw(_only(bench.network, name, Arithmetic("int8", scales)))
+        found[name] = exact - bench.raw(_only(bench.network, name, all_int8))
         on_block(1)
     return found
 

@@ -3,12 +3,13 @@
 ::
 
     fp16    x --Cast--> Conv --LeakyRelu--> ... --Conv--Cast--> out                       all HALF in between
-    int8    x --Q--> Concat of int8 --DQ--> Conv --LeakyRelu--> Q --> Concat of int8 ...  --DQ--> Conv --> out
-    fp8     x --> Concat --Q--DQ--> Conv --LeakyRelu--> Concat --Q--DQ--> Conv ...        (no FP8 Concat in ONNX)
+    int8    x, d --Q--> Concat of int8 --DQ--> Conv --LeakyRelu--> Q --> Concat of int8 ... --DQ--> Conv --> out
+    fp8     x, d --> Concat --Q--DQ--> Conv --LeakyRelu--> Concat --Q--DQ--> Conv ...     (no FP8 Concat in ONNX)
 
-All Q and DQ of a dense block have one scale, that of its input (`network.lowered` says how), so a concatenation
-needs no requantisation. Zero points are 0, weights carry a scale for each output channel, biases stay float: what
-TensorRT takes. The input and the output of a dense block are FLOAT in every precision.
+d is what Q leaves of x, times 16. All Q and DQ of a dense block have one scale, that of its input
+(`network.lowered` says how), so a concatenation needs no requantisation. Zero points are 0, weights carry a scale
+for each output channel, biases stay float: what TensorRT takes. The input and the output of a dense block are FLOAT
+in every precision.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from invisp_deploy.arithmetic import QUANTISED, Arithmetic, block_input
+from invisp_deploy.arithmetic import QUANTISED, REMAINDER, Arithmetic, block_input
 from invisp_deploy.export.nodes import Array, Nodes
 from invisp_deploy.network.coupling import DenseBlock
 from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, round_weight, weight_steps
@@ -73,12 +74,20 @@ class _Dense:
         return _Value(self.nodes.convolution(layer.name, x, weight, layer.weight.shape[-1], bias), half)
 
     def eight_bit_input(self, precision: str, index: int, seen: Sequence[_Value]) -> str:
-        singles = [self.single(value) for value in seen]
+        x, *inner = [self.single(value) for value in seen]
+        value = self.quantised(x, precision)
+        left = self.nodes.once("Sub", f"{x}.{precision}.left", x, self.dequantised(value, precision))
+        factor = self.nodes.constant("remainder", np.array([REMAINDER], np.float32))
+        remainder = self.nodes.once("Mul", f"{x}.{precision}.remainder", left, factor)
         if precision == "int8":
-            joined = self.joined(f"concat{index}", [self.quantised(value, precision) for value in singles])
+            parts = [value, *(self.quantised(name, precision) for name in (remainder, *inner))]
+            joined = self.joined(f"concat{index}", parts)
         else:
-            joined = self.quantised(self.joined(f"concat{index}", singles), precision)
-        return self.nodes.once("DequantizeLinear", f"{joined}.float", joined, *self.grid(precision))
+            joined = self.quantised(self.joined(f"concat{index}", [x, remainder, *inner]), precision)
+        return self.dequantised(joined, precision)
+
+    def dequantised(self, x: str, precision: str) -> str:
+        return self.nodes.once("DequantizeLinear", f"{x}.float", x, *self.grid(precision))
 
     def quantised(self, x: str, precision: str) -> str:
         return self.nodes.once("QuantizeLinear", f"{x}.{precision}", x, *self.grid(precision))

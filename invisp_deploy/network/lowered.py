@@ -6,8 +6,14 @@ concatenations join tensors of one scale. A tensor r_i that wants the step s_i g
     r_i' = g_i r_i = LeakyRelu(g_i W_i x + g_i b_i)        the activation is positively homogeneous
     W_j' = W_j / g_i on the channels of r_i                every later convolution takes the gain back
 
-which changes no value but its grid (cross-layer equalisation: Nagel et al., ICCV 2019). Weights are rounded after
+which changes no value but its grid (cross-layer equalisation: Nagel et al., ICCV 2019). A channel that never grows as
+large as its tensor gets a larger gain of its own, so that it, too, uses the whole grid. Weights are rounded after
 the gains, one step for each output channel. What stays fp16 sees the same gained tensors, not rounded to 8 bit.
+
+The input of a dense block carries the picture itself, in 1 to 6 channels, and its rounding is most of the error. So
+8-bit convolutions read it as two tensors on the same grid, value and remainder:
+
+    x = v + d / 16        v = round(x)        d = round(16 (x - v))        weights of d: those of v over 16
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invisp_deploy.arithmetic import FULL_SCALE, QUANTISED, Arithmetic, block_input
+from invisp_deploy.arithmetic import FULL_SCALE, QUANTISED, REMAINDER, Arithmetic, block_input
 from invisp_deploy.network.coupling import DenseBlock
 from invisp_deploy.network.invisp import InvISP
 
@@ -34,7 +40,10 @@ _EDGE = {"int8": 127.5, "fp8": 464.0}
 
 @dataclass(frozen=True)
 class GainedConvolution:
-    """One convolution after the gains. weight (outputs, inputs, 3, 3), bias (outputs,); both float32."""
+    """One convolution after the gains. weight (outputs, inputs, 3, 3), bias (outputs,); both float32.
+
+    In 8 bit the weight has the remainder's channels after those of the dense block's input.
+    """
 
     name: str
     precision: str
@@ -64,6 +73,9 @@ class LoweredDense(DenseBlock):
     def convolve(self, layer: GainedConvolution, seen: list[Tensor], read: dict[str, list[Tensor]]) -> Tensor:
         """seen: all tensors so far. read: precision -> the same as its convolutions read them, each rounded once."""
         tensors = read.setdefault(layer.precision, [])
+        if not tensors and layer.precision in QUANTISED:
+            value = self.rounded(seen[0], layer.precision)
+            tensors.append(torch.cat((value, self.rounded((seen[0] - value) * REMAINDER, layer.precision)), 1))
         tensors += [self.rounded(tensor, layer.precision) for tensor in seen[len(tensors) :]]
         joined, weight, bias = torch.cat(tensors, 1), layer.weight, layer.bias
         if layer.precision == "fp16":
@@ -93,21 +105,32 @@ def lowered(network: InvISP, arithmetic: Arithmetic) -> InvISP:
 def gained_convolutions(block: DenseBlock, name: str, arithmetic: Arithmetic) -> list[GainedConvolution]:
     """The five convolutions of a dense block after the gains; differentiable."""
     layers = [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]
-    source = arithmetic.scales.get(block_input(name))
-    gains = [1.0]
-    for index in range(1, len(layers)):
-        gains.append(1.0 if source is None else source / arithmetic.scales[f"{name}.relu{index}"])
-    widths = [layers[0].in_channels, *(layer.out_channels for layer in layers[:-1])]
+    gains = _gains(layers, name, arithmetic)
+    first_width = layers[0].in_channels
     gained = []
     for index, layer in enumerate(layers, 1):
-        incoming = torch.repeat_interleave(torch.tensor(gains[:index]), torch.tensor(widths[:index]))
-        incoming = incoming.to(layer.weight.device)
-        outgoing = gains[index] if index < len(layers) else 1.0
-        weight = layer.weight / incoming[None, :, None, None] * outgoing
-        bias = weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias * outgoing
+        incoming = torch.cat(gains[:index]).to(layer.weight.device)
+        outgoing = gains[index].to(layer.weight.device) if index < len(layers) else layer.weight.new_ones(1)
+        weight = layer.weight / incoming[None, :, None, None] * outgoing[:, None, None, None]
         convolution = f"{name}.conv{index}"
+        if arithmetic.of(convolution) in QUANTISED:
+            first = weight[:, :first_width]
+            weight = torch.cat((first, first / REMAINDER, weight[:, first_width:]), 1)
+        bias = weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias * outgoing
         gained.append(GainedConvolution(convolution, arithmetic.of(convolution), weight, bias))
     return gained
+
+
+def _gains(layers: list[nn.Conv2d], name: str, arithmetic: Arithmetic) -> list[Tensor]:
+    """For each tensor of a dense block, its input first, the gain of each channel."""
+    gains = [torch.ones(layers[0].in_channels)]
+    source = arithmetic.scales.get(block_input(name))
+    for index, layer in enumerate(layers[:-1], 1):
+        tensor = f"{name}.relu{index}"
+        own = 1.0 if source is None else source / arithmetic.scales[tensor]
+        shares = arithmetic.channels.get(tensor, (1.0,) * layer.out_channels)
+        gains.append(own / torch.tensor(shares))
+    return gains
 
 
 def round_weight(weight: Tensor, precision: str) -> Tensor:

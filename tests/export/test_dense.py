@@ -150,7 +150,7 @@ def test_all_quantisers_of_a_dense_block_share_one_scale(network: InvISP, raw: T
     model = graphs(network, arithmetic_of(network, raw, "int8"))[Direction.FORWARD]
     joins = [node for node in model.graph.node if node.op_type == "Concat" and node.name.count(".") == 2]
     makers = {output: node for node in model.graph.node for output in node.output}
-    assert len(joins) == 2 * 3 * 4
+    assert len(joins) == 2 * 3 * 5  # the first joins the input and its remainder
     for join in joins:
         quantisers = [makers[name] for name in join.input]
         assert {node.op_type for node in quantisers} == {"QuantizeLinear"}

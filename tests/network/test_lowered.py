@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from invisp_deploy.arithmetic import Arithmetic, quantised_tensors
+from invisp_deploy.arithmetic import REMAINDER, Arithmetic, quantised_tensors
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 from invisp_deploy.network.invisp import InvISP
@@ -35,22 +36,61 @@ def test_fp32_is_the_network_itself(network: InvISP, raw: Tensor) -> None:
         assert torch.equal(lowered(network, Arithmetic())(raw), network(raw))
 
 
-def test_gains_alone_change_no_value(network: InvISP, raw: Tensor) -> None:
-    """A grid so fine that rounding vanishes leaves the gains, which cancel: scales differ by tensor here."""
+def test_gains_and_remainder_alone_change_no_value(network: InvISP) -> None:
+    """Without rounding, what the gains and the remainder do must cancel: scales differ by tensor and channel here."""
     names = quantised_tensors(CONFIG)
-    scales = {name: 2.0**-20 * (1 + index % 5) for index, name in enumerate(names)}
+    scales = {name: 0.01 * (1 + index % 5) for index, name in enumerate(names)}
+    shares = tuple(1 / (1 + index) for index in range(CONFIG.growth))
+    channels = {name: shares for name in names if ".relu" in name}
     dense = network.blocks()[0].F
     x2 = torch.rand(1, CONFIG.split[1], 8, 8)
-    seen = [x2]
-    layers = gained_convolutions(dense, "block0.F", Arithmetic("int8", scales))
+    value = x2.mul(10).round().div(10)
+    seen = [value, (x2 - value) * REMAINDER]
+    layers = gained_convolutions(dense, "block0.F", Arithmetic("int8", scales, channels=channels))
     with torch.no_grad():
         for layer in layers[:-1]:
             made = torch.nn.functional.conv2d(torch.cat(seen, 1), layer.weight, layer.bias, padding=1)
             seen.append(torch.nn.functional.leaky_relu(made, 0.2))
         result = torch.nn.functional.conv2d(torch.cat(seen, 1), layers[-1].weight, layers[-1].bias, padding=1)
         assert torch.allclose(result, dense(x2), atol=1e-5)
-    gains = [scales["block0.x2"] / scales[f"block0.F.relu{index}"] for index in range(1, 5)]
-    assert len({round(gain, 3) for gain in gains}) > 2  # not all the same
+        plain = torch.nn.functional.leaky_relu(dense.conv1(x2), 0.2)
+        gain = scales["block0.x2"] / (scales["block0.F.relu1"] * torch.tensor(shares))
+        assert torch.allclose(seen[2], plain * gain[None, :, None, None], atol=1e-4)
+
+
+def test_the_remainder_carries_what_the_grid_of_the_input_cannot(network: InvISP) -> None:
+    """Inner tensors and weights nearly exact, the input on 8 bits: its remainder is worth about four more."""
+    dense = network.blocks()[0].F
+    x2 = torch.rand(1, CONFIG.split[1], 16, 16, generator=torch.Generator().manual_seed(1))
+    step = 1 / 127
+    with torch.no_grad():
+        exact = dense(x2).numpy()
+        value = (x2 / step).round() * step
+        remainder = ((x2 - value) * REMAINDER / step).round() * step / REMAINDER
+        assert psnr(dense(value + remainder).numpy(), exact) > psnr(dense(value).numpy(), exact) + 18
+    arithmetic = arithmetic_of(network, torch.rand(1, 3, 32, 32), "int8")
+    assert gained_convolutions(dense, "block0.F", arithmetic)[0].weight.shape[1] == 2 * CONFIG.split[1]
+
+
+def test_quiet_channels_are_raised_to_use_their_grid(network: InvISP, raw: Tensor) -> None:
+    """Channels a hundred times quieter than their tensor vanish on its grid, and do not with gains of their own."""
+    quiet = copy.deepcopy(network)
+    with torch.no_grad():
+        for block in quiet.blocks():
+            for part in (block.F, block.G, block.H):
+                part.conv1.weight[::2] /= 100
+                part.conv1.bias[::2] /= 100
+                for later in (part.conv2, part.conv3, part.conv4, part.conv5):
+                    first = block.parts[1 if part is block.F else 0]
+                    later.weight[:, first : first + CONFIG.growth : 2] *= 100
+        assert torch.allclose(quiet(raw), network(raw), atol=1e-4)
+        plain = arithmetic_of(quiet, raw, "int8")
+        shares = (0.01, 1.0) * (CONFIG.growth // 2)
+        channels = {name: shares for name in plain.scales if name.endswith("relu1")}
+        raised = Arithmetic("int8", plain.scales, channels=channels)
+        exact = network(raw).numpy()
+        decibels = [psnr(lowered(quiet, arithmetic)(raw).numpy(), exact) for arithmetic in (plain, raised)]
+    assert decibels[1] > decibels[0] + 3
 
 
 @pytest.mark.parametrize(("precision", "least", "most"), [("fp16", 60, 110), ("int8", 35, 75), ("fp8", 25, 65)])

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from invisp_deploy.arithmetic import FP32, Arithmetic, quantised_tensors
+from invisp_deploy.arithmetic import FP32, REMAINDER, Arithmetic, quantised_tensors
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, RequestError
@@ -82,12 +82,16 @@ class Faked(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         layers = [layer for layer in self.block.children() if isinstance(layer, nn.Conv2d)]
-        seen, made = [x], x
+        made = x
+        value = torch.fake_quantize_per_tensor_affine(x, self.step, 0, -127, 127)
+        seen = [x, (x - value) * REMAINDER]
         for layer in layers:
             joined = torch.fake_quantize_per_tensor_affine(torch.cat(seen, 1), self.step, 0, -127, 127)
-            steps = layer.weight.detach().abs().amax((1, 2, 3)) / 127
+            first = layer.weight[:, : x.shape[1]]
+            whole = torch.cat((first, first / REMAINDER, layer.weight[:, x.shape[1] :]), 1)
+            steps = whole.detach().abs().amax((1, 2, 3)) / 127
             zeros = torch.zeros(len(steps), dtype=torch.int32)
-            weight = torch.fake_quantize_per_channel_affine(layer.weight, steps, zeros, 0, -127, 127)
+            weight = torch.fake_quantize_per_channel_affine(whole, steps, zeros, 0, -127, 127)
             made = functional.conv2d(joined, weight, layer.bias, padding=1)
             seen.append(functional.leaky_relu(made, 0.2))
         return made
@@ -102,7 +106,8 @@ def test_values_and_gradients_are_those_of_pytorchs_fake_quantisation(step: floa
     assert len(ours) == len(theirs) == 11
     for name, grad in ours.items():
         torch.testing.assert_close(grad, theirs[name if name == "x" else f"block.{name}"], atol=1e-3, rtol=1e-3)
-    assert torch.equal(ours["x"] == 0, x.abs() > 127.5 * step), "nothing passes where the input saturates"
+    saturated = x.abs() > (127 + 127.5 / REMAINDER) * step
+    assert torch.equal(ours["x"] == 0, saturated), "nothing passes where input and remainder saturate"
 
 
 def test_with_a_fine_grid_the_gradients_are_those_of_the_plain_block() -> None:
