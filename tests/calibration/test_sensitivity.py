@@ -63,7 +63,7 @@ def test_costs_are_those_of_one_block_lowered_alone(small_dng: Path) -> None:
     bench = Bench(network, tiles, Jpeg())
     exact = bench.raw(network)
     scales = dict.fromkeys(quantised_tensors(network.config), 3 / 127)
-    costs = sensitivities(bench, scales, exact)
+    costs = sensitivities(bench, Arithmetic("int8", scales), exact)
     assert list(costs) == dense_blocks(network.config)
     assert costs["block1.G"] == 0
     assert max(abs(cost) for cost in costs.values()) > 1e-3
