@@ -17,7 +17,7 @@ from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CalibrationError, ContractError, RequestError
 
-__all__ = ["CalibrationTile", "Place", "TileSource", "calibration_tiles"]
+__all__ = ["CalibrationTile", "Place", "TileSource", "calibration_tiles", "check_tiles"]
 
 Place = tuple[int, int, int]
 """Row, column and size of a tile in the aligned mosaic."""
