@@ -37,7 +37,7 @@ __all__ = ["main"]
 @click.option(
     "--method",
     type=click.Choice(["maximum", "percentile", "entropy", "mse"]),
-    default="percentile",
+    default="mse",
     show_default=True,
     help="How a range is chosen from what was seen.",
 )

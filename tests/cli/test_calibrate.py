@@ -81,7 +81,7 @@ def refused(result: Result, code: int, *words: str) -> None:
 
 def test_the_record_says_what_it_was_measured_on(record: ScaleRecord, raws: Path, made: tuple[Path, Result]) -> None:
     assert record.config == SMALL
-    assert record.method == "percentile"
+    assert record.method == "mse"
     assert [(file.name, file.tiles) for file in record.files] == [("0.dng", 2), ("1.dng", 2)]
     assert [file.sha256 for file in record.files] == [sha256_file(path) for path in sorted(raws.iterdir())]
     assert [(file.iso, file.exposure) for file in record.files] == [(100, pytest.approx(0.002))] * 2
@@ -100,7 +100,7 @@ def test_lines_name_losses_kept_layers_and_what_comes_next(made: tuple[Path, Res
         assert f"{name:16} {drop:7.3f}" in lines
     assert [line.strip() for line in lines if line.startswith("  block")] == list(record.kept)
     assert lines[-2].startswith(f"wrote {folder}/scales.json (")
-    assert "28 scales by percentile over 4 tiles of 2 files" in lines[-2]
+    assert "28 scales by mse over 4 tiles of 2 files" in lines[-2]
     assert lines[-1].startswith("next: invisp-export onnx --checkpoint ")
     assert lines[-1].endswith(f"--precision int8 --scales {folder}/scales.json -o graphs")
 
