@@ -20,7 +20,7 @@ from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.golden import natural_input, psnr
 from invisp_deploy.tolerances import TOLERANCES, parity_for
 
-__all__ = ["PhaseParity", "camera_feeds", "check_camera"]
+__all__ = ["PhaseParity", "check_camera"]
 
 _EDGE: Final = 24
 _LEVELS: Final = Levels("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (1.0, 0.51, 0.85), 2.2)
@@ -34,16 +34,6 @@ class PhaseParity:
     rgb_codes: int
     rgb_psnr: float
     mosaic_psnr: float
-
-
-def camera_feeds(levels: Levels) -> dict[str, npt.NDArray[Any]]:
-    """A frame's numbers as a camera graph takes them."""
-    return {
-        "black": np.array(levels.black, np.float32),
-        "white": np.array([levels.white], np.float32),
-        "gains": np.array(levels.gains, np.float32),
-        "cfa": np.array(["RGB".index(colour) for colour in levels.cfa], np.int32),
-    }
 
 
 def check_camera(card: GraphCard, camera: Path, tensor: Path) -> list[PhaseParity]:
@@ -61,7 +51,7 @@ def _compare(card: GraphCard, graphs: list[list[Any]], row: int, column: int) ->
     edge = _EDGE * card.config.squeeze
     plane = natural_input((1, 3, edge, edge + 2 * card.config.squeeze), 7)[0, 1]
     mosaic = np.rint(127 + plane * (levels.white - 100)).astype(np.uint16)  # some pixels below black, some above white
-    feeds = camera_feeds(levels)
+    feeds = levels.tensors()
     (rgb,) = forward.run(None, {"mosaic": _given(mosaic, card), **feeds})
     (srgb,) = render.run(None, {"raw": network_input(mosaic, levels)[None]})
     expected = np.rint(np.clip(srgb, 0, 1) * np.float32(255)).transpose(0, 2, 3, 1)

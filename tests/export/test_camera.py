@@ -18,7 +18,7 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import GraphError, ParityError
 from invisp_deploy.export import camera_parity
-from invisp_deploy.export.camera_parity import camera_feeds, check_camera
+from invisp_deploy.export.camera_parity import check_camera
 from invisp_deploy.export.graph import build_graph, check_graph
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.export.write import export_onnx
@@ -66,7 +66,7 @@ def mosaic(height: int = 32, width: int = 44) -> np.ndarray:
 def test_levels_and_demosaicing_are_what_scipy_makes_of_them(cfa: str) -> None:
     """Independent of our numpy steps: masks and the textbook kernels, mirrored borders."""
     raw = mosaic()
-    made = run(graph(identity(), Direction.FORWARD), {"mosaic": raw[None, None], **camera_feeds(levels(cfa))})
+    made = run(graph(identity(), Direction.FORWARD), {"mosaic": raw[None, None], **levels(cfa).tensors()})
     rows, columns = np.indices(raw.shape)
     site = rows % 2 * 2 + columns % 2
     gain = dict(zip("RGB", (1.0, 0.5, 0.8), strict=True))
@@ -90,7 +90,7 @@ def test_every_phase_goes_through_one_graph_and_comes_back(cfa: str, interface: 
     """Without 8-bit steps nothing is lost but what they are: the mosaic returns within half a code of the picture."""
     raw, numbers = mosaic(), levels(cfa)
     given = raw[None, None] if interface == "camera" else raw.view(np.uint8).reshape(1, *raw.shape, 2)
-    feeds = camera_feeds(numbers)
+    feeds = numbers.tensors()
     rgb = run(graph(identity(2), Direction.FORWARD, interface), {"mosaic": given, **feeds})
     made = run(graph(identity(2), Direction.INVERSE, interface), {"rgb": rgb, **feeds})
     back = made[0, 0] if interface == "camera" else np.ascontiguousarray(made).view(np.uint16)[0, :, :, 0]
