@@ -50,8 +50,9 @@ model: $(VENV)/.test ## train and export the shipped model again: make model PHO
 		--steps 6000 --patch 96 -o $(WORK)/run --validate $(WORK)/held
 	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run/weights.safetensors -o $(MODEL) --overwrite
 	cp $(WORK)/run/weights.safetensors $(MODEL)/weights.safetensors
-	$(BIN)/invisp-calibrate --checkpoint $(MODEL)/weights.safetensors $(SAMPLE) $(WORK)/dngs \
-		--held-out $(WORK)/held --max-drop 0.1 -o $(MODEL)/scales.json --overwrite
+	$(BIN)/invisp-calibrate --checkpoint $(MODEL)/weights.safetensors $(SAMPLE) $(WORK)/dngs/*-0.dng \
+		--max-tiles 86 --held-out $(SAMPLE) --held-out $(WORK)/held --held-tiles 16 --max-drop 0.1 \
+		-o $(MODEL)/scales.json --overwrite
 
 doctor: $(VENV)/.base ## say what is installed, what of it works, and what to do
 	$(BIN)/invisp doctor

@@ -22,6 +22,7 @@ DOCS = ROOT / "docs"
 PAGES = (
     "architecture",
     "bench",
+    "calibrate",
     "contract",
     "engines",
     "evaluate",
@@ -29,6 +30,7 @@ PAGES = (
     "gpu",
     "install",
     "limits",
+    "precision",
     "run",
     "stream",
     "tolerances",

@@ -115,7 +115,10 @@ def _print(calibration: Calibration, listed: int, output: Path, report: Path | N
     for name, drop in record.drops.items():
         click.echo(f"{name:16} {drop:7.3f}")
     if calibration.search is not None:
-        click.echo(f"{len(record.kept)} layers stay fp16, {calibration.share:.1%} of the work of F, G and H:")
+        share = (
+            f", {calibration.share:.1%} of the work of F, G and H:" if record.kept else ": every convolution is lowered"
+        )
+        click.echo(f"{len(record.kept)} layers stay fp16{share}")
         for layer in record.kept:
             click.echo(f"  {layer}")
         if calibration.search.drop > record.options["max_drop"]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from invisp_deploy.calibration.record import read_record
 from invisp_deploy.camera.dng import write_dng
 from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.camera.raw import read_raw
@@ -23,7 +24,7 @@ from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES
 
-FILES = ("CARD.md", "forward.onnx", "golden.npz", "inverse.onnx", "report.json", "weights.safetensors")
+FILES = ("CARD.md", "forward.onnx", "golden.npz", "inverse.onnx", "report.json", "scales.json", "weights.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,19 @@ def test_a_crop_of_a_real_file_survives_a_jpeg(sample_frame: RawFrame, tmp_path:
     assert recovered.mosaic.shape == (512, 512)
     assert (recovered.camera, recovered.cfa, recovered.white) == ("Canon EOS 30D", "RGGB", sample_frame.white)
     assert recovered.black == sample_frame.black
+
+
+def test_the_scales_are_of_these_weights_and_lose_what_they_may(folder: Path) -> None:
+    record = read_record(folder / "scales.json")
+    checkpoint = load_checkpoint(folder / "weights.safetensors")
+    record.check_weights(checkpoint.weights, "scales.json")
+    assert record.config == checkpoint.config
+    record.arithmetic("int8").check(checkpoint.config)
+    drops = record.drops
+    assert drops["fp16"] <= 0.01
+    assert drops["int8"] <= 0.1
+    assert drops["int8-all"] <= 0.4
+    assert drops["fp16"] < drops["int8"] < drops["fp8"]
 
 
 def test_a_model_that_is_not_installed_is_a_sentence() -> None:
