@@ -8,15 +8,16 @@
 
 d is what Q leaves of x, times 16. All Q and DQ of a dense block have one scale, that of its input
 (`network.lowered` says how), so a concatenation needs no requantisation. Zero points are 0, weights carry a scale
-for each output channel, biases stay float: what TensorRT takes. The input and the output of a dense block are FLOAT
-in every precision.
+for each output channel, biases stay float: what TensorRT takes. In fp32 and fp16 a 1x1 convolution adds channels of
+zeros to the input, up to a multiple of 8, so that concatenations stay aligned. The input and the output of a dense
+block are FLOAT in every precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions
 __all__ = ["write_dense"]
 
 _SLOPE: Final = 0.2
+_BLOCK: Final = 8
+"""Channels that ONNX Runtime keeps together on AVX2, and tensor cores in half precision: docs/performance.md."""
+
 _EIGHT_BITS: Final = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
 
 
@@ -38,7 +42,7 @@ def write_dense(nodes: Nodes, block: DenseBlock, name: str, x: str, arithmetic: 
     """Add the nodes of `block` on the FLOAT tensor `x`; returns the name of the FLOAT result."""
     with torch.no_grad():
         layers = gained_convolutions(block, name, arithmetic)
-    writer = _Dense(nodes, name, arithmetic.scales.get(block_input(name), 0.0))
+    writer = _Dense(nodes, name, arithmetic.scales.get(block_input(name), 0.0), layers[0].weight.shape[0])
     seen = [_Value(x, half=False)]
     for index, layer in enumerate(layers[:-1], 1):
         made = writer.convolution(layer, index, seen)
@@ -55,8 +59,9 @@ class _Value:
 
 
 class _Dense:
-    def __init__(self, nodes: Nodes, name: str, step: float) -> None:
+    def __init__(self, nodes: Nodes, name: str, step: float, growth: int) -> None:
         self.nodes = nodes
+        self.growth = growth
         self.name = name
         self.source = block_input(name)
         self.step = step
@@ -68,10 +73,24 @@ class _Dense:
         if layer.precision in QUANTISED:
             x, weight = self.eight_bit_input(layer.precision, index, seen), self.eight_bit_weight(layer)
         else:
-            names = [self.half(value) if half else self.single(value) for value in seen]
-            x = self.joined(f"concat{index}", names)
-            weight = self.nodes.constant(f"{layer.name}.weight", _array(layer.weight).astype(dtype))
+            source, *inner = [self.half(value) if half else self.single(value) for value in seen]
+            first = self.width(layer, index)
+            x = self.joined(f"concat{index}", [self.widened(source, first, dtype), *inner])
+            weight = self.nodes.constant(f"{layer.name}.weight", _widened(_array(layer.weight), first).astype(dtype))
         return _Value(self.nodes.convolution(layer.name, x, weight, layer.weight.shape[-1], bias), half)
+
+    def width(self, layer: GainedConvolution, index: int) -> int:
+        """Channels of the dense block's input: what the growth of the convolutions before this one leaves."""
+        return layer.weight.shape[1] - (index - 1) * self.growth
+
+    def widened(self, x: str, channels: int, dtype: type[np.floating[Any]]) -> str:
+        """`x` with channels of zeros after its own, so that concatenations keep to the runtimes' blocks of channels."""
+        if channels % _BLOCK == 0:
+            return x
+        wide = np.eye(_rounded(channels), channels, dtype=dtype)[..., None, None]
+        label = f"widen{channels}.{'fp16' if dtype is np.float16 else 'fp32'}"
+        weight = self.nodes.constant(label, wide)
+        return self.nodes.once("Conv", f"{x}.wide", x, weight, kernel_shape=[1, 1])
 
     def eight_bit_input(self, precision: str, index: int, seen: Sequence[_Value]) -> str:
         x, *inner = [self.single(value) for value in seen]
@@ -117,6 +136,16 @@ class _Dense:
 
     def joined(self, label: str, names: list[str]) -> str:
         return names[0] if len(names) == 1 else self.nodes.node("Concat", f"{self.name}.{label}", *names, axis=1)
+
+
+def _widened(weight: Array, channels: int) -> Array:
+    """Columns of zeros after the first `channels`, for what `widened` adds."""
+    extra = _rounded(channels) - channels
+    return np.insert(weight, [channels] * extra, 0, axis=1)
+
+
+def _rounded(channels: int) -> int:
+    return -(-channels // _BLOCK) * _BLOCK
 
 
 def _codes(name: str, codes: Array, precision: str) -> TensorProto:

@@ -64,8 +64,8 @@ def test_the_reference_evaluator_of_onnx_agrees_with_pytorch(
 def test_only_simple_operators(authors: InvISP, squeezed: InvISP, direction: Direction, squeeze: int) -> None:
     counts = operator_counts(graph_of(authors if squeeze == 1 else squeezed, direction))
     assert set(counts) <= SIMPLE == OPERATORS
-    # per block 3 x 5 convolutions and the 1x1; the squeezed inverse puts its channels in order with one more
-    assert counts["Conv"] == 2 * 16 + (squeeze == 2 and direction is Direction.INVERSE)
+    # per block 3 x 5 convolutions, the 1x1 and two that widen x2 and y1; the squeezed inverse orders its channels
+    assert counts["Conv"] == 2 * 18 + (squeeze == 2 and direction is Direction.INVERSE)
     assert counts["Exp"] == counts["Sigmoid"] == counts["Split"] == 2
     assert counts["LeakyRelu"] == 2 * 3 * 4
     assert counts.get("SpaceToDepth", 0) == counts.get("DepthToSpace", 0) == squeeze - 1
@@ -107,12 +107,32 @@ def test_names_are_those_of_the_network(authors: InvISP, direction: Direction) -
     assert len(set(names)) == len(names)
     dense = {f"block{b}.{f}.conv{c}" for b in (0, 1) for f in "FGH" for c in range(1, 6)}
     mixing = {f"block{b}.{'mix' if direction is Direction.FORWARD else 'unmix'}" for b in (0, 1)}
-    assert {node.name for node in model.graph.node if node.op_type == "Conv"} == dense | mixing
+    wide = {f"block{b}.{x}.wide" for b in (0, 1) for x in ("x2", "y1")}
+    assert {node.name for node in model.graph.node if node.op_type == "Conv"} == dense | mixing | wide
     state = authors.state_dict()
     for name, array in constants(model).items():
         if ".conv" in name:
             block, rest = name.removeprefix("block").split(".", 1)
-            assert np.array_equal(array, state[f"operations.{block}.{rest}"].numpy())
+            given = state[f"operations.{block}.{rest}"].numpy()
+            if array.shape != given.shape:  # columns of zeros, where the widened input has channels of zeros
+                channels = 2 if ".F." in name else 1
+                assert not array[:, channels:8].any()
+                array = np.delete(array, range(channels, 8), axis=1)
+            assert np.array_equal(array, given)
+
+
+@BOTH
+@pytest.mark.parametrize("growth", [8, 16])
+def test_concatenations_keep_to_blocks_of_eight_channels(
+    random_network: Callable[..., InvISP], direction: Direction, growth: int
+) -> None:
+    """ONNX Runtime leaves its blocked layout where they do not, which costs a quarter of its speed and more."""
+    model = graph_of(random_network(NetworkConfig(blocks=1, growth=growth, squeeze=2)), direction)
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
+    channels = {value.name: value.type.tensor_type.shape.dim[1].dim_value for value in inferred}
+    joins = [node for node in model.graph.node if node.op_type == "Concat" and node.name.count(".") == 2]
+    assert len(joins) == 3 * 4
+    assert all(channels[name] % 8 == 0 for node in joins for name in (*node.input, *node.output))
 
 
 def test_both_directions_hold_the_same_dense_weights(authors: InvISP) -> None:
