@@ -30,6 +30,7 @@ PAGES = (
     "gpu",
     "install",
     "limits",
+    "performance",
     "precision",
     "run",
     "stream",
