@@ -133,3 +133,7 @@ def _print(calibration: Calibration, listed: int, output: Path, report: Path | N
         f"{len(record.tensors)} scales by {record.method} over {tiles} tiles of {len(record.files)} files",
         f"invisp-export onnx --checkpoint {checkpoint} --precision int8 --scales {output} -o graphs",
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -97,3 +97,7 @@ def roundtrip(
     for name, value in trip.metrics.items():
         click.echo(f"{name:15} {value:6.2f} dB  {DEFINITIONS[name].removeprefix('dB, ')}")
     click.echo(f"wrote {trip.jpeg.name}, {trip.dng.name}, {trip.picture.name}, {trip.report.name} in {output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -174,3 +174,7 @@ def _contract(path: Path) -> CameraContract:
     if not isinstance(data, dict):
         raise RequestError(f"The camera contract {path} must be a JSON object, got {type(data).__name__}.")
     return CameraContract.from_dict(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -75,3 +75,7 @@ def synthesize(
             click.echo(f"next: invisp-train {output} -o run/")
     if refused:
         raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -211,3 +211,7 @@ def _log(path: Path, report: dict[str, Any]) -> None:
     lines = path.read_text().splitlines() if path.exists() else []
     kept = [line for line in lines if json.loads(line)["step"] < report["step"]]
     write_whole(path, "".join(f"{line}\n" for line in [*kept, json.dumps(report)]))
+
+
+if __name__ == "__main__":
+    main()
