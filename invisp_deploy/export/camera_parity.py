@@ -7,17 +7,17 @@ where a rounding crosses a half. In int8 and fp8 the last bit of an input may mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from invisp_deploy.camera.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.errors import ParityError
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.golden import natural_input, psnr
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES, parity_for
 
 __all__ = ["PhaseParity", "check_camera"]
@@ -41,27 +41,26 @@ def check_camera(card: GraphCard, camera: Path, tensor: Path) -> list[PhaseParit
 
     card: of either camera graph. Tolerances: `camera-rgb-codes`, `camera-mosaic-psnr`. Raises ParityError.
     """
-    graphs = [[_session(folder / f"{name}.onnx") for name in ("forward", "inverse")] for folder in (camera, tensor)]
+    graphs = [[OnnxRuntime(folder / f"{name}.onnx") for name in ("forward", "inverse")] for folder in (camera, tensor)]
     return [_compare(card, graphs, row, column) for row in (0, 1) for column in (0, 1)]
 
 
-def _compare(card: GraphCard, graphs: list[list[Any]], row: int, column: int) -> PhaseParity:
+def _compare(card: GraphCard, graphs: list[list[OnnxRuntime]], row: int, column: int) -> PhaseParity:
     (forward, inverse), (render, recover) = graphs
-    levels = Levels(_LEVELS.cfa, _LEVELS.black, _LEVELS.white, _LEVELS.gains, card.contract.gamma).shifted(row, column)
+    levels = replace(_LEVELS, gamma=card.contract.gamma).shifted(row, column)
     edge = _EDGE * card.config.squeeze
     plane = natural_input((1, 3, edge, edge + 2 * card.config.squeeze), 7)[0, 1]
     mosaic = np.rint(127 + plane * (levels.white - 100)).astype(np.uint16)  # some pixels below black, some above white
-    feeds = levels.tensors()
-    (rgb,) = forward.run(None, {"mosaic": _given(mosaic, card), **feeds})
-    (srgb,) = render.run(None, {"raw": network_input(mosaic, levels)[None]})
-    expected = np.rint(np.clip(srgb, 0, 1) * np.float32(255)).transpose(0, 2, 3, 1)
-    (back,) = inverse.run(None, {"rgb": rgb, **feeds})
-    (raw,) = recover.run(None, {"srgb": rgb.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)})
+    rgb = forward.apply(mosaic[None, None], levels.tensors())
+    srgb = render.apply(network_input(mosaic, levels)[None])
+    expected = np.rint(np.clip(srgb, 0, 1) * np.float32(255))
+    back = inverse.apply(rgb, levels.tensors())[0, 0]
+    raw = recover.apply(rgb.astype(np.float32) / np.float32(255))[0]
     found = PhaseParity(
         levels.cfa,
         int(np.abs(rgb - expected).max()),
         min(psnr(rgb / 255, expected / 255), 200.0),
-        min(psnr(_mosaic(back, card) / levels.white, recovered_mosaic(raw[0], levels) / levels.white), 200.0),
+        min(psnr(back / levels.white, recovered_mosaic(raw, levels) / levels.white), 200.0),
     )
     _gate(found, card.precision)
     return found
@@ -85,24 +84,3 @@ def _gate(found: PhaseParity, precision: str) -> None:
                 f"The camera graph's {name} reaches {value:.1f} dB against the separate steps at {found.cfa}, "
                 f"{limit:g} are expected: nothing was exported; please report it."
             )
-
-
-def _given(mosaic: npt.NDArray[np.uint16], card: GraphCard) -> npt.NDArray[Any]:
-    if card.interface == "camera":
-        return mosaic[None, None]
-    return mosaic.astype("<u2").view(np.uint8).reshape(1, *mosaic.shape, 2)
-
-
-def _mosaic(made: npt.NDArray[Any], card: GraphCard) -> npt.NDArray[np.uint16]:
-    mosaic: npt.NDArray[np.uint16]
-    mosaic = made[0, 0] if card.interface == "camera" else np.ascontiguousarray(made).view("<u2")[0, :, :, 0]
-    return mosaic
-
-
-def _session(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
