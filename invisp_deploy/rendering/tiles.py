@@ -99,8 +99,8 @@ def bytes_per_pixel(config: NetworkConfig) -> float:
 
     A dense block at its last concatenation holds its features twice, the parts and the whole; beside it
     stand the block's input and output and three temporaries of their size. ONNX Runtime on the CPU took
-    193 bytes a pixel for `edge`, where this says 200, before inputs were widened (docs/run.md). The camera's part of a graph has its own peak
-    before or after the network's, far below it, and adds nothing.
+    193 bytes a pixel for `edge` before its inputs were widened (docs/run.md), where this says 200. The camera's
+    part of a graph has its own peak before or after the network's, far below it, and adds nothing.
     """
     first, second = config.split
     features = max(first, second) + (DENSE_CONVOLUTIONS - 1) * config.growth
