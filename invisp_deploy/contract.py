@@ -9,10 +9,13 @@ from typing import Any
 
 from invisp_deploy.errors import RequestError
 
-__all__ = ["CFA_PATTERNS", "CameraContract", "camera_name"]
+__all__ = ["BORDERS", "CFA_PATTERNS", "CameraContract", "authors_contract", "camera_name"]
 
 CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 """The four Bayer phases, read row by row from the top left pixel."""
+
+BORDERS = ("mirror", "reflect", "constant")
+"""How demosaicing goes on beyond the edge of a frame."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class CameraContract:
     gamma: the network sees x**(1/gamma).
     cfa: `any` Bayer phase, or the phase (`RGGB`, ...) that frames are aligned to before a network that
         folds pixel squares sees them.
+    border: beyond the edge of a frame, demosaicing sees `mirror`: row -1 is row 1, which keeps the CFA phase;
+        `reflect`: row -1 is row 0, which breaks it (a flat field of 1 becomes 0.25 to 2.25); `constant`: zeros (0.25
+        to 1). The last two are faults that weights may have been trained with.
     """
 
     make: str = ""
@@ -39,11 +45,13 @@ class CameraContract:
     white_balance: str = "max"
     gamma: float = 2.2
     cfa: str = "any"
+    border: str = "mirror"
 
     def __post_init__(self) -> None:
         _choice("black", self.black, ("file", "none"))
         _choice("white_balance", self.white_balance, ("max", "min", "none"))
         _choice("cfa", self.cfa, ("any", *CFA_PATTERNS))
+        _choice("border", self.border, BORDERS)
         if isinstance(self.white, bool) or not (
             self.white in ("file", "adjusted") or (isinstance(self.white, int) and 0 < self.white <= 65535)
         ):
@@ -68,11 +76,25 @@ class CameraContract:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CameraContract:
-        """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields."""
+        """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields.
+
+        Only `border` may be missing, and is `mirror` then: contracts were written before there was a choice.
+        """
         expected = {field.name for field in fields(cls)}
-        if set(data) != expected:
+        if set(data) | {"border"} != expected:
             raise RequestError(f"A camera contract has the fields {sorted(expected)}, got {sorted(map(str, data))}.")
         return cls(**data)
+
+
+def authors_contract(make: str, model: str) -> CameraContract:
+    """What the paper's published code does to a camera's files, faults included.
+
+    The black level stays in (a misspelt camera name), white is 4095 for Canon and 16383 for every other make, and
+    demosaicing sees zeros beyond the edge, which its README tells to set. Without that remark, the library's default
+    is `replace(contract, border="reflect")`.
+    """
+    white = 4095 if make.strip().lower().startswith("canon") else 16383
+    return CameraContract(make, model, black="none", white=white, border="constant")
 
 
 def camera_name(make: str, model: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.demosaic import demosaic, remosaic, window_cfa
+from invisp_deploy.camera.demosaic import demosaic, measured_weight, remosaic, window_cfa
 from invisp_deploy.camera.frame import Mosaic, RawFrame
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError
@@ -28,7 +28,7 @@ class Levels:
     cfa: pattern at the top left pixel of the frame that these levels belong to.
     black: DN per position of the 2x2 pattern, row by row; white: DN of full scale.
     gains: factors of R, G and B after the contract's normalisation.
-    gamma: exponent of the way back.
+    gamma: exponent of the way back. border: of demosaicing, one of `contract.BORDERS`.
     """
 
     cfa: str
@@ -36,6 +36,7 @@ class Levels:
     white: float
     gains: tuple[float, float, float]
     gamma: float
+    border: str = "mirror"
 
     def shifted(self, rows: int, columns: int) -> Levels:
         """The same levels as seen from pixel (rows, columns); by the pattern's period, also from (-rows, -columns)."""
@@ -43,7 +44,7 @@ class Levels:
         return replace(self, cfa=window_cfa(self.cfa, rows, columns), black=(a, b, c, d))
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """The further inputs of a camera graph (`graph_card.CAMERA_LEVELS`); gamma is in the graph."""
+        """The further inputs of a camera graph (`graph_card.CAMERA_LEVELS`); gamma and border are in the graph."""
         return {
             "black": np.array(self.black, np.float32),
             "white": np.array([self.white], np.float32),
@@ -78,7 +79,7 @@ def levels_of(frame: RawFrame, contract: CameraContract) -> Levels:
     else:
         divisor = (max if contract.white_balance == "max" else min)(frame.gains)
         gains = (frame.gains[0] / divisor, frame.gains[1] / divisor, frame.gains[2] / divisor)
-    return Levels(frame.cfa, black, white, gains, contract.gamma)
+    return Levels(frame.cfa, black, white, gains, contract.gamma, contract.border)
 
 
 def adjusted_white(frame: RawFrame) -> float:
@@ -101,8 +102,8 @@ def network_input(mosaic: Mosaic, levels: Levels, window: tuple[slice, slice] | 
     """(H, W) uint16 DN -> (3, h, w) float32 of the network's domain, for a window of the frame.
 
     ((DN - black) / (white - black), clipped to [0, 1]) x gain, demosaiced, to the power 1/gamma. The
-    range is [0, 1] with gains of at most 1. A window sees its real neighbours, so windows join without
-    seams.
+    range is [0, 1] with gains of at most 1 (edges of the border `reflect` reach 2.25 before gamma). A window
+    sees its real neighbours, so windows join without seams.
     """
     height, width = mosaic.shape
     rows, columns = window or (slice(0, height), slice(0, width))
@@ -111,22 +112,30 @@ def network_input(mosaic: Mosaic, levels: Levels, window: tuple[slice, slice] | 
     scale, offset = _affine(levels, top, left, part.shape)
     linear = np.clip((part - offset) * scale, 0, 1, dtype=np.float32)
     linear *= _tiled(_site_gains(levels), top, left, part.shape)
-    rgb = demosaic(linear, window_cfa(levels.cfa, top, left))
+    rgb = demosaic(linear, window_cfa(levels.cfa, top, left), levels.border)
     y, x = rows.start - top, columns.start - left
     rgb = rgb[:, y : y + rows.stop - rows.start, x : x + columns.stop - columns.start]
     return np.power(rgb, np.float32(1 / levels.gamma), dtype=np.float32)
 
 
-def recovered_mosaic(tensor: Float, levels: Levels, origin: tuple[int, int] = (0, 0)) -> Mosaic:
+def recovered_mosaic(
+    tensor: Float, levels: Levels, origin: tuple[int, int] = (0, 0), shape: tuple[int, int] | None = None
+) -> Mosaic:
     """(3, h, w) float32 of the network's domain -> (h, w) uint16 DN; undoes `network_input`.
 
-    origin: row and column of the window in the frame, which set the CFA phase. Values outside the
-    domain are clipped to [black, white] before rounding.
+    origin: row and column of the window in the frame, which set the CFA phase. shape: of the frame, which says where
+    its edges are; default: the frame ends with the window. Values outside the domain are clipped to [black, white]
+    before rounding.
     """
     row, column = origin
     gamma = remosaic(tensor, window_cfa(levels.cfa, row, column))
     linear = np.power(np.maximum(gamma, 0), np.float32(levels.gamma), dtype=np.float32)
     linear /= _tiled(_site_gains(levels), row, column, linear.shape)
+    if levels.border == "reflect":
+        bottom, right = row + linear.shape[0], column + linear.shape[1]
+        height, width = shape or (bottom, right)
+        edges = (row == 0, column == 0, bottom == height, right == width)
+        linear /= measured_weight(linear.shape, window_cfa(levels.cfa, row, column), edges)
     scale, offset = _affine(levels, row, column, linear.shape)
     return np.rint(np.clip(linear, 0, 1) / scale + offset).astype(np.uint16)
 

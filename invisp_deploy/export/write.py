@@ -11,6 +11,7 @@ import torch
 
 from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FP32, Arithmetic
+from invisp_deploy.errors import RequestError
 from invisp_deploy.export.camera_parity import PhaseParity, check_camera
 from invisp_deploy.export.folder import whole_folder
 from invisp_deploy.export.golden import camera_arrays, golden_arrays
@@ -41,8 +42,13 @@ def export_onnx(
     """Write `FILES` to `folder`, all or none, and return what report.json says.
 
     Raises ParityError where a graph disagrees with PyTorch or the round trip misses, RequestError for an
-    opset or folder that does not do, OutputError where writing fails.
+    opset or folder that does not do or a border that camera graphs do not have, OutputError where writing fails.
     """
+    if interface != "tensor" and checkpoint.contract.border != "mirror":
+        raise RequestError(
+            f"The weights' contract has the border {checkpoint.contract.border!r}, camera graphs demosaic with "
+            "mirrored borders only: export the tensor graphs, without --io camera."
+        )
     network = checkpoint.network.eval()
     with whole_folder(folder, FILES, overwrite=overwrite) as part:
         models = _write_graphs(checkpoint, part, arithmetic, interface, opset)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from invisp_deploy.camera.align import Border
 from invisp_deploy.camera.frame import ColorMatrix
 from invisp_deploy.camera.levels import Levels
-from invisp_deploy.contract import camera_name
+from invisp_deploy.contract import BORDERS, camera_name
 from invisp_deploy.errors import ImageFileError
 
 __all__ = ["IDENTIFIER", "MAX_BYTES", "Record"]
@@ -92,8 +92,12 @@ def _from_fields(fields: dict[str, Any]) -> Record:
     levels = fields.pop("levels")
     matrix = fields.pop("color_matrix")
     gains = fields.pop("gains")
+    border = levels.get("border", "mirror")  # records were written before there was a choice
+    if border not in BORDERS:
+        raise ValueError(f"its demosaicing has the border {border!r}")
+    numbers = levels["cfa"], tuple(levels["black"]), levels["white"], tuple(levels["gains"]), levels["gamma"]
     return Record(
-        levels=Levels(levels["cfa"], tuple(levels["black"]), levels["white"], tuple(levels["gains"]), levels["gamma"]),
+        levels=Levels(*numbers, border),
         black=tuple(fields.pop("black")),
         gains=tuple(gains) if gains else None,
         color_matrix=tuple(tuple(row) for row in matrix) if matrix else None,  # type: ignore[arg-type]

@@ -44,8 +44,8 @@ class CameraPart(Protocol):
     def of_pixels(self, pixels: Pixels, window: Window) -> Array:
         """(H, W, 3) codes -> planes of the window for the inverse graph."""
 
-    def to_mosaic(self, planes: Array, origin: tuple[int, int]) -> Mosaic:
-        """The inverse graph's planes -> (h, w) DN; origin: their place in the frame."""
+    def to_mosaic(self, planes: Array, origin: tuple[int, int], shape: tuple[int, int]) -> Mosaic:
+        """The inverse graph's planes -> (h, w) DN; origin: their place in the frame of that shape."""
 
 
 class InNumpy:
@@ -69,14 +69,15 @@ class InNumpy:
         planes = pixels[window].transpose(2, 0, 1).astype(np.float32)
         return planes / np.float32(np.iinfo(pixels.dtype).max)
 
-    def to_mosaic(self, planes: Array, origin: tuple[int, int]) -> Mosaic:
-        return recovered_mosaic(planes, self.levels, origin)
+    def to_mosaic(self, planes: Array, origin: tuple[int, int], shape: tuple[int, int]) -> Mosaic:
+        return recovered_mosaic(planes, self.levels, origin, shape)
 
 
 class InGraph:
     """Around a camera graph, which takes and gives DN and 8-bit codes. Windows start at even rows and columns.
 
-    Raises ContractError for levels of another gamma than the graph's. 16 bits are a RequestError both ways.
+    Raises ContractError for levels of another gamma than the graph's, or of another border than mirrored. 16 bits are
+    a RequestError both ways.
     """
 
     def __init__(self, levels: Levels, card: GraphCard) -> None:
@@ -84,6 +85,11 @@ class InGraph:
             raise ContractError(
                 f"The picture's way back has the gamma {levels.gamma:g}, the camera graph {card.contract.gamma:g}: "
                 "recover it with the tensor graph of its own weights."
+            )
+        if levels.border != "mirror":
+            raise ContractError(
+                f"The levels have the border {levels.border!r}, camera graphs demosaic with mirrored borders only: use "
+                "the tensor graph of the same weights."
             )
         self.tensors: Feeds = levels.tensors()
 
@@ -106,7 +112,7 @@ class InGraph:
             raise RequestError("A camera graph takes pictures of 8 bits, this one has 16: pass the tensor graph.")
         return pixels[window].transpose(2, 0, 1)
 
-    def to_mosaic(self, planes: Array, origin: tuple[int, int]) -> Mosaic:
+    def to_mosaic(self, planes: Array, origin: tuple[int, int], shape: tuple[int, int]) -> Mosaic:
         mosaic: Mosaic = planes[0]
         return mosaic
 

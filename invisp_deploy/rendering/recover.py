@@ -42,10 +42,11 @@ def recover(
     """Recover the frame that a picture was rendered from, by the record it carries. Raises as `way_back_of`."""
     way_back = way_back_of(picture, runtime, name=name, force=force)
     source = PictureSource(picture, camera_part(runtime.card, way_back.levels))
-    mosaic = np.empty((way_back.height, way_back.width), np.uint16)
+    shape = (way_back.height, way_back.width)
+    mosaic = np.empty(shape, np.uint16)
 
     def write(core: Window, result: Array) -> None:
-        mosaic[core] = source.camera.to_mosaic(result, (core[0].start, core[1].start))
+        mosaic[core] = source.camera.to_mosaic(result, (core[0].start, core[1].start), shape)
 
     plan = plan_for(runtime, way_back.height, way_back.width, memory, halo)
     run_tiles(runtime, plan, source.read, write, progress, source.camera.tensors)

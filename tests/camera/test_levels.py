@@ -12,7 +12,7 @@ import pytest
 from invisp_deploy.camera.dng import write_dng
 from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.camera.levels import Levels, adjusted_white, levels_of, network_input, recovered_mosaic
-from invisp_deploy.contract import CFA_PATTERNS, CameraContract
+from invisp_deploy.contract import BORDERS, CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError
 
 BITS = {
@@ -52,6 +52,15 @@ def test_every_legal_value_comes_back_bit_for_bit(bits: int, white_balance: str,
     np.testing.assert_array_equal(back, source.mosaic)
 
 
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("cfa", CFA_PATTERNS)
+@pytest.mark.parametrize("shape", [(2, 2), (2, 9), (7, 4), (33, 40)])
+def test_every_border_comes_back_bit_for_bit(border: str, cfa: str, shape: tuple[int, int]) -> None:
+    source = frame(legal_mosaic((130.0,), 4095, shape), cfa=cfa)
+    levels = levels_of(source, CameraContract(border=border))
+    np.testing.assert_array_equal(recovered_mosaic(network_input(source.mosaic, levels), levels), source.mosaic)
+
+
 @pytest.mark.parametrize("bits", BITS)
 def test_all_values_of_the_range_come_back(bits: int) -> None:
     black, white = BITS[bits]
@@ -83,17 +92,20 @@ def test_the_domain_is_zero_to_one_with_the_largest_gain_one() -> None:
     assert tensor.max() == 1
 
 
+@pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("top", [0, 1, 17])
 @pytest.mark.parametrize("left", [0, 3, 22])
-def test_a_window_equals_its_part_of_the_whole(top: int, left: int) -> None:
+def test_a_window_equals_its_part_of_the_whole(border: str, top: int, left: int) -> None:
     source = frame(legal_mosaic((130.0,), 4095, (45, 51)), cfa="GBRG")
-    levels = levels_of(source, CameraContract())
+    levels = levels_of(source, CameraContract(border=border))
+    assert levels.border == border
     whole = network_input(source.mosaic, levels)
     for height, width in ((1, 1), (8, 9), (45 - top, 51 - left)):
         window = (slice(top, top + height), slice(left, left + width))
         part = network_input(source.mosaic, levels, window)
         np.testing.assert_array_equal(part, whole[:, window[0], window[1]])
-        np.testing.assert_array_equal(recovered_mosaic(part, levels, (top, left)), source.mosaic[window])
+        back = recovered_mosaic(part, levels, (top, left), (45, 51))
+        np.testing.assert_array_equal(back, source.mosaic[window])
 
 
 def test_the_way_back_clips_what_no_sensor_gives() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from scipy.ndimage import convolve
 from invisp_deploy.camera.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS
-from invisp_deploy.errors import GraphError, ParityError
+from invisp_deploy.errors import GraphError, ParityError, RequestError
 from invisp_deploy.export import camera_parity
 from invisp_deploy.export.camera_parity import check_camera
 from invisp_deploy.export.graph import build_graph, check_graph
@@ -139,6 +140,15 @@ def test_a_wrong_kernel_fails_the_gate(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(camera_parity, "network_input", lambda *given: real(*given) * np.float32(0.98))
     with pytest.raises(ParityError, match=r"differs from the separate steps by \d+ codes at RGGB"):
         export_onnx(checkpoint, tmp_path / "out", interface="camera")
+    assert not (tmp_path / "out").exists()
+
+
+@CAMERA
+@pytest.mark.parametrize("border", ["reflect", "constant"])
+def test_another_border_than_mirrored_is_refused(tmp_path: Path, border: str, interface: str) -> None:
+    checkpoint = Checkpoint(identity(2), replace(CONTRACT, border=border))
+    with pytest.raises(RequestError, match=f"has the border '{border}', camera graphs demosaic with mirrored"):
+        export_onnx(checkpoint, tmp_path / "out", interface=interface)
     assert not (tmp_path / "out").exists()
 
 

@@ -1,3 +1,5 @@
+import json
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -30,6 +32,24 @@ def test_comes_back_as_it_was() -> None:
     assert Record.from_bytes(RECORD.to_bytes(), "a.jpg") == RECORD
     bare = replace(RECORD, color_matrix=None, gains=None)
     assert Record.from_bytes(bare.to_bytes(), "a.jpg") == bare
+
+
+def with_levels(**changes: object) -> bytes:
+    """RECORD as another writer would have put it down; a value of None leaves the field out."""
+    packed = RECORD.to_bytes()[len(IDENTIFIER) + 4 :]
+    fields = json.loads(zlib.decompress(packed))
+    levels = fields["levels"] | changes
+    fields["levels"] = {name: value for name, value in levels.items() if value is not None}
+    packed = zlib.compress(json.dumps(fields).encode())
+    return IDENTIFIER + zlib.crc32(packed).to_bytes(4, "big") + packed
+
+
+def test_records_from_before_borders_had_a_choice_are_mirrored() -> None:
+    constant = replace(RECORD, levels=replace(RECORD.levels, border="constant"))
+    assert Record.from_bytes(with_levels(border="constant"), "a.jpg") == constant
+    assert Record.from_bytes(with_levels(border=None), "a.jpg") == RECORD
+    with pytest.raises(ImageFileError, match=r"a\.jpg carries is damaged \(its demosaicing has the border 'none'\)"):
+        Record.from_bytes(with_levels(border="none"), "a.jpg")
 
 
 def test_takes_at_most_four_kilobytes() -> None:

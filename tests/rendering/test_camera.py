@@ -10,12 +10,13 @@ import pytest
 
 from invisp_deploy.camera.align import Border, aligned
 from invisp_deploy.camera.frame import RawFrame
+from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.contract import CFA_PATTERNS, CameraContract
+from invisp_deploy.contract import BORDERS, CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.images.picture import Picture, read_picture
-from invisp_deploy.rendering.camera import InGraph
+from invisp_deploy.rendering.camera import InGraph, InNumpy
 from invisp_deploy.rendering.engine import plan_for, seam_error
 from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
 from invisp_deploy.rendering.recover import recover
@@ -137,3 +138,23 @@ def test_another_gamma_than_the_graphs_is_refused(pairs: dict[str, Pair], small_
     levels = FrameSource(small_frame, forward).levels
     with pytest.raises(ContractError, match=r"has the gamma 1\.8, the camera graph 2\.2"):
         InGraph(replace(levels, gamma=1.8), forward.card)
+
+
+@pytest.mark.parametrize("border", ["reflect", "constant"])
+def test_another_border_than_the_graphs_is_refused(pairs: dict[str, Pair], small_frame: RawFrame, border: str) -> None:
+    forward = pairs["camera"][0]
+    levels = FrameSource(small_frame, forward).levels
+    with pytest.raises(ContractError, match=f"have the border '{border}', camera graphs demosaic with mirrored"):
+        InGraph(replace(levels, border=border), forward.card)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_levels_of_every_border_go_both_ways_tile_by_tile(small_frame: RawFrame, border: str) -> None:
+    frame = cut(small_frame, "GRBG", 20, 31)
+    frame = replace(frame, mosaic=np.maximum(frame.mosaic, 130))
+    camera = InNumpy(levels_of(frame, CameraContract(border=border)))
+    for rows in (slice(0, 7), slice(7, 20)):
+        for columns in (slice(0, 16), slice(16, 31)):
+            planes = camera.of_mosaic(frame.mosaic, (rows, columns))
+            back = camera.to_mosaic(planes, (rows.start, columns.start), (20, 31))
+            np.testing.assert_array_equal(back, frame.mosaic[rows, columns])
