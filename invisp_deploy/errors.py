@@ -15,6 +15,7 @@
     │   └── OutOfMemoryError        exit code 1   names the smaller tile to ask for
     ├── ParityError                 exit code 1   an exported graph that disagrees with PyTorch
     ├── CalibrationError            exit code 1   scales of other weights, or data that says nothing
+    ├── DatasetError                exit code 1   a prepared dataset that is unfinished, damaged or incomplete
     └── TrainingError               exit code 1   data or numbers that training cannot go on with
 
 Each message is one sentence or two: what happened, what was found, what was expected, what to do.
@@ -27,6 +28,7 @@ __all__ = [
     "CalibrationError",
     "CheckpointError",
     "ContractError",
+    "DatasetError",
     "EngineError",
     "GraphError",
     "ImageFileError",
@@ -104,6 +106,10 @@ class ParityError(InvispError):
 
 class CalibrationError(InvispError):
     """Scales that were measured on other weights, or data that nothing can be measured on."""
+
+
+class DatasetError(InvispError):
+    """A prepared dataset that was not finished, is damaged, or lacks a file."""
 
 
 class TrainingError(InvispError):

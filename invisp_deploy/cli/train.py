@@ -96,7 +96,7 @@ def main(
     _check_run(output, resume=resume)
     with output_folder(output):
         with progress(len(files), "reading") as bar:
-            pairs = load_pairs(files, contract, config.squeeze, on_file=lambda path: bar.update(1))
+            pairs = load_pairs(files, contract, on_file=lambda path: bar.update(1))
         check_held_out(held_out, contract)
         click.echo(f"{len(pairs)} files of {contract.camera or 'an unnamed camera'}; {config}, {settings.steps} steps")
         with progress(settings.steps, "training") as bar:

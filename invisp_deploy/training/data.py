@@ -1,9 +1,14 @@
-"""Training data in memory: mosaics and LibRaw's renderings, cropped and flipped without breaking the CFA phase."""
+"""Training data: crops of mosaics and LibRaw's renderings, flipped without breaking the CFA phase.
+
+Pairs lie in memory (`load_pairs`, RAW files) or on disk (`dataset_pairs`, a prepared dataset, of which a crop reads
+only its part).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,65 +16,118 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from invisp_deploy.camera.align import aligned, border_for
 from invisp_deploy.camera.demosaic import window_cfa
 from invisp_deploy.camera.frame import Mosaic
 from invisp_deploy.camera.levels import Levels, levels_of, network_input
 from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.contract import CameraContract
+from invisp_deploy.dataset.open import Dataset, Shot, Split
 from invisp_deploy.errors import ContractError, TrainingError
 
-__all__ = ["Pair", "load_pairs", "sample_batch"]
+__all__ = ["Pair", "dataset_pairs", "load_pairs", "sample_batch"]
 
 Float = npt.NDArray[np.float32]
+Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One RAW file for training: its mosaic, levels and LibRaw's picture (H, W, 3) uint8, in sensor order."""
+    """One RAW file for training, in sensor order.
+
+    mosaic: (H, W) uint16, in memory or memory-mapped.
+    target: a window of the frame -> LibRaw's picture of it, (h, w, 3) uint8.
+    """
 
     path: Path
     mosaic: Mosaic
     levels: Levels
-    target: npt.NDArray[np.uint8]
+    target: Callable[[Window], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class _Crop:
+    """All that chance decides of one crop. The flips come first, then the transposition."""
+
+    pair: Pair
+    window: Window
+    upside: bool
+    sideways: bool
+    transposed: bool
+
+    def turned(self, array: Float) -> Float:
+        array = array[:, ::-1] if self.upside else array
+        array = array[:, :, ::-1] if self.sideways else array
+        return array.transpose(0, 2, 1) if self.transposed else array
 
 
 def load_pairs(
-    paths: Sequence[Path],
-    contract: CameraContract,
-    multiple: int,
-    on_file: Callable[[Path], object] = lambda path: None,
+    paths: Sequence[Path], contract: CameraContract, *, on_file: Callable[[Path], object] = lambda path: None
 ) -> list[Pair]:
-    """Read and render every file. About 5 bytes a pixel stay in memory.
+    """Read and render every RAW file. About 5 bytes a pixel stay in memory.
 
     Raises ContractError for a file of another camera, RawFileError for one that does not open.
     """
     pairs = []
     for path in paths:
-        pairs.append(_pair(path, contract, multiple))
+        pairs.append(_pair(path, contract))
         on_file(path)
     return pairs
 
 
+def dataset_pairs(dataset: Dataset, split: Split, contract: CameraContract) -> list[Pair]:
+    """The files of a split, memory-mapped: next to nothing stays in memory, and one file handle each.
+
+    A crop of a file that has gone, was cut short or is damaged raises DatasetError with its name.
+    Raises ContractError for a dataset of another camera; DatasetError for an empty split, a damaged mosaic, or more
+    files than the process may hold open.
+    """
+    if not contract.accepts(dataset.make, dataset.model):
+        raise ContractError(
+            f"{dataset.root} is of {dataset.camera or 'an unknown camera'}, the training is for {contract.camera}: "
+            "one model serves one camera; name another dataset."
+        )
+    return [
+        Pair(shot.mosaic_path, np.asarray(shot.frame.mosaic), shot.levels(contract), partial(_stored_target, shot))
+        for shot in dataset.shots(split)
+    ]
+
+
 def sample_batch(
-    pairs: Sequence[Pair], contract: CameraContract, patch: int, batch: int, rng: np.random.Generator
+    pairs: Sequence[Pair],
+    contract: CameraContract,
+    patch: int,
+    batch: int,
+    rng: np.random.Generator,
+    share: tuple[int, int] = (0, 1),
 ) -> tuple[Tensor, Tensor]:
-    """Random crops, flips and transpositions: raw (B, 3, patch, patch) and sRGB target in [0, 1], float32.
+    """Random crops, flips and transpositions: raw (b, 3, patch, patch) and sRGB target in [0, 1], float32.
 
     Files are drawn by area. Crops start where the flipped CFA has the contract's phase.
-    Raises TrainingError if no file is large enough.
+    share: (rank, world) loads the crops of one of `world` processes, b = batch / world; chance is drawn for all of
+    them, so the shares join to the batch of one process.
+    Raises TrainingError if no file is large enough or the batch cannot be shared; DatasetError for a damaged file.
     """
     usable = [pair for pair in pairs if min(pair.mosaic.shape) >= patch + 2]
     if not usable:
         raise TrainingError(f"No training file is at least {patch + 2} pixels wide and high: use a smaller --patch.")
+    rank, world = share
+    if batch % world:
+        raise TrainingError(f"--batch must be a multiple of the number of processes, {world}, got {batch}.")
     area = np.array([pair.mosaic.size for pair in usable], np.float64)
     chosen = rng.choice(len(usable), batch, p=area / area.sum())
-    crops = [_crop(usable[index], contract, patch, rng) for index in chosen]
-    raws, targets = zip(*crops, strict=True)
-    return torch.from_numpy(np.stack(raws)), torch.from_numpy(np.stack(targets))
+    crops = [_drawn(usable[index], contract, patch, rng) for index in chosen]
+    part = batch // world
+    raw = np.empty((part, 3, patch, patch), np.float32)
+    target = np.empty_like(raw)
+    for index, crop in enumerate(crops[rank * part : (rank + 1) * part]):
+        picture = crop.pair.target(crop.window)  # first: it finds that a mapped file was cut short
+        target[index] = crop.turned(picture.transpose(2, 0, 1))
+        raw[index] = crop.turned(network_input(crop.pair.mosaic, crop.pair.levels, crop.window))
+    target /= np.float32(255)
+    return torch.from_numpy(raw), torch.from_numpy(target)
 
 
-def _pair(path: Path, contract: CameraContract, multiple: int) -> Pair:
+def _pair(path: Path, contract: CameraContract) -> Pair:
     frame = read_raw(path)
     if not contract.accepts(frame.make, frame.model):
         raise ContractError(
@@ -79,44 +137,34 @@ def _pair(path: Path, contract: CameraContract, multiple: int) -> Pair:
     target = render_libraw(path)
     if target.shape[:2] != frame.mosaic.shape:
         raise TrainingError(f"{path}: LibRaw renders {target.shape[:2]}, the mosaic is {frame.mosaic.shape}.")
-    border = border_for(_shape(frame.mosaic), frame.cfa, contract.cfa, multiple)
-    padded = np.pad(target, ((border.top, border.bottom), (border.left, border.right), (0, 0)), mode="reflect")
-    levels = levels_of(frame, contract).shifted(border.top, border.left)
-    return Pair(path, aligned(frame.mosaic, border), levels, padded)
+    return Pair(path, frame.mosaic, levels_of(frame, contract), target.__getitem__)
 
 
-def _crop(pair: Pair, contract: CameraContract, patch: int, rng: np.random.Generator) -> tuple[Float, Float]:
+def _stored_target(shot: Shot, window: Window) -> npt.NDArray[np.uint8]:
+    shot.check()
+    return shot.target(window)
+
+
+def _drawn(pair: Pair, contract: CameraContract, patch: int, rng: np.random.Generator) -> _Crop:
     upside, sideways, transposed = (bool(bit) for bit in rng.integers(0, 2, 3))
     parities = [
         (row, column)
         for row in (0, 1)
         for column in (0, 1)
         if contract.cfa == "any"
-        or _turned(window_cfa(pair.levels.cfa, row, column), upside, sideways, transposed) == contract.cfa
+        or _turned_cfa(window_cfa(pair.levels.cfa, row, column), upside, sideways, transposed) == contract.cfa
     ]
     row, column = parities[rng.integers(len(parities))]
     height, width = pair.mosaic.shape
     top = row + 2 * int(rng.integers(0, (height - patch - row) // 2 + 1))
     left = column + 2 * int(rng.integers(0, (width - patch - column) // 2 + 1))
     window = (slice(top, top + patch), slice(left, left + patch))
-    raw = network_input(pair.mosaic, pair.levels, window)
-    target = pair.target[window].astype(np.float32).transpose(2, 0, 1) / np.float32(255)
-
-    def turned(array: Float) -> Float:
-        array = array[:, ::-1] if upside else array
-        array = array[:, :, ::-1] if sideways else array
-        return np.ascontiguousarray(array.transpose(0, 2, 1) if transposed else array)
-
-    return turned(raw), turned(target)
+    return _Crop(pair, window, upside, sideways, transposed)
 
 
-def _turned(cfa: str, upside: bool, sideways: bool, transposed: bool) -> str:
+def _turned_cfa(cfa: str, upside: bool, sideways: bool, transposed: bool) -> str:
     """The pattern of an even-sized window after the flips, then the transposition."""
     square = np.array(list(cfa)).reshape(2, 2)
     square = square[::-1] if upside else square
     square = square[:, ::-1] if sideways else square
     return "".join((square.T if transposed else square).ravel())
-
-
-def _shape(mosaic: Mosaic) -> tuple[int, int]:
-    return mosaic.shape[0], mosaic.shape[1]

@@ -27,7 +27,7 @@ OPTIONS = TrainOptions(steps=8, patch=32, batch=1, learning_rate=1e-3)
 
 @pytest.fixture(scope="module")
 def pairs(small_dng: Path) -> list[Pair]:
-    return load_pairs([small_dng], CONTRACT, CONFIG.squeeze)
+    return load_pairs([small_dng], CONTRACT)
 
 
 def weights(network: InvISP) -> dict[str, Any]:

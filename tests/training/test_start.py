@@ -33,7 +33,7 @@ STEP = 1 / 16
 
 @pytest.fixture(scope="module")
 def pairs(small_dng: Path) -> list[Pair]:
-    return load_pairs([small_dng], CONTRACT, CONFIG.squeeze)
+    return load_pairs([small_dng], CONTRACT)
 
 
 @pytest.fixture(scope="module")

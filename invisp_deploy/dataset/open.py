@@ -1,0 +1,206 @@
+"""A prepared dataset, read in part: mosaics memory-mapped, pictures by their restart segments.
+
+::
+
+    DATA/dataset.json         format, camera, options, every file with its split and facts, refused files
+    DATA/mosaics/NAME.npy     (H, W) uint16 DN, sensor order
+    DATA/targets/NAME.jpg     LibRaw's rendering of it, sensor order
+    DATA/facts/NAME.json      written last of the three: the file is complete
+    DATA/preparing.json       the options, there until dataset.json is written
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.camera.frame import RawFrame
+from invisp_deploy.camera.levels import Levels, levels_of
+from invisp_deploy.contract import CameraContract, camera_name
+from invisp_deploy.dataset.facts import Facts
+from invisp_deploy.dataset.strips import StripJpeg
+from invisp_deploy.errors import DatasetError, RawFileError
+
+__all__ = ["DATASET_FILE", "FORMAT", "PREPARING_FILE", "VERSION", "Dataset", "Shot", "Split", "open_dataset"]
+
+FORMAT: Final = "invisp-dataset"
+VERSION: Final = 1
+DATASET_FILE: Final = "dataset.json"
+PREPARING_FILE: Final = "preparing.json"
+
+Split = Literal["train", "test"]
+Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One file of a dataset; nothing of it is opened before it is asked for."""
+
+    root: Path
+    facts: Facts
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @property
+    def source(self) -> str:
+        """Path of the RAW file that it was made from, which need not be there any more."""
+        return self.facts.source
+
+    @property
+    def made(self) -> bool:
+        """Whether the RAW file was made from a photograph, not taken by the camera."""
+        return self.facts.made
+
+    @property
+    def raw_bytes(self) -> int:
+        return self.facts.raw_bytes
+
+    @property
+    def jpeg_bytes(self) -> int:
+        return self.facts.jpeg_bytes
+
+    @property
+    def mosaic_path(self) -> Path:
+        return self.root / "mosaics" / f"{self.name}.npy"
+
+    @property
+    def target_path(self) -> Path:
+        return self.root / "targets" / f"{self.name}.jpg"
+
+    @property
+    def frame(self) -> RawFrame:
+        """The frame as the RAW file gave it; its mosaic is a read-only np.memmap, mapped anew at every access.
+
+        Raises DatasetError for a mosaic that is missing or is not what was written.
+        """
+        try:
+            mosaic = np.load(self.mosaic_path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EMFILE:
+                raise DatasetError(
+                    f"{self.mosaic_path} cannot be mapped: this process holds as many files open as it may; raise the "
+                    "limit in its shell (`ulimit -n 8192`) or take a smaller dataset."
+                ) from error
+            reason = (error.strerror if isinstance(error, OSError) else None) or "it is cut short or damaged"
+            raise DatasetError(f"{self.mosaic_path} cannot be mapped: {reason}. {_MEND}") from error
+        if mosaic.shape != (self.facts.height, self.facts.width) or mosaic.dtype != np.uint16:
+            raise DatasetError(
+                f"{self.mosaic_path} holds {mosaic.dtype} {mosaic.shape}, expected uint16 "
+                f"{(self.facts.height, self.facts.width)}. {_MEND}"
+            )
+        return self.facts.frame(mosaic)
+
+    def target(self, window: Window | None = None) -> npt.NDArray[np.uint8]:
+        """LibRaw's rendering, (h, w, 3) uint8 sRGB in sensor order, whole or of a window.
+
+        Only what the window needs is read and decoded; the first access reads the file once, to check and index it.
+        Raises DatasetError for a picture that is missing or is not what was written.
+        """
+        return self._strips.pixels(window or (slice(0, self.facts.height), slice(0, self.facts.width)))
+
+    def levels(self, contract: CameraContract) -> Levels:
+        """What `levels_of(self.frame, contract)` gives, without reading the mosaic. Raises ContractError."""
+        return levels_of(self.facts.brightest_frame(), contract)
+
+    def check(self) -> None:
+        """Raise DatasetError if one of the files is gone or has another size than it was written with.
+
+        Reading a memory map beyond the end of a file that was cut short kills the process: ask before.
+        """
+        sizes = ((self.mosaic_path, self.facts.mosaic_bytes), (self.target_path, self.facts.jpeg_bytes))
+        for path, expected in sizes:
+            try:
+                found = path.stat().st_size
+            except OSError as error:
+                raise DatasetError(f"{path} cannot be read: {error.strerror or error}. {_MEND}") from error
+            if found != expected:
+                raise DatasetError(f"{path} has {found} bytes, expected {expected}: it is damaged. {_MEND}")
+
+    @cached_property
+    def _strips(self) -> StripJpeg:
+        strips = StripJpeg.index(self.target_path, self.facts.jpeg_crc)
+        if (strips.height, strips.width) != (self.facts.height, self.facts.width):
+            raise DatasetError(f"{self.target_path} is {strips.width}x{strips.height}, not its mosaic's size. {_MEND}")
+        return strips
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A finished dataset of one camera; quality and subsampling are those of its pictures."""
+
+    root: Path
+    make: str
+    model: str
+    quality: int
+    subsampling: str
+    seed: int
+    train: tuple[Shot, ...]
+    test: tuple[Shot, ...]
+
+    @property
+    def camera(self) -> str:
+        """Make and model as one name; empty if the files do not say."""
+        return camera_name(self.make, self.model)
+
+    def shots(self, split: Split) -> tuple[Shot, ...]:
+        """The files of `train` or `test`, in name order. Raises DatasetError where there are none."""
+        shots = {"train": self.train, "test": self.test}[split]
+        if not shots:
+            raise DatasetError(f"The dataset {self.root} has no files to {split} with: prepare one with both.")
+        return shots
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a dataset that `invisp-prepare raws` finished; no mosaic and no picture is opened.
+
+    Raises DatasetError for a folder that is no dataset, or one that is unfinished, damaged, or of another version.
+    """
+    path = folder / DATASET_FILE
+    if not path.is_file():
+        if (folder / PREPARING_FILE).is_file():
+            raise DatasetError(
+                f"The dataset {folder} was not finished: run `invisp-prepare raws` again as before, with --resume."
+            )
+        raise DatasetError(
+            f"{folder} is no prepared dataset (there is no {path}): make one with `invisp-prepare raws`."
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT or data["version"] != VERSION:
+            raise DatasetError(
+                f"{path} is {data['format']!r} version {data['version']!r}, expected {FORMAT!r} version {VERSION}: "
+                "prepare the dataset again."
+            )
+        return _dataset(folder, data)
+    except (OSError, ValueError, KeyError, TypeError, RawFileError) as error:
+        raise DatasetError(f"{path} is damaged ({error!r}): run `invisp-prepare raws` again with --resume.") from error
+
+
+def _dataset(folder: Path, data: dict[str, Any]) -> Dataset:
+    splits: dict[Split, list[Shot]] = {"train": [], "test": []}
+    for entry in data["files"]:
+        facts = Facts.from_dict({name: value for name, value in entry.items() if name != "split"})
+        facts.brightest_frame()  # refuses facts that no frame has
+        splits[entry["split"]].append(Shot(folder, facts))
+    return Dataset(
+        folder,
+        str(data["make"]),
+        str(data["model"]),
+        int(data["quality"]),
+        str(data["subsampling"]),
+        int(data["seed"]),
+        tuple(splits["train"]),
+        tuple(splits["test"]),
+    )
+
+
+_MEND: Final = "Run `invisp-prepare raws` again with --resume."
