@@ -18,6 +18,7 @@ HEAVY |= {"matplotlib", "openvino", "polygraphy"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
 NEED_TORCH = (
     "network",
+    "rivals",
     "export",
     "runtimes.torch_",
     "benchmark.peers",

@@ -13,7 +13,7 @@ import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
@@ -21,7 +21,7 @@ from invisp_deploy.errors import CheckpointError, RequestError
 from invisp_deploy.files import write_whole
 from invisp_deploy.network.invisp import InvISP
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint", "weights_hash"]
+__all__ = ["Checkpoint", "fill", "load_checkpoint", "save_checkpoint", "weights_hash"]
 
 _FORMAT: Final = "invisp-weights-1"
 
@@ -43,7 +43,7 @@ class Checkpoint:
         return weights_hash(self.network)
 
 
-def weights_hash(network: InvISP) -> str:
+def weights_hash(network: nn.Module) -> str:
     """SHA-256 over names, shapes and little-endian float32 values in name order; the file format plays no part."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
@@ -117,7 +117,11 @@ def _load_authors(path: Path, config: NetworkConfig, contract: CameraContract) -
     return Checkpoint(_filled(InvISP(config), state, path), contract)
 
 
-def _filled(network: InvISP, state: dict[str, Tensor], path: Path) -> InvISP:
+def fill(network: nn.Module, state: dict[str, Tensor], path: Path, what: str) -> None:
+    """Put the weights of a file into a network, strictly. what: the configuration, for the message.
+
+    Raises CheckpointError for missing, unexpected or misshapen keys and for values that are not finite, each named.
+    """
     expected = network.state_dict()
     faults = []
     if missing := sorted(set(expected) - set(state)):
@@ -130,13 +134,17 @@ def _filled(network: InvISP, state: dict[str, Tensor], path: Path) -> InvISP:
             break
     if faults:
         raise CheckpointError(
-            f"{path} does not fit a network of {network.config} ({'; '.join(faults)}): name the configuration it was "
+            f"{path} does not fit a network of {what} ({'; '.join(faults)}): name the configuration it was "
             "trained with."
         )
     bad = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
     if bad:
         raise CheckpointError(f"{path} holds values that are not finite in {_some(bad)}.")
     network.load_state_dict(state, strict=True)
+
+
+def _filled(network: InvISP, state: dict[str, Tensor], path: Path) -> InvISP:
+    fill(network, state, path, str(network.config))
     return network.eval()
 
 
