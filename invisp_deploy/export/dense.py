@@ -2,22 +2,25 @@
 
 ::
 
+    fp32    x --Conv--> LeakyRelu --> h1;  Conv(x) + Conv(h1) --> LeakyRelu --> h2; ...   no Concat at all
     fp16    x --Cast--> Conv --LeakyRelu--> ... --Conv--Cast--> out                       all HALF in between
     int8    x, d --Q--> Concat of int8 --DQ--> Conv --LeakyRelu--> Q --> Concat of int8 ... --DQ--> Conv --> out
     fp8     x, d --> Concat --Q--DQ--> Conv --LeakyRelu--> Concat --Q--DQ--> Conv ...     (no FP8 Concat in ONNX)
 
 d is what Q leaves of x, times 16. All Q and DQ of a dense block have one scale, that of its input
 (`network.lowered` says how), so a concatenation needs no requantisation. Zero points are 0, weights carry a scale
-for each output channel, biases stay float: what TensorRT takes. In fp32 and fp16 a 1x1 convolution adds channels of
-zeros to the input, up to a multiple of 8, so that concatenations stay aligned. The input and the output of a dense
-block are FLOAT in every precision.
+for each output channel, biases stay float: what TensorRT takes. A convolution over a concatenation is the sum of
+convolutions over its parts; fp32 is written so, because runtimes on a CPU add in place and copy nothing, while those on
+a GPU concatenate for free. In fp16 a 1x1 convolution adds channels of zeros to the input, up to a multiple of 8, so
+that concatenations stay aligned (docs/performance.md). The input and the output of a dense block are FLOAT in every
+precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -33,7 +36,7 @@ __all__ = ["write_dense"]
 
 _SLOPE: Final = 0.2
 _BLOCK: Final = 8
-"""Channels that ONNX Runtime keeps together on AVX2, and tensor cores in half precision: docs/performance.md."""
+"""Channels that tensor cores take together in half precision."""
 
 _EIGHT_BITS: Final = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
 
@@ -68,28 +71,42 @@ class _Dense:
 
     def convolution(self, layer: GainedConvolution, index: int, seen: Sequence[_Value]) -> _Value:
         half = layer.precision == "fp16"
-        dtype = np.float16 if half else np.float32
-        bias = self.nodes.constant(f"{layer.name}.bias", _array(layer.bias).astype(dtype))
+        bias = self.nodes.constant(f"{layer.name}.bias", _array(layer.bias).astype(np.float16 if half else np.float32))
+        if layer.precision == "fp32":
+            return _Value(self.summed(layer, index, seen, bias), half=False)
         if layer.precision in QUANTISED:
             x, weight = self.eight_bit_input(layer.precision, index, seen), self.eight_bit_weight(layer)
         else:
-            source, *inner = [self.half(value) if half else self.single(value) for value in seen]
+            source, *inner = [self.half(value) for value in seen]
             first = self.width(layer, index)
-            x = self.joined(f"concat{index}", [self.widened(source, first, dtype), *inner])
-            weight = self.nodes.constant(f"{layer.name}.weight", _widened(_array(layer.weight), first).astype(dtype))
+            x = self.joined(f"concat{index}", [self.widened(source, first), *inner])
+            columns = _widened(_array(layer.weight), first).astype(np.float16)
+            weight = self.nodes.constant(f"{layer.name}.weight", columns)
         return _Value(self.nodes.convolution(layer.name, x, weight, layer.weight.shape[-1], bias), half)
+
+    def summed(self, layer: GainedConvolution, index: int, seen: Sequence[_Value], bias: str) -> str:
+        """A convolution for each part of its input, added up one after the other; the last brings the bias."""
+        weights = np.split(_array(layer.weight), range(self.width(layer, index), layer.weight.shape[1], self.growth), 1)
+        total = ""
+        for part, (weight, value) in enumerate(zip(weights, seen, strict=True), 1):
+            last = part == len(seen)
+            name = layer.name if len(seen) == 1 else f"{layer.name}.part{part}"
+            held = self.nodes.constant(f"{name}.weight", weight)
+            made = self.nodes.convolution(name, self.single(value), held, weight.shape[-1], bias if last else "")
+            running = layer.name if last else f"{layer.name}.sum{part}"
+            total = self.nodes.node("Add", running, made, total) if total else made
+        return total
 
     def width(self, layer: GainedConvolution, index: int) -> int:
         """Channels of the dense block's input: what the growth of the convolutions before this one leaves."""
         return layer.weight.shape[1] - (index - 1) * self.growth
 
-    def widened(self, x: str, channels: int, dtype: type[np.floating[Any]]) -> str:
-        """`x` with channels of zeros after its own, so that concatenations keep to the runtimes' blocks of channels."""
+    def widened(self, x: str, channels: int) -> str:
+        """The HALF `x` with channels of zeros after its own, so that concatenations keep to blocks of channels."""
         if channels % _BLOCK == 0:
             return x
-        wide = np.eye(_rounded(channels), channels, dtype=dtype)[..., None, None]
-        label = f"widen{channels}.{'fp16' if dtype is np.float16 else 'fp32'}"
-        weight = self.nodes.constant(label, wide)
+        wide = np.eye(_rounded(channels), channels, dtype=np.float16)[..., None, None]
+        weight = self.nodes.constant(f"widen{channels}", wide)
         return self.nodes.once("Conv", f"{x}.wide", x, weight, kernel_shape=[1, 1])
 
     def eight_bit_input(self, precision: str, index: int, seen: Sequence[_Value]) -> str:

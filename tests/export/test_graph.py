@@ -64,8 +64,9 @@ def test_the_reference_evaluator_of_onnx_agrees_with_pytorch(
 def test_only_simple_operators(authors: InvISP, squeezed: InvISP, direction: Direction, squeeze: int) -> None:
     counts = operator_counts(graph_of(authors if squeeze == 1 else squeezed, direction))
     assert set(counts) <= SIMPLE == OPERATORS
-    # per block 3 x 5 convolutions, the 1x1 and two that widen x2 and y1; the squeezed inverse orders its channels
-    assert counts["Conv"] == 2 * 18 + (squeeze == 2 and direction is Direction.INVERSE)
+    # per block 3 x (1 + 2 + 3 + 4 + 5) convolutions and the 1x1; the squeezed inverse orders its channels
+    assert counts["Conv"] == 2 * 46 + (squeeze == 2 and direction is Direction.INVERSE)
+    assert counts["Concat"] == 2  # y1 and y2, no other
     assert counts["Exp"] == counts["Sigmoid"] == counts["Split"] == 2
     assert counts["LeakyRelu"] == 2 * 3 * 4
     assert counts.get("SpaceToDepth", 0) == counts.get("DepthToSpace", 0) == squeeze - 1
@@ -106,39 +107,26 @@ def test_names_are_those_of_the_network(authors: InvISP, direction: Direction) -
     names = [node.name for node in model.graph.node]
     assert len(set(names)) == len(names)
     dense = {f"block{b}.{f}.conv{c}" for b in (0, 1) for f in "FGH" for c in range(1, 6)}
+    single = {name for name in dense if name.endswith("1")}
+    parts = {f"{name}.part{part}" for name in dense - single for part in range(1, int(name[-1]) + 1)}
     mixing = {f"block{b}.{'mix' if direction is Direction.FORWARD else 'unmix'}" for b in (0, 1)}
-    wide = {f"block{b}.{x}.wide" for b in (0, 1) for x in ("x2", "y1")}
-    assert {node.name for node in model.graph.node if node.op_type == "Conv"} == dense | mixing | wide
-    state = authors.state_dict()
-    for name, array in constants(model).items():
-        if ".conv" in name:
-            block, rest = name.removeprefix("block").split(".", 1)
-            given = state[f"operations.{block}.{rest}"].numpy()
-            if array.shape != given.shape:  # columns of zeros, where the widened input has channels of zeros
-                channels = 2 if ".F." in name else 1
-                assert not array[:, channels:8].any()
-                array = np.delete(array, range(channels, 8), axis=1)
-            assert np.array_equal(array, given)
-
-
-@BOTH
-@pytest.mark.parametrize("growth", [8, 16])
-def test_concatenations_keep_to_blocks_of_eight_channels(
-    random_network: Callable[..., InvISP], direction: Direction, growth: int
-) -> None:
-    """ONNX Runtime leaves its blocked layout where they do not, which costs a quarter of its speed and more."""
-    model = graph_of(random_network(NetworkConfig(blocks=1, growth=growth, squeeze=2)), direction)
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
-    channels = {value.name: value.type.tensor_type.shape.dim[1].dim_value for value in inferred}
-    joins = [node for node in model.graph.node if node.op_type == "Concat" and node.name.count(".") == 2]
-    assert len(joins) == 3 * 4
-    assert all(channels[name] % 8 == 0 for node in joins for name in (*node.input, *node.output))
+    assert {node.name for node in model.graph.node if node.op_type == "Conv"} == parts | single | mixing
+    assert dense <= {name for node in model.graph.node for name in node.output}
+    state, held = authors.state_dict(), constants(model)
+    for name in dense:
+        given = f"operations.{name.removeprefix('block')}"
+        pieces = (
+            [f"{name}.weight"] if name in single else [f"{name}.part{p}.weight" for p in range(1, int(name[-1]) + 1)]
+        )
+        joined = np.concatenate([held[piece] for piece in pieces], axis=1)
+        assert np.array_equal(joined, state[f"{given}.weight"].numpy())
+        assert np.array_equal(held[f"{name}.bias"], state[f"{given}.bias"].numpy())
 
 
 def test_both_directions_hold_the_same_dense_weights(authors: InvISP) -> None:
     forward, inverse = (constants(graph_of(authors, direction)) for direction in Direction)
     names = [name for name in forward if ".conv" in name]
-    assert len(names) == 2 * 3 * 5 * 2
+    assert len(names) == 2 * 3 * (15 + 5)
     assert all(np.array_equal(forward[name], inverse[name]) for name in names)
     for block in (0, 1):
         product = inverse[f"block{block}.unmix.weight"][..., 0, 0] @ forward[f"block{block}.mix.weight"][..., 0, 0]

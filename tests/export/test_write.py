@@ -52,7 +52,7 @@ def test_the_report_describes_the_files(tmp_path: Path, small: Checkpoint) -> No
     assert report["worst"]["forward"] == max(entry["forward"] for entry in report["parity"])
     readable = (tmp_path / "out" / "report.md").read_text()
     assert small.weights in readable
-    assert f"| Conv | {report['operators']['forward.onnx']['Conv']} | 18 |" in readable
+    assert f"| Conv | {report['operators']['forward.onnx']['Conv']} | 46 |" in readable
     assert str(tmp_path) not in text + readable
 
 
