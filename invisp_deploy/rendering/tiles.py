@@ -97,14 +97,14 @@ class Plan:
 def bytes_per_pixel(config: NetworkConfig) -> float:
     """Memory that one image pixel takes while a runtime computes, fp32.
 
-    A dense block at its last concatenation holds its features twice, the parts and the whole; beside it
-    stand the block's input and output and three temporaries of their size. ONNX Runtime on the CPU took
-    193 bytes a pixel for `edge` before its inputs were widened (docs/run.md), where this says 200. The camera's
-    part of a graph has its own peak before or after the network's, far below it, and adds nothing.
+    A dense block holds its input, what its four inner convolutions made, and a running sum, the term that is added
+    to it and the result; beside it stand the block's input and output and three temporaries of their size.
+    docs/performance.md compares that with what runtimes took. The camera's part of a graph has its own peak before
+    or after the network's, far below it, and adds nothing.
     """
     first, second = config.split
-    features = max(first, second) + (DENSE_CONVOLUTIONS - 1) * config.growth
-    return 4 * (2 * features + 5 * config.channels) / config.squeeze**2
+    features = max(first, second) + (DENSE_CONVOLUTIONS + 2) * config.growth
+    return 4 * (features + 5 * config.channels) / config.squeeze**2
 
 
 def plan_tiles(
