@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import convolve
 
 from invisp_deploy.camera.dng import write_dng
 from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.camera.levels import Levels, adjusted_white, levels_of, network_input, recovered_mosaic
-from invisp_deploy.contract import BORDERS, CFA_PATTERNS, CameraContract
+from invisp_deploy.contract import BORDERS, CFA_PATTERNS, CameraContract, authors_contract
 from invisp_deploy.errors import ContractError
 
 BITS = {
@@ -121,6 +122,26 @@ def test_black_none_leaves_it_in() -> None:
     levels = levels_of(source, CameraContract(black="none", white_balance="none", gamma=1.0))
     assert levels.black == (0, 0, 0, 0)
     np.testing.assert_allclose(network_input(source.mosaic, levels), 1000 / 4095, rtol=1e-6)
+
+
+@pytest.mark.parametrize("border", ["constant", "reflect"])
+@pytest.mark.parametrize(("make", "white"), [("Canon", 4095), ("NIKON CORPORATION", 16383)])
+def test_the_authors_contract_is_what_their_code_computes(
+    small_frame: RawFrame, border: str, make: str, white: int
+) -> None:
+    """DN over a constant, black left in; colours by scipy; gains over the largest; gamma. All in float64."""
+    source = replace(small_frame, make=make)
+    rows, columns = np.indices(source.mosaic.shape)
+    colours = np.array(list(source.cfa))[rows % 2 * 2 + columns % 2]
+    gains = np.array(source.gains) / max(source.gains or ())
+    planes = []
+    for colour, gain in zip("RGB", gains, strict=True):
+        kernel = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]] if colour == "G" else [[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
+        sparse = np.where(colours == colour, source.mosaic.astype(np.float64) / white, 0)
+        planes.append((convolve(sparse, kernel, mode=border) * gain) ** (1 / 2.2))
+    contract = replace(authors_contract(make, "a model"), border=border)
+    made = network_input(source.mosaic, levels_of(source, contract))
+    np.testing.assert_allclose(made, np.stack(planes), atol=2e-6)
 
 
 @pytest.mark.parametrize(("rule", "white"), [("file", 4095), (3398, 3398), ("adjusted", 3500)])
