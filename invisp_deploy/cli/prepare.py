@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_json, progress, version_option
+from invisp_deploy.cli.prepare_fivek import fivek
+from invisp_deploy.cli.prepare_raws import raws
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder
 
@@ -17,6 +19,10 @@ __all__ = ["main"]
 @version_option
 def main() -> None:
     """Prepare training data."""
+
+
+main.add_command(raws)
+main.add_command(fivek)
 
 
 @main.command()

@@ -5,7 +5,7 @@
     DATA/dataset.json         format, camera, options, every file with its split and facts, refused files
     DATA/mosaics/NAME.npy     (H, W) uint16 DN, sensor order
     DATA/targets/NAME.jpg     LibRaw's rendering of it, sensor order
-    DATA/facts/NAME.json      written last of the three: the file is complete
+    DATA/facts/NAME.json      written last of the three: the shot is complete
     DATA/preparing.json       the options, there until dataset.json is written
 """
 
@@ -25,8 +25,9 @@ from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.camera.levels import Levels, levels_of
 from invisp_deploy.contract import CameraContract, camera_name
 from invisp_deploy.dataset.facts import Facts
+from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.strips import StripJpeg
-from invisp_deploy.errors import DatasetError, RawFileError
+from invisp_deploy.errors import DatasetError, RawFileError, RequestError
 
 __all__ = ["DATASET_FILE", "FORMAT", "PREPARING_FILE", "VERSION", "Dataset", "Shot", "Split", "open_dataset"]
 
@@ -135,14 +136,12 @@ class Shot:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A finished dataset of one camera; quality and subsampling are those of its pictures."""
+    """A finished dataset of one camera."""
 
     root: Path
     make: str
     model: str
-    quality: int
-    subsampling: str
-    seed: int
+    options: PrepareOptions
     train: tuple[Shot, ...]
     test: tuple[Shot, ...]
 
@@ -150,6 +149,16 @@ class Dataset:
     def camera(self) -> str:
         """Make and model as one name; empty if the files do not say."""
         return camera_name(self.make, self.model)
+
+    @property
+    def quality(self) -> int:
+        """Of its pictures, as libjpeg counts."""
+        return self.options.quality
+
+    @property
+    def subsampling(self) -> str:
+        """Of its pictures: `4:4:4`, `4:2:2` or `4:2:0`."""
+        return self.options.subsampling
 
     def shots(self, split: Split) -> tuple[Shot, ...]:
         """The files of `train` or `test`, in name order. Raises DatasetError where there are none."""
@@ -181,7 +190,7 @@ def open_dataset(folder: Path) -> Dataset:
                 "prepare the dataset again."
             )
         return _dataset(folder, data)
-    except (OSError, ValueError, KeyError, TypeError, RawFileError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RawFileError, RequestError) as error:
         raise DatasetError(f"{path} is damaged ({error!r}): run `invisp-prepare raws` again with --resume.") from error
 
 
@@ -191,16 +200,9 @@ def _dataset(folder: Path, data: dict[str, Any]) -> Dataset:
         facts = Facts.from_dict({name: value for name, value in entry.items() if name != "split"})
         facts.brightest_frame()  # refuses facts that no frame has
         splits[entry["split"]].append(Shot(folder, facts))
-    return Dataset(
-        folder,
-        str(data["make"]),
-        str(data["model"]),
-        int(data["quality"]),
-        str(data["subsampling"]),
-        int(data["seed"]),
-        tuple(splits["train"]),
-        tuple(splits["test"]),
-    )
+    options = PrepareOptions.from_dict(data["options"])
+    make, model = str(data["make"]), str(data["model"])
+    return Dataset(folder, make, model, options, tuple(splits["train"]), tuple(splits["test"]))
 
 
 _MEND: Final = "Run `invisp-prepare raws` again with --resume."

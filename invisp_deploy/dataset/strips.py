@@ -128,30 +128,31 @@ class StripJpeg:
 
         size = (self.mcu[0], self.mcu[1] * self.interval)
         limits = (-(-self.height // size[0]), -(-self.width // size[1]))
-        ranges = []
-        for part, step, limit, unit in zip(window, size, limits, self.mcu, strict=True):
-            halo = int(unit > 8)
-            ranges.append((max(part.start // step - halo, 0), min(-(-part.stop // step) + halo, limit)))
-        (top, bottom), (left, right) = ranges
+        (top, bottom), (left, right) = (
+            (max(part.start // step - (unit > 8), 0), min(-(-part.stop // step) + (unit > 8), limit))
+            for part, step, limit, unit in zip(window, size, limits, self.mcu, strict=True)
+        )
         height = min(bottom * size[0], self.height) - top * size[0]
         width = min(right * size[1], self.width) - left * size[1]
         header = bytearray(self.header)
         struct.pack_into(">HH", header, self.size_at, height, width)
         try:
-            with Image.open(io.BytesIO(header + self._segments(*ranges, limits[1])), formats=("JPEG",)) as image:
+            with Image.open(
+                io.BytesIO(header + self._scan(range(top, bottom), left, right, limits[1])), formats=("JPEG",)
+            ) as image:
                 decoded = np.asarray(image)
         except (OSError, SyntaxError) as error:
             raise _damaged(self.path) from error
         y, x = window[0].start - top * size[0], window[1].start - left * size[1]
         return decoded[y : y + window[0].stop - window[0].start, x : x + window[1].stop - window[1].start]
 
-    def _segments(self, rows: tuple[int, int], columns: tuple[int, int], across: int) -> bytearray:
-        """The scan of a rectangle of segments, markers counted from 0, with the end of the image."""
+    def _scan(self, rows: range, left: int, right: int, across: int) -> bytearray:
+        """Rows and columns `left` to `right` of segments, `across` in a row, as a scan with the end of the image."""
         scan = bytearray()
         count = 0
         with self.path.open("rb", buffering=0) as stream:
-            for row in range(*rows):
-                bounds = self.starts[row * across + columns[0] : row * across + columns[1] + 1].tolist()
+            for row in rows:
+                bounds = self.starts[row * across + left : row * across + right + 1].tolist()
                 stream.seek(bounds[0])
                 base = len(scan) - bounds[0]
                 scan += stream.read(bounds[-1] - bounds[0])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,6 @@ from invisp_deploy.errors import ContractError, TrainingError
 
 __all__ = ["Pair", "dataset_pairs", "load_pairs", "sample_batch"]
 
-Float = npt.NDArray[np.float32]
 Window = tuple[slice, slice]
 
 
@@ -54,7 +54,8 @@ class _Crop:
     sideways: bool
     transposed: bool
 
-    def turned(self, array: Float) -> Float:
+    def turned(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """(3, H, W), flipped as a view."""
         array = array[:, ::-1] if self.upside else array
         array = array[:, :, ::-1] if self.sideways else array
         return array.transpose(0, 2, 1) if self.transposed else array

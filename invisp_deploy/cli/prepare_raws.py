@@ -1,0 +1,100 @@
+"""invisp-prepare raws: RAW files of one camera to a dataset."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from invisp_deploy.cli.common import InvispCommand, json_option, print_json, progress
+from invisp_deploy.errors import RequestError
+
+__all__ = ["raws"]
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(cls=InvispCommand)
+@click.argument("paths", nargs=-1, required=True, type=_PATH)
+@click.option("-o", "--output", required=True, type=_PATH, help="Folder of the dataset; made if absent.")
+@click.option("--made", multiple=True, type=_PATH, help="Made DNGs (file or folder), to train on only.")
+@click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the JPEG targets.")
+@click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
+@click.option("--test-share", type=float, help="Part of the files that is held out.  [default: 0.15]")
+@click.option("--test-list", type=_PATH, help="Names of the files that are held out, one a line, instead of a share.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split by share.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: the cores of the machine]")
+@click.option("--resume", is_flag=True, help="Go on with a dataset that was interrupted; mend or extend one.")
+@json_option
+def raws(
+    paths: tuple[Path, ...],
+    output: Path,
+    made: tuple[Path, ...],
+    test_share: float | None,
+    test_list: Path | None,
+    jobs: int | None,
+    resume: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Make a dataset of RAW files (or folders of them) of one camera.
+
+    Each becomes its mosaic, memory-mapped in training, and LibRaw's rendering as a JPEG; 15 % are held out.
+
+    \b
+    invisp-prepare raws photos/ -o data/
+    invisp-prepare raws photos/ -o data/ --made dngs/ --test-list test.txt
+    """
+    from invisp_deploy.dataset.options import PrepareOptions, read_names
+    from invisp_deploy.dataset.prepare import Refused, prepare
+    from invisp_deploy.dataset.sources import sources_in
+
+    if test_share is not None and test_list is not None:
+        raise RequestError("--test-share and --test-list exclude each other: pass one.")
+    if test_list is not None:
+        options["test_names"] = read_names(test_list)
+    elif test_share is not None:
+        options["test_share"] = test_share
+    settings = PrepareOptions(**options)
+    sources = sources_in(paths, made)
+
+    def on_refused(one: Refused) -> None:
+        click.echo(f"Error: {one.reason}", err=True)
+
+    total = len(sources)
+    with (
+        progress(total, "headers", quiet=as_json) as headers,
+        progress(total, "prepare", quiet=as_json) as bar,
+    ):
+        dataset, refused = prepare(
+            sources,
+            output,
+            settings,
+            jobs=jobs or os.cpu_count() or 1,
+            resume=resume,
+            on_header=lambda path: headers.update(1),
+            on_file=lambda path: bar.update(1),
+            on_refused=on_refused,
+        )
+    shots = dataset.train + dataset.test
+    counts = {
+        "train": len(dataset.train),
+        "test": len(dataset.test),
+        "made": sum(shot.made for shot in shots),
+        "raw_bytes": sum(shot.raw_bytes for shot in shots),
+        "mosaic_bytes": sum(shot.facts.mosaic_bytes for shot in shots),
+        "jpeg_bytes": sum(shot.jpeg_bytes for shot in shots),
+    }
+    if as_json:
+        print_json({"dataset": output, "camera": dataset.camera, **counts, "refused": [vars(one) for one in refused]})
+    else:
+        megabytes = (counts["mosaic_bytes"] + counts["jpeg_bytes"]) / 1e6
+        click.echo(
+            f"wrote {output} ({megabytes:.1f} MB) of {dataset.camera or 'an unnamed camera'}: {counts['train']} files "
+            f"to train on ({counts['made']} made), {counts['test']} to test with, {len(refused)} refused"
+        )
+        click.echo(f"next: invisp-train {output} -o run/")
+    if refused:
+        raise SystemExit(1)

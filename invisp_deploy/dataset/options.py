@@ -1,0 +1,89 @@
+"""What a dataset is prepared with, and which of its files are held out for testing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from invisp_deploy.dataset.strips import SUBSAMPLINGS
+from invisp_deploy.errors import RequestError
+
+__all__ = ["PrepareOptions", "check_names", "held_out", "read_names"]
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """quality (1 to 100) and subsampling of the pictures; the split by share and seed, or by names.
+
+    test_share: part of the camera's own files that is held out, from 0 to below 1. test_names: those that are, as
+    names with or without ending; then share and seed decide nothing.
+    """
+
+    quality: int = 90
+    subsampling: str = "4:2:2"
+    seed: int = 0
+    test_share: float = 0.15
+    test_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise RequestError(f"--quality must be from 1 to 100, got {self.quality}.")
+        if self.subsampling not in SUBSAMPLINGS:
+            raise RequestError(f"--subsampling must be one of {', '.join(SUBSAMPLINGS)}, got {self.subsampling!r}.")
+        if not 0 <= self.test_share < 1:
+            raise RequestError(f"--test-share must be at least 0 and below 1, got {self.test_share}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PrepareOptions:
+        """Strict inverse of `to_dict` after JSON. Raises ValueError, RequestError."""
+        if not isinstance(data, Mapping) or set(data) != {field.name for field in fields(cls)}:
+            raise ValueError("the options are not those expected")
+        names = data["test_names"]
+        return cls(**{**data, "test_names": None if names is None else tuple(names)})
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Names of a list, one a line, in order; empty lines and those that begin with # are passed over.
+
+    Raises RequestError for a list that cannot be read or names nothing.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text"
+        raise RequestError(f"The list {path} could not be read: {reason}.") from error
+    names = tuple(line for line in lines if line and not line.startswith("#"))
+    if not names:
+        raise RequestError(f"The list {path} names no files: expected one name a line.")
+    return names
+
+
+def check_names(files: Sequence[str], options: PrepareOptions) -> None:
+    """Raise RequestError for a name in the list that is none of the files (a typing error would train on it)."""
+    known = {form for file in files for form in (file, Path(file).stem)}
+    if unknown := [name for name in options.test_names or () if name not in known]:
+        raise RequestError(
+            f"{len(unknown)} of the {len(options.test_names or ())} names of the test list are no file of the camera's "
+            f"own, the first is {unknown[0]!r}: correct the list."
+        )
+
+
+def held_out(files: Sequence[str], options: PrepareOptions) -> set[str]:
+    """Which of the file names are for testing.
+
+    By share: as many as the share says, rounded, and at least one of two or more (none for a share of 0); those
+    whose SHA-256 of seed and name comes first, so neither order nor folder matters.
+    """
+    if options.test_names is not None:
+        return {file for file in files if file in options.test_names or Path(file).stem in options.test_names}
+    count = round(options.test_share * len(files))
+    if options.test_share and len(files) > 1:
+        count = min(max(count, 1), len(files) - 1)
+    ranked = sorted(files, key=lambda file: hashlib.sha256(f"{options.seed}/{file}".encode()).digest())
+    return set(ranked[:count])

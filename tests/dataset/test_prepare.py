@@ -1,0 +1,292 @@
+"""RAW files to a dataset: the same bytes by any number of processes, after any kill, and refusals one by one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from invisp_deploy.dataset import prepare as module
+from invisp_deploy.dataset.open import Dataset, open_dataset
+from invisp_deploy.dataset.options import PrepareOptions
+from invisp_deploy.dataset.prepare import Refused, prepare
+from invisp_deploy.dataset.sources import sources_in
+from invisp_deploy.errors import DatasetError, OutputError, RequestError
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a dataset, hidden ones included."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def interrupting_after(count: int) -> Callable[[Path], None]:
+    seen: list[Path] = []
+
+    def on_file(path: Path) -> None:
+        seen.append(path)
+        if len(seen) == count:
+            raise KeyboardInterrupt
+
+    return on_file
+
+
+def interrupted(raws: Path, folder: Path, count: int = 3, options: PrepareOptions | None = None) -> Path:
+    """A dataset that was interrupted after some files."""
+    with pytest.raises(KeyboardInterrupt):
+        prepare(sources_in([raws]), folder, options or PrepareOptions(), on_file=interrupting_after(count))
+    return folder
+
+
+def test_the_folder_holds_what_the_page_says(dataset: Dataset) -> None:
+    names = {f"{folder}/{name}.{end}" for folder, end in FOLDERS for name in "abcdef"}
+    assert set(contents(dataset.root)) == {"dataset.json"} | names
+    data = json.loads((dataset.root / "dataset.json").read_text())
+    assert (data["make"], data["model"], data["refused"]) == ("Canon", "Canon EOS 30D", [])
+    assert data["options"] == PrepareOptions().to_dict()
+    assert [entry["name"] for entry in data["files"]] == list("abcdef")
+    assert sorted(entry["split"] for entry in data["files"]) == ["test"] + 5 * ["train"]
+    assert (dataset.root / "dataset.json").stat().st_mode & 0o777 == 0o666 & ~module_umask()
+
+
+FOLDERS = (("mosaics", "npy"), ("targets", "jpg"), ("facts", "json"))
+
+
+def module_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_two_processes_write_what_one_writes(dataset: Dataset, raws: Path, tmp_path: Path) -> None:
+    told: list[Path] = []
+    prepare(sources_in([raws]), tmp_path / "data", PrepareOptions(), jobs=2, on_file=told.append)
+    assert contents(tmp_path / "data") == contents(dataset.root)
+    assert sorted(told) == sorted(raws.iterdir())
+
+
+def test_options_reach_the_pictures_and_the_split(raws: Path, tmp_path: Path) -> None:
+    options = PrepareOptions(quality=60, subsampling="4:4:4", test_names=("c", "e.dng"))
+    dataset, _ = prepare(sources_in([raws]), tmp_path / "data", options)
+    assert (dataset.quality, dataset.subsampling) == (60, "4:4:4")
+    assert [shot.name for shot in dataset.test] == ["c", "e"]
+    assert [shot.name for shot in dataset.train] == ["a", "b", "d", "f"]
+    from PIL import Image, JpegImagePlugin
+
+    with Image.open(dataset.train[0].target_path) as image:
+        assert JpegImagePlugin.get_sampling(image) == 0
+        assert image.quantization[0][0] == 13  # 16 at quality 50, (16 * 80 + 50) // 100 at 60
+
+
+def test_made_files_are_only_trained_on(write_raws: Callable[..., Path], raws: Path, tmp_path: Path) -> None:
+    made = write_raws(tmp_path / "made", *(f"m{number}" for number in range(6)))
+    dataset, _ = prepare(sources_in([raws], [made]), tmp_path / "data", PrepareOptions(test_share=0.5))
+    assert [shot.made for shot in dataset.test] == 3 * [False]  # half of the camera's own
+    assert sorted(shot.name for shot in dataset.train if shot.made) == [f"m{number}" for number in range(6)]
+    with pytest.raises(RequestError, match="the first is 'm0'"):
+        prepare(sources_in([raws], [made]), tmp_path / "other", PrepareOptions(test_names=("m0",)))
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_interrupted_dataset_is_unfinished_and_resumes_to_the_same(
+    dataset: Dataset, raws: Path, tmp_path: Path
+) -> None:
+    folder = interrupted(raws, tmp_path / "data")
+    with pytest.raises(DatasetError, match="was not finished"):
+        open_dataset(folder)
+    before = {path: path.stat().st_mtime_ns for path in (folder / "mosaics").iterdir()}
+    assert len(before) == 3
+    (folder / "targets" / ".d.jpg.x.part").write_text("half")
+    prepare(sources_in([raws]), folder, PrepareOptions(), resume=True)
+    assert contents(folder) == contents(dataset.root)
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+
+
+@pytest.mark.parametrize("ending", ["facts/b.json", "targets/b.jpg", "mosaics/b.npy"])
+def test_a_shot_that_is_not_complete_is_made_again(ending: str, dataset: Dataset, raws: Path, tmp_path: Path) -> None:
+    folder = interrupted(raws, tmp_path / "data")
+    path = folder / ending
+    for damage in (path.unlink, lambda: path.write_bytes(path.read_bytes()[:-9])):
+        damage()
+        prepare(sources_in([raws]), folder, PrepareOptions(), resume=True)
+        assert contents(folder) == contents(dataset.root)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from invisp_deploy.dataset.options import PrepareOptions
+from invisp_deploy.dataset.prepare import prepare
+from invisp_deploy.dataset.sources import sources_in
+
+if __name__ == "__main__":
+    def on_file(path):
+        print(path.name, flush=True)
+    prepare(sources_in([Path(sys.argv[1])]), Path(sys.argv[2]), PrepareOptions(), jobs=2, on_file=on_file)
+"""
+
+
+def test_a_killed_run_leaves_no_workers_and_resumes_to_the_same(
+    write_raws: Callable[..., Path], tmp_path: Path
+) -> None:
+    raws = write_raws(tmp_path / "raws", *(f"r{number:02}" for number in range(30)))
+    folder, script = tmp_path / "data", tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(raws), str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()  # one file is complete, others are being written
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        process.communicate(timeout=60)  # ends when the last process that holds the pipe has ended
+    assert 1 <= len(list((folder / "facts").glob("*.json"))) < 30
+    with pytest.raises(DatasetError, match="was not finished"):
+        open_dataset(folder)
+    prepare(sources_in([raws]), folder, PrepareOptions(), resume=True)
+    prepare(sources_in([raws]), tmp_path / "whole", PrepareOptions())
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_bad_files_are_refused_one_by_one(jobs: int, raws: Path, tmp_path: Path) -> None:
+    mixed = Path(shutil.copytree(raws, tmp_path / "mixed"))
+    (mixed / "c.dng").write_bytes((raws / "c.dng").read_bytes()[:-20000])
+    (mixed / "text.CR2").write_text("no RAW file " * 200)
+    (mixed / "void.NEF").write_bytes(b"")
+    told: list[Refused] = []
+    dataset, refused = prepare(
+        sources_in([mixed]), tmp_path / "data", PrepareOptions(), jobs=jobs, on_refused=told.append
+    )
+    assert [one.path for one in refused] == [str(mixed / name) for name in ("c.dng", "text.CR2", "void.NEF")]
+    assert all(one.path in one.reason for one in refused)
+    assert sorted(told, key=lambda one: one.path) == refused
+    assert [shot.name for shot in sorted(dataset.train + dataset.test, key=lambda shot: shot.name)] == list("abdef")
+    listed = json.loads((dataset.root / "dataset.json").read_text())["refused"]
+    assert listed == [vars(one) for one in refused]
+
+
+def test_refused_files_are_tried_again_and_new_ones_added(dataset: Dataset, raws: Path, tmp_path: Path) -> None:
+    growing = tmp_path / "growing"
+    growing.mkdir()
+    for name in "abcd":
+        shutil.copy(raws / f"{name}.dng", growing)
+    (growing / "c.dng").write_bytes(b"damaged on its way")
+    folder = tmp_path / "data"
+    _, refused = prepare(sources_in([growing]), folder, PrepareOptions())
+    assert len(refused) == 1
+    for name in "cef":
+        shutil.copy(raws / f"{name}.dng", growing)
+    grown, refused = prepare(sources_in([growing]), folder, PrepareOptions(), resume=True)
+    assert not refused
+    assert [shot.name for shot in grown.test] == [shot.name for shot in dataset.test]
+    for shot in grown.train:
+        (twin,) = (one for one in dataset.train if one.name == shot.name)
+        np.testing.assert_array_equal(shot.target(), twin.target())
+
+
+def test_a_source_that_became_bad_leaves_the_dataset(raws: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(raws, tmp_path / "raws"))
+    folder = tmp_path / "data"
+    prepare(sources_in([copied]), folder, PrepareOptions())
+    (copied / "b.dng").write_bytes(b"damaged since")
+    dataset, refused = prepare(sources_in([copied]), folder, PrepareOptions(), resume=True)
+    assert [one.path for one in refused] == [str(copied / "b.dng")]
+    assert "b" not in [shot.name for shot in dataset.train + dataset.test]
+    assert not (folder / "facts" / "b.json").exists()
+
+
+def test_nothing_but_bad_files_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "text.CR2").write_text("no RAW file " * 200)
+    with pytest.raises(DatasetError, match=r"None of the 1 files could be used: .*text\.CR2 is not a RAW file"):
+        prepare(sources_in([tmp_path]), tmp_path / "data", PrepareOptions())
+
+
+def test_two_cameras_are_refused_before_anything_is_written(write_raws: Callable[..., Path], tmp_path: Path) -> None:
+    raws = write_raws(tmp_path / "raws", "a")
+    write_raws(raws, "b", model="Canon EOS 5D")
+    with pytest.raises(RequestError, match="Two cameras"):
+        prepare(sources_in([raws]), tmp_path / "data", PrepareOptions())
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_output_that_exists_and_a_resume_of_nothing_are_refused(
+    dataset: Dataset, raws: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(RequestError, match="exists already: pass --resume"):
+        prepare(sources_in([raws]), tmp_path, PrepareOptions())
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(RequestError, match="no dataset to resume"):
+            prepare(sources_in([raws]), folder, PrepareOptions(), resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"quality": 80}, "quality 90, now 80"),
+        ({"subsampling": "4:2:0"}, "subsampling 4:2:2, now 4:2:0"),
+        ({"seed": 1}, "seed 0, now 1"),
+        ({"test_names": ("a",)}, r"test_names None, now \('a',\)"),
+    ],
+)
+def test_other_options_do_not_resume(changed: dict[str, Any], words: str, raws: Path, tmp_path: Path) -> None:
+    folder = interrupted(raws, tmp_path / "data", 1)
+    before = contents(folder)
+    with pytest.raises(RequestError, match=f"was begun with {words}: pass the same options"):
+        prepare(sources_in([raws]), folder, PrepareOptions(**changed), resume=True)
+    assert contents(folder) == before
+
+
+def test_fewer_files_do_not_resume(raws: Path, tmp_path: Path) -> None:
+    folder = interrupted(raws, tmp_path / "data", 2)
+    with pytest.raises(RequestError, match="has 2 files that are not named now, the first is a"):
+        prepare(sources_in([raws / "c.dng"]), folder, PrepareOptions(), resume=True)
+
+
+def test_a_damaged_state_is_a_sentence(raws: Path, tmp_path: Path) -> None:
+    folder = interrupted(raws, tmp_path / "data", 1)
+    (folder / "preparing.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"preparing\.json is damaged"):
+        prepare(sources_in([raws]), folder, PrepareOptions(), resume=True)
+
+
+def test_a_full_disk_stops_and_what_is_complete_stays(
+    raws: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        if self.name.startswith(".c.npy"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OutputError, match=r"The disk is full: .*c\.npy was not written"):
+            prepare(sources_in([raws]), tmp_path / "data", PrepareOptions())
+    assert sorted(path.name for path in (tmp_path / "data" / "mosaics").iterdir()) == ["a.npy", "b.npy"]
+    prepare(sources_in([raws]), tmp_path / "data", PrepareOptions(), resume=True)
+    assert contents(tmp_path / "data") == contents(dataset.root)
+
+
+def dies(task: object) -> str:
+    os._exit(9)
+
+
+def test_a_worker_that_dies_is_a_sentence(raws: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "write_shot", dies)
+    with pytest.raises(DatasetError, match="worker process died.* --resume and fewer --jobs"):
+        prepare(sources_in([raws]), tmp_path / "data", PrepareOptions(), jobs=2)
