@@ -14,8 +14,12 @@ from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.camera.levels import Levels
 from invisp_deploy.camera.raw import render_libraw
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
-from invisp_deploy.errors import ContractError, RawFileError, TrainingError
-from invisp_deploy.training.data import Pair, load_pairs, sample_batch
+from invisp_deploy.dataset.open import Dataset
+from invisp_deploy.dataset.options import PrepareOptions
+from invisp_deploy.dataset.prepare import prepare
+from invisp_deploy.dataset.sources import sources_in
+from invisp_deploy.errors import ContractError, DatasetError, RawFileError, TrainingError
+from invisp_deploy.training.data import Pair, dataset_pairs, load_pairs, sample_batch
 
 LINEAR = {"black": "none", "white_balance": "none", "gamma": 1.0}
 
@@ -110,3 +114,83 @@ def test_a_file_that_does_not_open_is_refused_by_name(small_dng: Path, tmp_path:
     (tmp_path / "a.dng").write_text("nothing")
     with pytest.raises(RawFileError, match=r"a\.dng"):
         load_pairs([small_dng, tmp_path / "a.dng"], CameraContract())
+
+
+@pytest.fixture
+def dataset(small_frame: RawFrame, tmp_path: Path) -> Dataset:
+    """Three files of 120x150, one of them for testing."""
+    raws = tmp_path / "raws"
+    raws.mkdir()
+    for index, name in enumerate("abc"):
+        mosaic = np.ascontiguousarray(small_frame.mosaic[20 * index : 20 * index + 120, :150])
+        write_dng(raws / f"{name}.dng", replace(small_frame, mosaic=mosaic))
+    return prepare(sources_in([raws]), tmp_path / "data", PrepareOptions())[0]
+
+
+@pytest.mark.parametrize("wanted", ["any", "GBRG"])
+def test_crops_of_a_dataset_are_those_of_its_files(wanted: str, dataset: Dataset) -> None:
+    contract = CameraContract(cfa=wanted, white="adjusted")
+    stored = dataset_pairs(dataset, "train", contract)
+    loaded = load_pairs([Path(shot.source) for shot in dataset.train], contract)
+    whole = [replace(pair, target=shot.target().__getitem__) for pair, shot in zip(loaded, dataset.train, strict=True)]
+    one, other = (sample_batch(pairs, contract, 32, 12, np.random.default_rng(5)) for pairs in (stored, whole))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_mapped_mosaics_are_not_read_into_memory(dataset: Dataset) -> None:
+    for pair in dataset_pairs(dataset, "train", CameraContract()):
+        assert isinstance(pair.mosaic.base, np.memmap)
+        assert not pair.mosaic.flags.writeable
+
+
+def test_splits_are_kept_apart(dataset: Dataset) -> None:
+    train, test = (dataset_pairs(dataset, split, CameraContract()) for split in ("train", "test"))
+    assert [len(train), len(test)] == [2, 1]
+    assert not {pair.path for pair in train} & {pair.path for pair in test}
+
+
+def test_a_dataset_of_another_camera_is_refused_by_name(dataset: Dataset) -> None:
+    with pytest.raises(ContractError, match=r"data is of Canon EOS 30D, the training is for NIKON D700"):
+        dataset_pairs(dataset, "train", CameraContract("Nikon", "NIKON D700"))
+
+
+@pytest.mark.parametrize("kind", ["mosaics/{}.npy", "targets/{}.jpg"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_file_damaged_in_the_middle_of_an_epoch_is_named(kind: str, gone: bool, dataset: Dataset) -> None:
+    pairs = dataset_pairs(dataset, "train", CameraContract())
+    sample_batch(pairs, CameraContract(), 32, 12, np.random.default_rng(0))
+    path = dataset.root / kind.format(dataset.train[1].name)
+    if gone:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DatasetError, match=path.name):
+        sample_batch(pairs, CameraContract(), 32, 12, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_shares_join_to_the_batch_of_one_process(world: int, dataset: Dataset) -> None:
+    contract = CameraContract()
+    pairs = dataset_pairs(dataset, "train", contract)
+    whole = sample_batch(pairs, contract, 32, 6, np.random.default_rng(1))
+    shares = [sample_batch(pairs, contract, 32, 6, np.random.default_rng(1), (rank, world)) for rank in range(world)]
+    for index, tensor in enumerate(whole):
+        np.testing.assert_array_equal(np.concatenate([share[index].numpy() for share in shares]), tensor.numpy())
+
+
+def test_a_share_loads_only_its_crops(dataset: Dataset) -> None:
+    seen: list[Any] = []
+
+    def counted(pair: Pair) -> Pair:
+        return replace(pair, target=lambda window: (seen.append(window), pair.target(window))[1])
+
+    pairs = [counted(pair) for pair in dataset_pairs(dataset, "train", CameraContract())]
+    sample_batch(pairs, CameraContract(), 32, 6, np.random.default_rng(1), (1, 3))
+    assert len(seen) == 2
+
+
+def test_a_batch_that_cannot_be_shared_is_a_sentence(dataset: Dataset) -> None:
+    pairs = dataset_pairs(dataset, "train", CameraContract())
+    with pytest.raises(TrainingError, match="--batch must be a multiple of the number of processes, 2, got 5"):
+        sample_batch(pairs, CameraContract(), 32, 5, np.random.default_rng(1), (0, 2))
