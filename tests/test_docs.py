@@ -27,6 +27,7 @@ PAGES = (
     "engines",
     "evaluate",
     "export",
+    "fivek",
     "gpu",
     "install",
     "limits",

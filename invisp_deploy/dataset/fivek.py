@@ -11,6 +11,7 @@ from typing import Final
 
 from invisp_deploy.camera.exif import camera_exif, make_and_model
 from invisp_deploy.contract import camera_name
+from invisp_deploy.dataset.options import read_names
 from invisp_deploy.errors import RequestError
 
 __all__ = ["BASE_URL", "CAMERAS", "Collected", "find_dngs", "is_from", "read_lists"]
@@ -22,6 +23,7 @@ BASE_URL: Final = "https://data.csail.mit.edu/graphics/fivek/img/dng"
 """Where the data set's own site has each DNG, as NAME.dng."""
 
 _LONGEST: Final = 200
+_NEVER: Final = frozenset('/\\:*?"<>|')
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Collected:
 
 
 def read_lists(train: Path, test: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of two split lists, one a line, in their order; empty lines and the ending .dng are dropped.
+    """The names of two split lists as `read_names` reads them, without the ending .dng.
 
     Raises RequestError for a list that cannot be read or is empty, a line that is no file name, or a name that is
     listed twice, in one list or in both.
@@ -48,7 +50,7 @@ def read_lists(train: Path, test: Path) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 def find_dngs(
-    folder: Path, names: Sequence[str], camera: str, on_file: Callable[[], object] = lambda: None
+    folder: Path, names: Sequence[str], camera: str, *, on_file: Callable[[], object] = lambda: None
 ) -> Collected:
     """The DNGs of those names anywhere below a folder. camera: one of `CAMERAS`, else a file is refused.
 
@@ -85,23 +87,10 @@ def is_from(camera: str, make: str, model: str) -> bool:
 
 
 def _names(path: Path) -> tuple[str, ...]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise RequestError(f"The list {path} could not be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise RequestError(f"The list {path} is not text: expected one name a line.") from error
-    names = []
-    for number, line in enumerate(lines, 1):
-        name = line.strip()
-        name = name[:-4] if name.lower().endswith(".dng") else name
-        if not name:
-            continue
-        if len(name) > _LONGEST or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:*?"<>|'):
-            raise RequestError(f"Line {number} of {path} is no file name: expected one name a line, got {name[:60]!r}.")
-        names.append(name)
-    if not names:
-        raise RequestError(f"The list {path} is empty: expected one name a line.")
+    names = tuple(name[:-4] if name.lower().endswith(".dng") else name for name in read_names(path))
+    for name in names:
+        if len(name) > _LONGEST or name.startswith(".") or not name.isprintable() or set(name) & _NEVER:
+            raise RequestError(f"{path} lists {name[:60]!r}, which is no file name: expected one name a line.")
     if doubled := [name for name, count in Counter(names).items() if count > 1]:
-        raise RequestError(f"{doubled[0]} is listed twice in {path} ({len(doubled)} such names): list each once.")
-    return tuple(names)
+        raise RequestError(f"{path} lists {doubled[0]} twice ({len(doubled)} such names): list each once.")
+    return names

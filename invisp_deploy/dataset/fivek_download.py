@@ -23,8 +23,8 @@ _IN_A_ROW: Final = 3
 
 
 def download_dngs(
-    names: Sequence[str],
     folder: Path,
+    names: Sequence[str],
     camera: str,
     *,
     base_url: str = BASE_URL,
@@ -32,37 +32,39 @@ def download_dngs(
     pauses: tuple[float, ...] = PAUSES,
     on_file: Callable[[], object] = lambda: None,
 ) -> Collected:
-    """Fetch BASE_URL/NAME.dng for every name into an existing folder, `jobs` at a time. camera: one of `CAMERAS`.
+    """Fetch BASE_URL/NAME.dng for every name into a folder that exists, `jobs` at a time. camera: one of `CAMERAS`.
 
     A file in the making is NAME.dng.part, and goes on from there in the next run. It becomes NAME.dng once it opens as
     a RAW file of that camera; one that does not is fetched once more, then refused. Names that are there already are
     not asked for. missing: names that the server does not have.
 
-    Raises RequestError for a URL that is not HTTP, OutputError for a full disk, DatasetError where the server cannot
-    be reached; what came stays.
+    Raises RequestError for a URL that is not HTTP, OutputError for a full disk, DatasetError where a file stayed
+    unreachable, at once after `_IN_A_ROW` of them; what came stays.
     """
     if urllib.parse.urlsplit(base_url).scheme not in ("http", "https"):
         raise RequestError(f"The base URL must begin with http:// or https://, got {base_url!r}.")
     stop = threading.Event()
     results: dict[str, Fetched] = {}
-    unreachable = 0
+    in_a_row = 0
     with ThreadPoolExecutor(jobs, "download") as pool:
         tasks = {pool.submit(_Download(name, folder, camera, base_url, pauses, stop)): name for name in names}
         try:
             for task in as_completed(tasks):
                 result = results[tasks[task]] = task.result()
-                unreachable = unreachable + 1 if result.outcome is Outcome.UNREACHABLE else 0
-                if unreachable == min(_IN_A_ROW, len(names)):
-                    there = sum(result.outcome is Outcome.COMPLETE for result in results.values())
-                    raise DatasetError(
-                        f"{base_url} cannot be reached ({result.reason}); {there} of {len(names)} files are in "
-                        f"{folder}: run the same command again to go on."
-                    )
+                in_a_row = in_a_row + 1 if result.outcome is Outcome.UNREACHABLE else 0
+                if in_a_row == _IN_A_ROW:
+                    break
                 on_file()
-        except BaseException:
+        finally:  # nothing is left to do, or not to be done
             stop.set()
             pool.shutdown(cancel_futures=True)
-            raise
+    if lacking := [result for result in results.values() if result.outcome is Outcome.UNREACHABLE]:
+        there = sum(result.outcome is Outcome.COMPLETE for result in results.values())
+        rest = f" {in_a_row} in a row were, so the rest was not tried." if in_a_row == _IN_A_ROW else ""
+        raise DatasetError(
+            f"{lacking[-1].reason}{rest} {there} of {len(names)} files are in {folder}: run the same command again to "
+            "go on."
+        )
     return Collected(
         {name: folder / f"{name}.dng" for name in names if results[name].outcome is Outcome.COMPLETE},
         tuple(name for name in names if results[name].outcome is Outcome.ABSENT),

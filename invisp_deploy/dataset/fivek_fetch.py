@@ -108,7 +108,7 @@ def _receive(url: str, part: Path, stop: threading.Event, timeout: float) -> Non
 
 
 def _copy(response: Any, stream: io.FileIO, part: Path, stop: threading.Event) -> None:
-    while not stop.is_set() and (chunk := response.read(_CHUNK)):
+    while not stop.is_set() and (chunk := response.read1(_CHUNK)):
         try:
             rest = memoryview(chunk)
             while rest:
