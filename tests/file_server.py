@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from unittest.mock import patch
 
 __all__ = ["FileServer", "file_server"]
 
@@ -88,7 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def file_server() -> Iterator[FileServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+    around_proxies = patch.dict(os.environ, {"no_proxy": "127.0.0.1"})
+    with around_proxies, ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
         files = FileServer(f"http://127.0.0.1:{server.server_address[1]}")
         server.files = files  # type: ignore[attr-defined]
