@@ -24,6 +24,7 @@ PAGES = (
     "bench",
     "calibrate",
     "contract",
+    "dataset",
     "engines",
     "evaluate",
     "export",
