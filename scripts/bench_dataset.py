@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("raw", type=Path, help="a RAW file of a camera with a Bayer sensor")
     parser.add_argument("--files", type=int, default=2, help="12 MP frames to make of it (default: 2)")
-    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
+    parser.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
     parser.add_argument("--folder", type=Path, help="where to write (default: the system's temporary folder)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
