@@ -26,7 +26,10 @@ class DenseBlock(nn.Module):
 
     (B, inputs, H, W) -> (B, outputs, H, W). The last convolution starts at zero, so an untrained coupling
     is the identity (the authors' code means to do so too, but overwrites it).
+    autocast: half precision that training computes the block in; what comes out is float32 again.
     """
+
+    autocast: torch.dtype | None = None
 
     def __init__(self, inputs: int, outputs: int, growth: int) -> None:
         super().__init__()
@@ -43,6 +46,12 @@ class DenseBlock(nn.Module):
             self.add_module(f"conv{index + 1}", convolution)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.autocast is None:
+            return self._computed(x)
+        with torch.autocast(x.device.type, self.autocast):
+            return self._computed(x).float()
+
+    def _computed(self, x: Tensor) -> Tensor:
         seen = [x]
         convolutions = list(self.children())
         for convolution in convolutions[:-1]:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
-from invisp_deploy.network.coupling import Coupling
+from invisp_deploy.network.coupling import Coupling, DenseBlock
 from invisp_deploy.network.mixing import InvertibleMixing
 
 __all__ = ["Block", "InvISP"]
@@ -41,6 +41,8 @@ class InvISP(nn.Module):
     last 1x1 matrix undoes the product of the random orthogonal ones before it.
     """
 
+    renders = True
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
@@ -49,6 +51,17 @@ class InvISP(nn.Module):
         for block in self.blocks()[:-1]:
             product = block.invconv.matrix() @ product
         self.blocks()[-1].invconv.set_matrix(torch.linalg.inv(product))
+
+    @property
+    def multiple(self) -> int:
+        """What height and width must be multiples of."""
+        return self.config.squeeze
+
+    def autocast(self, precision: torch.dtype | None) -> None:
+        """Let F, G and H compute in half precision, for training; the spine (1x1, exp, x, +) stays as it is."""
+        for module in self.modules():
+            if isinstance(module, DenseBlock):
+                module.autocast = precision
 
     def blocks(self) -> list[Block]:
         """The blocks in forward order."""

@@ -1,175 +1,191 @@
-"""The training loop: bidirectional L1 through the JPEG simulator (paper, eq. 8)."""
+"""The training loop of every method: steps, reports, pictures, states to resume from."""
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import io
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
+from PIL import Image
+from torch import nn
 
-from invisp_deploy.config import NetworkConfig
-from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import CheckpointError, TrainingError
-from invisp_deploy.files import whole_file
-from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
+from invisp_deploy.errors import CheckpointError, RequestError
+from invisp_deploy.files import output_folder, write_whole
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.training.data import Pair, sample_batch
-from invisp_deploy.training.jpeg_simulator import JpegSimulator
-from invisp_deploy.training.options import TrainOptions
+from invisp_deploy.training.data import Pair
+from invisp_deploy.training.held_out import HeldOut, Measured, measure
+from invisp_deploy.training.jpeg_simulator import Jpeg
+from invisp_deploy.training.log import Log
+from invisp_deploy.training.method import Save
+from invisp_deploy.training.optimisation import Optimisation
+from invisp_deploy.training.processes import Processes, alone
+from invisp_deploy.training.run import RUN_FILE, Run
 from invisp_deploy.training.start import Start
 
-__all__ = ["AVERAGE_DECAY", "GRADIENT_NORM", "WARMUP_STEPS", "Report", "bidirectional_loss", "train"]
+__all__ = ["Report", "Trained", "seconds_per_step", "train"]
 
-WARMUP_STEPS: Final = 50
-GRADIENT_NORM: Final = 1.0
-AVERAGE_DECAY: Final = 0.999
+_WARM, _TIMED = 2, 5
+_STATE: Final = "state.pt"
 
 
 @dataclass(frozen=True)
 class Report:
-    """Where a run stands: step, means of both losses since the last report, learning rate."""
+    """Where a run stands: step, seconds of optimiser steps so far, means of both losses since the last report."""
 
     step: int
+    seconds: float
     rgb_loss: float
     raw_loss: float
     learning_rate: float
 
 
-def bidirectional_loss(network: InvISP, simulator: JpegSimulator, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """|f(x) - y|_1 and |f^-1(jpeg(clamp(f(x)))) - x|_1, means over all elements."""
-    rendered = network(raw)
-    recovered = network.inverse(simulator(rendered.clamp(0, 1)))
-    return functional.l1_loss(rendered, target), functional.l1_loss(recovered, raw)
+@dataclass(frozen=True)
+class Trained:
+    """network: the averaged weights, on the CPU in eval mode. card: facts of the run, as they lie with the weights.
+
+    seconds: of optimiser steps, reading crops included, measuring and saving not.
+    """
+
+    network: nn.Module
+    card: dict[str, Any]
+    seconds: float
 
 
 def train(
     pairs: Sequence[Pair],
-    config: NetworkConfig,
-    contract: CameraContract,
-    options: TrainOptions,
+    network: nn.Module,
+    run: Run,
     folder: Path,
     *,
+    save: Save,
     start: Start | None = None,
     resume: bool = False,
+    held_out: HeldOut | None = None,
+    sample_every: int | None = None,
     report_every: int = 100,
     save_every: int = 500,
-    on_report: Callable[[Report], None] = lambda report: None,
-) -> Checkpoint:
-    """Train and return the averaged weights; `folder` holds `state.pt` (to resume) and `weights.safetensors`.
+    processes: Processes | None = None,
+    on_report: Callable[[Report], object] = lambda report: None,
+    on_measured: Callable[[Measured], object] = lambda measured: None,
+) -> Trained:
+    """Train a method from the weights it has and return their average.
 
-    The average is an exponential moving one over all weights (0.999). Every step draws its crops from a
-    generator seeded with (seed, step), so a resumed run sees what an uninterrupted one would have seen.
-    start: weights to go on from instead of new ones, and the arithmetic to train them in.
-    Raises RequestError for a start of another configuration or contract; TrainingError when a loss is not finite,
-    the last saved state stays as it is; CheckpointError for a state that is damaged or of a run with other options,
-    configuration, contract or start.
+    network: `forward` RAW -> sRGB and `inverse`, both (B, 3, H, W); attributes `renders` and `multiple`. It is changed.
+    folder: of the run, an existing one; gets `run.json`, `log.jsonl`, `state.pt` (to resume), `weights.safetensors`
+    (the average) and `samples/STEP.png`. Only the first of several processes writes and calls back.
+    save: writes the weights (training.method). start: weights to go on from, and the arithmetic to train them in.
+    held_out, sample_every: the crops that are measured, and after how many steps; a tenth of the run unless given.
+
+    Raises RequestError for a start of another configuration or contract; TrainingError when a loss is not finite, the
+    last saved state stays as it is; CheckpointError for a state that is damaged or of another run; OutputError when
+    something cannot be written, the state before it stays.
     """
-    torch.manual_seed(options.seed)
-    network = InvISP(config)
-    if start is not None:
-        start.check(config, contract)
-        start.fill(network)
-    averaged = copy.deepcopy(network)
-    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    facts = {} if start is None else start.facts
-    identity = {**options.to_dict(), **config.to_dict(), **contract.to_dict(), **facts}
-    card = {"options": options.to_dict(), **({"fine_tuned": facts} if facts else {})}
-    first = _resumed(folder / "state.pt", network, averaged, optimiser, identity) if resume else 0
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network.to(device)
-    averaged.to(device)
-    _move_optimiser(optimiser, device)
-    computing = network if start is None else start.computing(network)
-    simulator = JpegSimulator(options.quality, options.subsampling).to(device)
-    losses: list[tuple[float, float]] = []
-    for step in range(first, options.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = _learning_rate(step, options)
-        rng = np.random.default_rng((options.seed, step))
-        raw, target = (tensor.to(device) for tensor in sample_batch(pairs, contract, options.patch, options.batch, rng))
-        rgb_loss, raw_loss = bidirectional_loss(computing, simulator, raw, target)
-        if not math.isfinite(rgb_loss.item() + raw_loss.item()):
-            raise TrainingError(
-                f"The loss is not finite at step {step} (RGB {rgb_loss.item()}, RAW {raw_loss.item()}): the last good "
-                f"state is {folder / 'state.pt'}; start a new run with a lower --learning-rate."
-            )
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(rgb_loss + options.raw_weight * raw_loss)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
-        optimiser.step()
-        _average(averaged, network, step)
-        losses.append((rgb_loss.item(), raw_loss.item()))
+    processes = processes or alone()
+    _begin(network, run, start)
+    state_path = folder / _STATE
+    optimisation = Optimisation(network, run, processes, start)
+    with processes.together():
+        first, seconds, losses = _resumed(state_path, optimisation, run) if resume else (0, 0.0, [])
+    log = Log(folder / "log.jsonl", first)
+    if processes.first and not (resume and (folder / RUN_FILE).is_file()):
+        write_whole(folder / RUN_FILE, run.to_json())
+    steps = run.optimiser.steps
+    every = sample_every or max(1, steps // 10)
+    for step in range(first, steps):
+        begun = time.perf_counter()
+        losses.append(optimisation.step(step, pairs, state_path))
+        seconds += time.perf_counter() - begun
         done = step + 1
-        if done % report_every == 0 or done == options.steps:
-            rgb_mean, raw_mean = np.mean(losses, axis=0).tolist()
-            on_report(Report(done, rgb_mean, raw_mean, _learning_rate(step, options)))
-            losses.clear()
-        if done % save_every == 0 or done == options.steps:
-            _save(folder, network, Checkpoint(averaged, contract, {**card, "steps": done}), optimiser, identity)
-    averaged.cpu().eval()
-    return Checkpoint(averaged, contract, {**card, "steps": options.steps})
+        reporting, last = done % report_every == 0, done == steps
+        with processes.together():
+            if reporting or last:
+                rgb, raw = np.mean(losses, axis=0).tolist()
+                losses.clear()
+                report = Report(done, round(seconds, 3), rgb, raw, run.optimiser.learning_rate_at(step))
+                if processes.first:
+                    log.add(asdict(report))
+                    on_report(report)
+            if processes.first and held_out is not None and (done % every == 0 or last):
+                measured = measure(optimisation.averaged, held_out, Jpeg(*run.jpeg.typical), done, round(seconds, 3))
+                log.add(measured.to_dict())
+                _write_sample(folder / "samples" / f"{done}.png", measured)
+                on_measured(measured)
+            if processes.first and (done % save_every == 0 or last):
+                state = {"step": done, "seconds": seconds, "losses": losses, "identity": run.identity()}
+                _write_state(state_path, state | optimisation.state())
+                save(folder / "weights.safetensors", optimisation.averaged, _card(run, done, seconds))
+    return Trained(optimisation.averaged.cpu().eval(), _card(run, steps, seconds), seconds)
 
 
-def _learning_rate(step: int, options: TrainOptions) -> float:
-    warm = min(1.0, (step + 1) / WARMUP_STEPS)
-    return options.learning_rate * warm * max(1 - step / options.steps, 0.0)
+def seconds_per_step(
+    pairs: Sequence[Pair],
+    network: nn.Module,
+    run: Run,
+    *,
+    start: Start | None = None,
+    processes: Processes | None = None,
+) -> float:
+    """Median time of a step on a copy of the network, after two that warm up; the run itself sees nothing of it."""
+    processes = processes or alone()
+    optimisation = Optimisation(copy.deepcopy(network), run, processes, start)
+    times = []
+    for step in range(_WARM + _TIMED):
+        begun = time.perf_counter()
+        optimisation.step(step, pairs, Path(_STATE))
+        times.append(time.perf_counter() - begun)
+    return float(processes.mean(torch.tensor(statistics.median(times[_WARM:]), device=processes.device)))
 
 
-@torch.no_grad()
-def _average(averaged: InvISP, network: InvISP, step: int) -> None:
-    decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
-    for mean, current in zip(averaged.parameters(), network.parameters(), strict=True):
-        mean.lerp_(current, 1 - decay)
+def _begin(network: nn.Module, run: Run, start: Start | None) -> None:
+    facts = None if start is None else start.facts
+    if facts != run.start:
+        raise RequestError(f"The run describes the start {run.start}, it was given {facts}: pass the one it describes.")
+    if start is not None:
+        if not isinstance(network, InvISP):
+            raise RequestError("Only a run of InvISP goes on from given weights: start a rival anew.")
+        start.check(network.config, run.contract)
+        start.fill(network)
 
 
-def _save(
-    folder: Path,
-    network: InvISP,
-    checkpoint: Checkpoint,
-    optimiser: torch.optim.Optimizer,
-    identity: Mapping[str, Any],
-) -> None:
-    state = {
-        "step": checkpoint.card["steps"],
-        "identity": dict(identity),
-        "network": network.state_dict(),
-        "averaged": checkpoint.network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-    with whole_file(folder / "state.pt") as part:
-        torch.save(state, part)
-    save_checkpoint(folder / "weights.safetensors", checkpoint)
+def _card(run: Run, steps: int, seconds: float) -> dict[str, Any]:
+    """What is stored with the weights."""
+    return {"run": run.to_dict(), "steps": steps, "seconds": round(seconds, 3)}
 
 
-def _resumed(
-    path: Path, network: InvISP, averaged: InvISP, optimiser: torch.optim.Optimizer, identity: Mapping[str, Any]
-) -> int:
-    """Fill all three from the state and return its step; a run goes on only as what it began as."""
+def _write_sample(path: Path, measured: Measured) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(measured.picture).save(stream, "PNG")
+    with output_folder(path.parent):
+        write_whole(path, stream.getvalue())
+
+
+def _write_state(path: Path, state: dict[str, Any]) -> None:
+    stream = io.BytesIO()  # PyTorch's own writer reports a full disk as a RuntimeError
+    torch.save(state, stream)
+    write_whole(path, stream.getvalue())
+
+
+def _resumed(path: Path, optimisation: Optimisation, run: Run) -> tuple[int, float, list[tuple[float, float]]]:
+    """Fill the optimisation from the state; its step, seconds and losses. A run goes on only as what it began as."""
+    identity = run.identity()
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found = dict(state["identity"])
         if found == identity:
-            network.load_state_dict(state["network"])
-            averaged.load_state_dict(state["averaged"])
-            optimiser.load_state_dict(state["optimiser"])
-            return int(state["step"])
+            optimisation.load(state)
+            return int(state["step"]), float(state["seconds"]), list(state["losses"])
     except FileNotFoundError as error:
         raise CheckpointError(f"There is no state to resume: {path} does not exist; start without --resume.") from error
     except Exception as error:  # damaged bytes make the unpickler raise IndexError, AssertionError, struct.error, ...
         raise CheckpointError(f"{path} is damaged and cannot be resumed: start without --resume.") from error
-    changed = [name for name in {**identity, **found} if found.get(name) != identity.get(name)]
+    changed = [
+        name.partition(".")[2] or name for name in {**identity, **found} if found.get(name) != identity.get(name)
+    ]
     raise CheckpointError(f"{path} was trained with another {', '.join(changed)}: pass the same options to resume.")
-
-
-def _move_optimiser(optimiser: torch.optim.Optimizer, device: torch.device) -> None:
-    for state in optimiser.state.values():
-        for name, value in state.items():
-            if isinstance(value, Tensor) and name != "step":
-                state[name] = value.to(device)

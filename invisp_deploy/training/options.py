@@ -1,45 +1,159 @@
-"""Options of a training run."""
+"""A training run as data: everything that decides it, in one file that is stored with its checkpoint."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Final
 
 from invisp_deploy.errors import RequestError
 
-__all__ = ["TrainOptions"]
+__all__ = [
+    "NORMS",
+    "PRECISIONS",
+    "ROUNDINGS",
+    "SCHEDULES",
+    "SUBSAMPLINGS",
+    "DataOptions",
+    "JpegOptions",
+    "LossOptions",
+    "OptimiserOptions",
+]
+
+NORMS: Final = ("l1", "l2")
+ROUNDINGS: Final = ("fourier", "dsq", "straight-through", "none")
+SUBSAMPLINGS: Final = ("4:4:4", "4:2:2", "4:2:0")
+SCHEDULES: Final = ("linear", "cosine", "halve")
+PRECISIONS: Final = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """What a run depends on beside its data, configuration and contract; stored with the checkpoint.
+class DataOptions:
+    """patch: edge of the square crops, pixels. batch: crops per step, over all processes."""
 
-    steps: optimiser steps. patch: edge of the square crops, pixels. batch: crops per step.
-    learning_rate: peak, after a linear warm-up of 50 steps, before a linear decay to zero.
-    raw_weight: lambda of eq. 8. quality, subsampling: the JPEG that is simulated.
-    seed: decides initial weights and every crop; a resumed run repeats what a whole one does.
+    patch: int = 128
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        _whole(self, patch=16, batch=1)
+        if self.patch % 4:
+            raise RequestError(f"--patch must be a multiple of 4, got {self.patch}.")
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """raw_weight: lambda of the paper's eq. 8. norm: `l1` (the paper) or `l2` (mean of squares), of both losses.
+
+    clipped_weight: how much more a pixel counts in the RAW loss where the rendering clips (any of its channels leaves
+    [0, 1]). What was clipped the inverse must guess, so such pixels have most of the error.
+    """
+
+    raw_weight: float = 1.0
+    norm: str = "l1"
+    clipped_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _choice(self, norm=NORMS)
+        _number(self, raw_weight=True, clipped_weight=True)
+
+
+@dataclass(frozen=True)
+class JpegOptions:
+    """The JPEG between rendering and recovering.
+
+    rounding: of the DCT coefficients: `fourier` (eq. 9), `dsq`, `straight-through`; `none` leaves the whole JPEG out.
+    quality: lowest and highest, drawn evenly for every crop; equal for a fixed one.
+    subsampling: drawn for every crop out of these.
+    """
+
+    rounding: str = "fourier"
+    quality: tuple[int, int] = (90, 90)
+    subsampling: tuple[str, ...] = ("4:2:2",)
+
+    def __post_init__(self) -> None:
+        _choice(self, rounding=ROUNDINGS)
+        numbers = len(self.quality) == 2 and all(type(value) is int for value in self.quality)
+        if not numbers or not 1 <= self.quality[0] <= self.quality[1] <= 100:
+            raise RequestError(
+                f"--quality must be a number from 1 to 100, or a lowest and a highest as 70-98, got {self.quality}."
+            )
+        known = set(self.subsampling) <= set(SUBSAMPLINGS) and len(set(self.subsampling)) == len(self.subsampling)
+        if not self.subsampling or not known:
+            raise RequestError(
+                f"--subsampling must be one of {', '.join(SUBSAMPLINGS)} or several, each once, got {self.subsampling}."
+            )
+
+    @property
+    def typical(self) -> tuple[int, str]:
+        """Quality and subsampling of the files that held-out pictures are measured through: middle and first."""
+        return (self.quality[0] + self.quality[1]) // 2, self.subsampling[0]
+
+
+@dataclass(frozen=True)
+class OptimiserOptions:
+    """Adam. steps: of the whole run. learning_rate: peak, after `warmup` steps of linear rise.
+
+    schedule: from there `linear` or `cosine` to zero; `halve` as the authors' code, at 1/6 and at 4/15 of the steps
+        (its epochs 50 and 80 of 300).
+    clip_norm: gradients longer than this are shortened to it. ema_decay: of the average over the steps that is saved.
+    precision: of the convolutions: `fp32`, or autocast to `bf16` or `fp16`; the spine of InvISP stays fp32.
+    seed: decides initial weights, crops and drawn JPEG parameters.
     """
 
     steps: int = 20_000
-    patch: int = 128
-    batch: int = 1
     learning_rate: float = 4e-4
-    raw_weight: float = 1.0
-    quality: int = 90
-    subsampling: str = "4:2:2"
+    warmup: int = 50
+    schedule: str = "linear"
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    precision: str = "fp32"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in (("steps", 1), ("patch", 16), ("batch", 1), ("seed", 0)):
-            if getattr(self, name) < low:
-                raise RequestError(f"--{name} must be at least {low}, got {getattr(self, name)}.")
-        if self.patch % 4:
-            raise RequestError(f"--patch must be a multiple of 4, got {self.patch}.")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise RequestError(f"--learning-rate must be a number above 0, got {self.learning_rate}.")
-        if not (math.isfinite(self.raw_weight) and self.raw_weight >= 0):
-            raise RequestError(f"--raw-weight must be a number of at least 0, got {self.raw_weight}.")
+        _whole(self, steps=1, warmup=0, seed=0)
+        _number(self, learning_rate=False, clip_norm=False)
+        _choice(self, schedule=SCHEDULES, precision=PRECISIONS)
+        if not 0 <= self.ema_decay < 1:
+            raise RequestError(f"--ema must be from 0 (no average) to below 1, got {self.ema_decay}.")
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def learning_rate_at(self, step: int) -> float:
+        """Of the step with that number, from 0."""
+        warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        done = step / self.steps
+        if self.schedule == "linear":
+            share = max(1 - done, 0.0)
+        elif self.schedule == "cosine":
+            share = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        else:
+            share = 0.5 ** ((done >= 50 / 300) + (done >= 80 / 300))
+        return self.learning_rate * warm * share
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _whole(options: object, **lowest: int) -> None:
+    for name, low in lowest.items():
+        value = getattr(options, name)
+        if type(value) is not int:
+            raise RequestError(f"{_flag(name)} must be a whole number, got {value!r}.")
+        if value < low:
+            raise RequestError(f"{_flag(name)} must be at least {low}, got {value}.")
+
+
+def _number(options: object, **may_be_zero: bool) -> None:
+    for name, zero in may_be_zero.items():
+        value = getattr(options, name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise RequestError(f"{_flag(name)} must be a number, got {value!r}.")
+        if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+            least = "of at least 0" if zero else "above 0"
+            raise RequestError(f"{_flag(name)} must be a number {least}, got {value}.")
+
+
+def _choice(options: object, **choices: tuple[str, ...]) -> None:
+    for name, allowed in choices.items():
+        value = getattr(options, name)
+        if value not in allowed:
+            raise RequestError(f"{_flag(name)} must be one of {', '.join(allowed)}, got {value!r}.")

@@ -1,0 +1,124 @@
+"""Crops that stay the same over a run: how good the weights are on them, through real JPEG files in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.evaluation.metrics import psnr
+from invisp_deploy.training.data import Pair, sample_batch
+from invisp_deploy.training.jpeg_simulator import Jpeg
+
+__all__ = ["ERROR_SCALE", "HeldOut", "Measured", "measure"]
+
+ERROR_SCALE: Final = 0.05
+"""Mean absolute error of a pixel of the recovered RAW that the picture of errors shows as white."""
+
+_SEED: Final = 1_000_003
+_SHOWN: Final = 4
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """raw, target: (N, 3, patch, patch) float32. label: what they are crops of: `held-out` or `training` files."""
+
+    raw: Tensor
+    target: Tensor
+    label: str
+
+    @classmethod
+    def of(
+        cls, pairs: Sequence[Pair], contract: CameraContract, patch: int, *, label: str = "held-out", count: int = 16
+    ) -> HeldOut:
+        """Crops of a seed that no step draws from, the same for every run on the same files."""
+        raw, target = sample_batch(pairs, contract, patch, count, np.random.default_rng((_SEED, 0)))
+        return cls(raw, target, label)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures over all pixels of all crops, dB with peak 1 in the network's domain; None where there is no such pixel.
+
+    rgb_psnr: the decoded JPEG against the target; None for a method that renders nothing.
+    raw_psnr: what the inverse makes of the JPEG against the RAW; raw_psnr_clipped, raw_psnr_unclipped: the same where
+    any channel of the rendering leaves [0, 1], and elsewhere.
+    crops: their label. picture: (h, w, 3) uint8, a row a crop: RAW, rendering, target, error of the recovered RAW.
+    """
+
+    step: int
+    seconds: float
+    rgb_psnr: float | None
+    raw_psnr: float | None
+    raw_psnr_clipped: float | None
+    raw_psnr_unclipped: float | None
+    crops: str
+    picture: npt.NDArray[np.uint8]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the log: all but the picture."""
+        return {name: value for name, value in vars(self).items() if name != "picture"}
+
+
+@torch.no_grad()
+def measure(network: nn.Module, held_out: HeldOut, jpeg: Jpeg, step: int = 0, seconds: float = 0.0) -> Measured:
+    """Render, compress with libjpeg, recover, compare. The network is put into eval mode."""
+    network.eval()  # this, too, makes a network forget the matrices of earlier weights
+    device = next(network.parameters()).device
+    rendered, recovered, clipped = [], [], []
+    for raw, target in zip(held_out.raw, held_out.target, strict=True):
+        made = network(raw[None].to(device))[0].cpu() if network.renders else target
+        clipped.append(((made < 0) | (made > 1)).any(0).numpy())
+        picture = _through_jpeg(made, jpeg)
+        rendered.append(picture)
+        recovered.append(network.inverse(picture[None].to(device))[0].cpu())  # type: ignore[operator]
+    raw, target = held_out.raw.numpy(), held_out.target.numpy()
+    shown, found, mask = torch.stack(rendered).numpy(), torch.stack(recovered).numpy(), np.stack(clipped)
+    ours, true = found.transpose(0, 2, 3, 1), raw.transpose(0, 2, 3, 1)
+    return Measured(
+        step,
+        seconds,
+        _psnr(shown, target) if network.renders else None,
+        _psnr(ours, true),
+        _psnr(ours[mask], true[mask]),
+        _psnr(ours[~mask], true[~mask]),
+        held_out.label,
+        _sheet(raw, shown, target, found),
+    )
+
+
+def _through_jpeg(picture: Tensor, jpeg: Jpeg) -> Tensor:
+    """(3, H, W) clamped to 8 bits, written as JPEG, read again, in [0, 1]."""
+    stream = io.BytesIO()
+    pixels = np.rint(picture.clamp(0, 1).numpy() * 255).astype(np.uint8).transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        stream, "JPEG", quality=jpeg.quality, subsampling=jpeg.subsampling
+    )
+    decoded = np.asarray(Image.open(stream), np.float32) / np.float32(255)
+    return torch.from_numpy(np.ascontiguousarray(decoded.transpose(2, 0, 1)))
+
+
+def _psnr(ours: Array, true: Array) -> float | None:
+    return psnr(ours, true, 1) if ours.size else None
+
+
+def _sheet(raw: Array, rendered: Array, target: Array, recovered: Array) -> npt.NDArray[np.uint8]:
+    error = np.abs(recovered - raw).mean(1, keepdims=True) / ERROR_SCALE
+    heat = np.concatenate([3 * error - offset for offset in (0, 1, 2)], 1)  # black, red, yellow, white
+    rows = [
+        np.concatenate([column[index] for column in (raw, rendered, target, heat)], -1)
+        for index in range(min(_SHOWN, len(raw)))
+    ]
+    page = np.concatenate(rows, 1).transpose(1, 2, 0)
+    sheet: npt.NDArray[np.uint8] = np.rint(np.clip(page, 0, 1) * 255).astype(np.uint8)
+    return sheet
