@@ -109,8 +109,9 @@ def _begin(folder: Path, options: PrepareOptions) -> None:
     (folder / DATASET_FILE).unlink(missing_ok=True)
     for name in ("mosaics", "targets", "facts"):
         with output_folder(folder / name):
-            for part in (folder / name).glob(".*.part"):
-                part.unlink()
+            pass
+    for part in folder.rglob(".*.part"):
+        part.unlink()
 
 
 def _finish(

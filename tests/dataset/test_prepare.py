@@ -107,7 +107,8 @@ def test_an_interrupted_dataset_is_unfinished_and_resumes_to_the_same(
         open_dataset(folder)
     before = {path: path.stat().st_mtime_ns for path in (folder / "mosaics").iterdir()}
     assert len(before) == 3
-    (folder / "targets" / ".d.jpg.x.part").write_text("half")
+    for left in (folder / ".dataset.json.x.part", folder / "targets" / ".d.jpg.x.part"):
+        left.write_text("half")
     prepare(sources_in([raws]), folder, PrepareOptions(), resume=True)
     assert contents(folder) == contents(dataset.root)
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
