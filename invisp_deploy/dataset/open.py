@@ -26,7 +26,7 @@ from invisp_deploy.camera.levels import Levels, levels_of
 from invisp_deploy.contract import CameraContract, camera_name
 from invisp_deploy.dataset.facts import Facts
 from invisp_deploy.dataset.options import PrepareOptions
-from invisp_deploy.dataset.strips import StripJpeg
+from invisp_deploy.dataset.strips import StripJpeg, Window
 from invisp_deploy.errors import DatasetError, RawFileError, RequestError
 
 __all__ = ["DATASET_FILE", "FORMAT", "PREPARING_FILE", "VERSION", "Dataset", "Shot", "Split", "open_dataset"]
@@ -37,7 +37,6 @@ DATASET_FILE: Final = "dataset.json"
 PREPARING_FILE: Final = "preparing.json"
 
 Split = Literal["train", "test"]
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from invisp_deploy.errors import DatasetError
 
-__all__ = ["SUBSAMPLINGS", "StripJpeg", "jpeg_with_restarts"]
+__all__ = ["SUBSAMPLINGS", "StripJpeg", "Window", "jpeg_with_restarts"]
 
 Window = tuple[slice, slice]
 

@@ -23,11 +23,10 @@ from invisp_deploy.camera.levels import Levels, levels_of, network_input
 from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot, Split
+from invisp_deploy.dataset.strips import Window
 from invisp_deploy.errors import ContractError, TrainingError
 
 __all__ = ["Pair", "dataset_pairs", "load_pairs", "sample_batch"]
-
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
