@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "invisp_deploy"
 HEAVY = {"torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "rawpy", "PIL", "tifffile", "click", "tqdm"}
-HEAVY |= {"matplotlib", "openvino", "polygraphy"}
+HEAVY |= {"imagecodecs", "matplotlib", "openvino", "polygraphy", "skimage"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
 NEED_TORCH = (
     "network",
@@ -28,6 +28,13 @@ NEED_TORCH = (
     "calibration.observe",
     "calibration.report",
     "calibration.sensitivity",
+    "experiments.areas",
+    "experiments.methods",
+    "experiments.plots",
+    "experiments.protocol",
+    "experiments.rate",
+    "experiments.table1",
+    "experiments.table2",
     "training.data",
     "training.jpeg_simulator",
     "training.loop",

@@ -30,7 +30,14 @@ __all__ = [
 INVISP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 # module that may be missing -> extra that installs it
-_EXTRAS = {"torch": "train", "safetensors": "train", "onnx": "export", "matplotlib": "export"}
+_EXTRAS = {
+    "torch": "train",
+    "safetensors": "train",
+    "onnx": "export",
+    "matplotlib": "export",
+    "skimage": "tables",
+    "imagecodecs": "tables",
+}
 
 
 class InvispCommand(click.Command):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_json, progress, version_option
+from invisp_deploy.cli.evaluate_tables import rate, table1, table2
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder
 from invisp_deploy.graph_card import Direction
@@ -97,6 +98,10 @@ def roundtrip(
     for name, value in trip.metrics.items():
         click.echo(f"{name:15} {value:6.2f} dB  {DEFINITIONS[name].removeprefix('dB, ')}")
     click.echo(f"wrote {trip.jpeg.name}, {trip.dng.name}, {trip.picture.name}, {trip.report.name} in {output}")
+
+
+for command in (table1, table2, rate):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

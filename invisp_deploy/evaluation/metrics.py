@@ -14,12 +14,24 @@ import numpy.typing as npt
 from invisp_deploy.camera.levels import Levels, network_input
 from invisp_deploy.errors import RequestError
 
-__all__ = ["DEFINITIONS", "PAPER_GAMMA", "paper_domain", "psnr", "raw_psnr", "raw_psnr_paper", "rgb_psnr"]
+__all__ = [
+    "DEFINITIONS",
+    "PAPER_GAMMA",
+    "paper_domain",
+    "psnr",
+    "raw_psnr",
+    "raw_psnr_paper",
+    "rgb_psnr",
+    "rgb_ssim",
+]
 
 Float = npt.NDArray[np.float32]
 
 PAPER_GAMMA: Final = 2.2
 _PATCHES: Final = 3
+_STRIP: Final = 512
+_REACH: Final = 5
+"""Radius of SSIM's window: sigma 1.5, cut off at 3.5 of it."""
 
 DEFINITIONS: Final = {
     "rgb-psnr": "dB, peak 255: the picture decoded from the JPEG file against LibRaw's rendering of the RAW file "
@@ -47,6 +59,32 @@ def psnr(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
 def rgb_psnr(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> float:
     """(H, W, 3) uint8 both; `rgb-psnr`."""
     return psnr(picture, target, 255)
+
+
+def rgb_ssim(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> float:
+    """(H, W, 3) uint8 both, at least 11x11: scikit-image's SSIM with the settings of Wang et al. (2004).
+
+    Gaussian window of sigma 1.5, no sample covariance, mean over channels; in strips of rows, which bound the memory
+    and change nothing. Needs scikit-image (extra `tables`).
+    """
+    from skimage.metrics import structural_similarity
+
+    total, inner = 0.0, (len(picture) - 2 * _REACH) * (picture.shape[1] - 2 * _REACH)
+    for first in range(_REACH, len(picture) - _REACH, _STRIP):
+        last = min(first + _STRIP, len(picture) - _REACH)
+        strip = slice(first - _REACH, last + _REACH)
+        _, similarity = structural_similarity(
+            picture[strip],
+            target[strip],
+            data_range=255,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            full=True,
+        )
+        total += float(similarity[_REACH : last - first + _REACH, _REACH:-_REACH].mean(axis=-1).sum())
+    return float(total / inner)
 
 
 def raw_psnr(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], levels: Levels) -> float:

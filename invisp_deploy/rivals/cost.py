@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from invisp_deploy.graph_card import Direction
 
 __all__ = ["macs_per_pixel"]
 
 _EDGE: Final = 128
 
 
-def macs_per_pixel(network: nn.Module, direction: Callable[[Tensor], Tensor]) -> float:
+def macs_per_pixel(network: nn.Module, direction: Direction) -> float:
     """Multiply-accumulates of convolutions and matrix products for one image pixel.
 
-    network: where the parameters lie. direction: its `forward` or `inverse`. Counted by PyTorch's FLOP counter on a
-    picture of 128x128, where what is done once a picture (channel attention) is spread over its pixels.
+    Counted by PyTorch's FLOP counter on a picture of 128x128, where what is done once a picture (channel attention)
+    is spread over its pixels.
     """
     like = next(itertools.chain(network.parameters(), network.buffers()))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        direction(torch.full((1, 3, _EDGE, _EDGE), 0.5, device=like.device))
+        getattr(network, direction.value)(torch.full((1, 3, _EDGE, _EDGE), 0.5, device=like.device))
     return float(counter.get_total_flops()) / 2 / _EDGE**2

@@ -10,6 +10,7 @@ from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.rivals.cost import macs_per_pixel
 from invisp_deploy.rivals.cycleisp import CycleIsp
@@ -74,7 +75,7 @@ def test_a_pixel_costs_what_it_costs_edge(name: str, small_frame: RawFrame) -> N
     network = build_rival(name, small_frame, CANON_30D)
     edge = CONFIGURATIONS["edge"].macs_per_pixel
     for direction in ("forward", "inverse") if network.renders else ("inverse",):
-        assert 0.9 * edge < macs_per_pixel(network, getattr(network, direction)) < 1.05 * edge
+        assert 0.9 * edge < macs_per_pixel(network, Direction(direction)) < 1.05 * edge
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -82,7 +83,7 @@ def test_the_cost_is_that_of_the_layers(name: str) -> None:
     network = tiny(name)
     for direction in ("forward", "inverse") if network.renders else ("inverse",):
         # channel attention is a matter of the picture, not of its pixels
-        assert macs_per_pixel(network, getattr(network, direction)) == pytest.approx(
+        assert macs_per_pixel(network, Direction(direction)) == pytest.approx(
             counted(network, direction, 128), rel=1e-6
         )
 
@@ -90,7 +91,7 @@ def test_the_cost_is_that_of_the_layers(name: str) -> None:
 def test_the_cost_of_invisp_is_that_of_its_configuration() -> None:
     config = NetworkConfig(2, 4, 2)
     network = InvISP(config)
-    for direction in (network.forward, network.inverse):
+    for direction in Direction:
         assert macs_per_pixel(network, direction) == pytest.approx(config.macs_per_pixel, rel=0.01)
 
 

@@ -1,0 +1,171 @@
+"""invisp-eval table1, table2, rate: the paper's experiments on a prepared dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from invisp_deploy.cli.common import InvispCommand, json_option, print_json, progress
+from invisp_deploy.errors import MissingExtraError, RequestError
+from invisp_deploy.files import check_output, output_folder, write_whole
+
+if TYPE_CHECKING:
+    from invisp_deploy.dataset.open import Dataset
+    from invisp_deploy.experiments.areas import Settings
+    from invisp_deploy.experiments.methods import Method
+
+__all__ = ["rate", "table1", "table2"]
+
+
+def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Arguments and options of all three."""
+    for decorate in reversed(
+        (
+            click.argument("data", type=click.Path(path_type=Path)),
+            click.option(
+                "--run", "runs", multiple=True, help="LABEL=FOLDER of a run, or =FILE of weights; repeatable."
+            ),
+            click.option(
+                "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder; made if absent."
+            ),
+            click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(_SUBSAMPLINGS)),
+            click.option("--tiles", type=int, help="Judge so many fixed tiles of each file instead of whole files."),
+            click.option("--tile-size", default=512, show_default=True, type=int, help="Edge of the tiles, pixels."),
+            click.option("--seed", default=0, show_default=True, type=int, help="Decides where the tiles lie."),
+            click.option("--overwrite", is_flag=True, help="Replace existing results."),
+            json_option,
+        )
+    ):
+        function = decorate(function)
+    return function
+
+
+_SUBSAMPLINGS = ["4:4:4", "4:2:2", "4:2:0"]
+_QUALITY = click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the JPEGs.")
+
+
+@click.command(cls=InvispCommand)
+@_shared
+@_QUALITY
+def table1(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_json: bool, **options: Any) -> None:
+    """The paper's Table 1: methods side by side, UPI among them, and foreign JPEGs.
+
+    \b
+    invisp-eval table1 data/ --run "InvISP, Fourier=runs/fourier" --run U-net=runs/unet -o table1/
+    """
+    names = ("table1.json", "table1.md", "error_maps.png", "training.png")
+    dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
+    from invisp_deploy.experiments.methods import check_alike, upi_method
+    from invisp_deploy.experiments.plots import draw_error_maps, draw_training
+    from invisp_deploy.experiments.table1 import in_order, table1, table1_markdown
+
+    contract = check_alike(methods, dataset)
+    methods = in_order(
+        [
+            upi_method("UPI", dataset, contract, "published"),
+            *methods,
+            upi_method("UPI, LibRaw's curve", dataset, contract, "libraw"),
+        ]
+    )
+    rounds = len(methods) + sum(method.renders for method in methods)
+    with output_folder(output):
+        with progress(rounds * len(dataset.shots("test")), "judging", quiet=as_json) as bar:
+            facts = table1(methods, dataset, settings, on_file=lambda shot: bar.update(1))
+        _write(output, "table1", facts, table1_markdown(facts))
+        draw_error_maps(output / "error_maps.png", methods, dataset, contract, settings)
+        drawn = draw_training(output / "training.png", methods)
+    _report(output, names if drawn else names[:3], facts, table1_markdown(facts), as_json)
+
+
+@click.command(cls=InvispCommand)
+@_shared
+@_QUALITY
+def table2(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_json: bool, **options: Any) -> None:
+    """The paper's Table 2: compression ratio and bits per pixel, beside lossless and lossy DNGs.
+
+    \b
+    invisp-eval table2 data/ --run "InvISP, Fourier=runs/fourier" -o table2/
+    """
+    names = ("table2.json", "table2.md")
+    dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
+    from invisp_deploy.experiments.table2 import table2, table2_markdown
+
+    with output_folder(output):
+        with progress(len(dataset.shots("test")), "judging", quiet=as_json) as bar:
+            facts = table2(methods, dataset, settings, on_file=lambda shot: bar.update(1))
+        _write(output, "table2", facts, table2_markdown(facts))
+    _report(output, names, facts, table2_markdown(facts), as_json)
+
+
+@click.command(cls=InvispCommand)
+@_shared
+@click.option("--quality", "qualities", multiple=True, type=click.IntRange(1, 100), help="Default: 70, 74, ... 98.")
+def rate(
+    data: Path,
+    runs: tuple[str, ...],
+    output: Path,
+    overwrite: bool,
+    as_json: bool,
+    qualities: tuple[int, ...],
+    **options: Any,
+) -> None:
+    """Rate against RAW fidelity over the quality of the JPEGs.
+
+    \b
+    invisp-eval rate data/ --run "InvISP, Fourier=runs/fourier" -o rate/
+    """
+    names = ("rate.json", "rate.md", "rate.png")
+    dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
+    from invisp_deploy.experiments.plots import draw_rate
+    from invisp_deploy.experiments.rate import QUALITIES, rate, rate_markdown
+
+    chosen = qualities or QUALITIES
+    with output_folder(output):
+        total = len(methods) * len(chosen) * len(dataset.shots("test"))
+        with progress(total, "judging", quiet=as_json) as bar:
+            facts = rate(methods, dataset, settings, chosen, on_file=lambda shot: bar.update(1))
+        _write(output, "rate", facts, rate_markdown(facts))
+        draw_rate(output / "rate.png", facts)
+    _report(output, names, facts, rate_markdown(facts), as_json)
+
+
+def _opened(
+    data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, names: tuple[str, ...], options: dict[str, Any]
+) -> tuple[Dataset, list[Method], Settings]:
+    """Dataset, methods and settings; every refusal comes before any work."""
+    pairs = [run.partition("=")[::2] for run in runs]
+    if not pairs or not all(label.strip() and path for label, path in pairs):
+        raise RequestError("Name the runs to judge: --run LABEL=FOLDER, once for each.")
+    if len({label for label, _ in pairs}) < len(pairs):
+        raise RequestError("Two runs have one label: every --run needs its own.")
+    for package in ("torch", "safetensors", "skimage", "imagecodecs", "matplotlib"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "tables")
+    from invisp_deploy.dataset.open import open_dataset
+    from invisp_deploy.experiments.areas import Settings
+    from invisp_deploy.experiments.methods import open_method
+
+    settings = Settings(**options)
+    if output.is_dir():
+        for name in names:
+            check_output(output / name, overwrite=overwrite)
+    dataset = open_dataset(data)
+    return dataset, [open_method(label.strip(), Path(path)) for label, path in pairs], settings
+
+
+def _write(output: Path, name: str, facts: dict[str, Any], markdown: str) -> None:
+    write_whole(output / f"{name}.json", json.dumps(facts, indent=1) + "\n")
+    write_whole(output / f"{name}.md", markdown)
+
+
+def _report(output: Path, names: tuple[str, ...], facts: dict[str, Any], markdown: str, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(markdown)
+    click.echo(f"wrote {', '.join(names)} in {output}")
