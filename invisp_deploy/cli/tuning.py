@@ -22,7 +22,10 @@ __all__ = ["OF_THE_WEIGHTS", "TUNING", "comparison", "refuse_settings", "startin
 TUNING: Final = {"steps": 1_000, "learning_rate": 5e-5}
 """What a run from given weights does unless told."""
 
-OF_THE_WEIGHTS: Final = ("name", "blocks", "growth", "squeeze", "black", "white", "white_balance", "gamma", "cfa")
+OF_THE_WEIGHTS: Final = (
+    "method", "name", "blocks", "growth", "squeeze",
+    "contract", "black", "white", "white_balance", "gamma", "cfa", "border",
+)  # fmt: skip
 """Options that the weights to start from decide."""
 
 
@@ -62,7 +65,7 @@ def starting_point(weights: Path, quantize: Path | None, *, keep: bool) -> tuple
 
 def write_scales(path: Path, record: ScaleRecord, weights: str, card: Mapping[str, Any]) -> None:
     """The record of the new weights: the scales that they were trained with."""
-    note = {"fine_tuned": {**card["fine_tuned"], "options": card["options"]}}
+    note = {"fine_tuned": {**card["run"]["start"], "run": card["run"]}}
     write_record(path, record.for_weights(weights, note))
     result_line(path, f"{len(record.tensors)} scales for weights {weights[:12]}")
 

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from invisp_deploy.errors import CheckpointError, RequestError
-from invisp_deploy.files import output_folder, write_whole
+from invisp_deploy.files import output_folder, whole_file, write_whole
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.training.data import Pair
 from invisp_deploy.training.held_out import HeldOut, Measured, measure
@@ -167,9 +167,8 @@ def _write_sample(path: Path, measured: Measured) -> None:
 
 
 def _write_state(path: Path, state: dict[str, Any]) -> None:
-    stream = io.BytesIO()  # PyTorch's own writer reports a full disk as a RuntimeError
-    torch.save(state, stream)
-    write_whole(path, stream.getvalue())
+    with whole_file(path) as part, part.open("wb") as stream:  # to a path, PyTorch reports a full disk as RuntimeError
+        torch.save(state, stream)
 
 
 def _resumed(path: Path, optimisation: Optimisation, run: Run) -> tuple[int, float, list[tuple[float, float]]]:

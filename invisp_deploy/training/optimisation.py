@@ -21,9 +21,19 @@ from invisp_deploy.training.processes import Processes
 from invisp_deploy.training.run import Run
 from invisp_deploy.training.start import Start
 
-__all__ = ["Optimisation"]
+__all__ = ["Optimisation", "check_possible"]
 
 _HALF: Final = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def check_possible(run: Run, processes: Processes, start: Start | None) -> None:
+    """Raise RequestError for fp16 without a GPU, half precision with a record of scales, a batch of unequal shares."""
+    processes.share_of(run.data.batch)
+    precision = run.optimiser.precision
+    if precision == "fp16" and processes.device.type == "cpu":
+        raise RequestError("--precision fp16 is for GPUs: a CPU has no fast fp16; use bf16 or fp32.")
+    if precision != "fp32" and start is not None and start.arithmetic.precision != "fp32":
+        raise RequestError("--quantize trains in the arithmetic of its record: leave --precision at fp32.")
 
 
 class Optimisation:
@@ -32,21 +42,15 @@ class Optimisation:
     network: the method; it is moved to the processes' device and changed. start: the arithmetic to train in.
     Every step draws its crops and JPEG parameters from generators seeded with (seed, step), so a resumed run sees
     what an uninterrupted one would have seen, and every process draws the same and takes its share.
-    Raises RequestError for fp16 without a GPU, half precision beside a record of scales, a batch that cannot be shared.
+    Raises RequestError as `check_possible`.
     """
 
     def __init__(self, network: nn.Module, run: Run, processes: Processes, start: Start | None = None) -> None:
-        processes.share_of(run.data.batch)
+        check_possible(run, processes, start)
         self.run = run
         self.processes = processes
         device = processes.device
         half = _HALF[run.optimiser.precision]
-        if half is torch.float16 and device.type == "cpu":
-            raise RequestError(
-                "--precision fp16 needs a GPU, whose loss scaling keeps small gradients: on a CPU use bf16 or fp32."
-            )
-        if half is not None and start is not None and start.arithmetic.precision != "fp32":
-            raise RequestError("--quantize trains in the arithmetic of its record: leave --precision at fp32.")
         self.network = network.train().to(device)
         self.averaged = copy.deepcopy(self.network)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.optimiser.learning_rate)

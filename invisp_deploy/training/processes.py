@@ -47,7 +47,7 @@ class Processes:
         if self.world == 1:
             return module
         devices = None if self.device.type == "cpu" else [self.device]
-        return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)
+        return DistributedDataParallel(module, device_ids=devices)
 
     def mean(self, values: Tensor) -> Tensor:
         """Means over the processes; a value that is not finite in one is not finite in all."""
