@@ -13,7 +13,15 @@ from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-from invisp_deploy.evaluation.metrics import DEFINITIONS, paper_domain, psnr, raw_psnr, raw_psnr_paper, rgb_psnr
+from invisp_deploy.evaluation.metrics import (
+    DEFINITIONS,
+    paper_domain,
+    psnr,
+    raw_psnr,
+    raw_psnr_paper,
+    rgb_psnr,
+    rgb_ssim,
+)
 
 
 @pytest.fixture
@@ -103,3 +111,16 @@ def test_the_papers_domain_is_clipped(small_frame: RawFrame) -> None:
 def test_every_metric_states_its_unit_and_peak() -> None:
     assert {"rgb-psnr", "raw-psnr", "raw-psnr-paper"} <= set(DEFINITIONS)
     assert all(text.startswith("dB, peak ") for text in DEFINITIONS.values())
+
+
+@pytest.mark.parametrize("height", [11, 40, 512, 527, 1050])
+def test_ssim_in_strips_is_scikit_images(height: int) -> None:
+    from skimage.metrics import structural_similarity
+
+    rng = np.random.default_rng(height)
+    picture = rng.integers(0, 256, (height, 24, 3), np.uint8)
+    target = np.clip(picture + rng.normal(0, 20, picture.shape), 0, 255).astype(np.uint8)
+    expected = structural_similarity(
+        picture, target, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    assert rgb_ssim(picture, target) == pytest.approx(expected, abs=1e-12)
