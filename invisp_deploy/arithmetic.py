@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
+from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import PRECISIONS
 
@@ -114,10 +114,10 @@ def quantised_tensors(config: NetworkConfig) -> list[str]:
     names: dict[str, None] = {}
     for dense in dense_blocks(config):
         names[block_input(dense)] = None
-        for index in range(1, DENSE_CONVOLUTIONS):
+        for index in range(1, config.depth):
             names[f"{dense}.relu{index}"] = None
     return list(names)
 
 
 def _convolutions(config: NetworkConfig) -> list[str]:
-    return [f"{dense}.conv{index}" for dense in dense_blocks(config) for index in range(1, DENSE_CONVOLUTIONS + 1)]
+    return [f"{dense}.conv{index}" for dense in dense_blocks(config) for index in range(1, config.depth + 1)]

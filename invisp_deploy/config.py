@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from invisp_deploy.errors import RequestError
 
-__all__ = ["CONFIGURATIONS", "DENSE_CONVOLUTIONS", "SCALE_BOUND", "NetworkConfig"]
-
-DENSE_CONVOLUTIONS: Final = 5
-"""3x3 convolutions in each of F, G and H; each widens the receptive field by one pixel to every side."""
+__all__ = ["CONFIGURATIONS", "SCALE_BOUND", "NetworkConfig"]
 
 SCALE_BOUND: Final = 0.8
 """|s| in y2 = x2 * exp(s) + t never exceeds this, so exp(s) stays within [0.449, 2.226]."""
+
+
+_NAMED: Final = ("blocks", "growth", "squeeze")
+_PLAIN: Final = {"depth": 5, "first": 0}
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,25 @@ class NetworkConfig:
     growth: channels that each inner convolution of a dense block adds.
     squeeze: edge of the pixel square that is folded into channels before the first block. 1 keeps
         3 channels at full resolution (the paper); 2 gives 12 channels at half resolution.
+    depth: 3x3 convolutions in each of F, G and H; each widens the receptive field by one (squeezed) pixel.
+    first: channels of x1, which F adds to; x2 has the rest. 0 is half of them, rounded down (1 of 3, 6 of 12).
     """
 
     blocks: int = 8
     growth: int = 32
     squeeze: int = 1
+    depth: int = 5
+    first: int = 0
 
     def __post_init__(self) -> None:
-        for name, low, high in (("blocks", 1, 64), ("growth", 1, 256), ("squeeze", 1, 4)):
+        for name, low, high in (
+            ("blocks", 1, 64), ("growth", 1, 256), ("squeeze", 1, 4), ("depth", 2, 8), ("first", 0, 47),
+        ):  # fmt: skip
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise RequestError(f"`{name}` must be a whole number from {low} to {high}, got {value!r}.")
+        if self.first >= self.channels:
+            raise RequestError(f"`first` must be below the {self.channels} channels, got {self.first}.")
 
     @property
     def channels(self) -> int:
@@ -44,8 +53,8 @@ class NetworkConfig:
 
     @property
     def split(self) -> tuple[int, int]:
-        """Channels of x1 and x2; three channels split 1 + 2, twelve 6 + 6."""
-        first = self.channels // 2
+        """Channels of x1 and x2; three channels split 1 + 2, twelve 6 + 6, unless `first` says otherwise."""
+        first = self.first or self.channels // 2
         return first, self.channels - first
 
     @property
@@ -55,7 +64,7 @@ class NetworkConfig:
         F is followed by G and H, so a block reaches two dense blocks far. Counted from the edges of a
         pixel square, so tiles begin and end at multiples of `squeeze`.
         """
-        return 2 * DENSE_CONVOLUTIONS * self.blocks * self.squeeze
+        return 2 * self.depth * self.blocks * self.squeeze
 
     @property
     def convolution_weights(self) -> int:
@@ -70,19 +79,20 @@ class NetworkConfig:
         return self.convolution_weights / self.squeeze**2
 
     def _dense(self, inputs: int, outputs: int) -> int:
-        grown = sum((inputs + i * self.growth) * self.growth for i in range(DENSE_CONVOLUTIONS - 1))
-        return 9 * (grown + (inputs + (DENSE_CONVOLUTIONS - 1) * self.growth) * outputs)
+        grown = sum((inputs + i * self.growth) * self.growth for i in range(self.depth - 1))
+        return 9 * (grown + (inputs + (self.depth - 1) * self.growth) * outputs)
 
     def to_dict(self) -> dict[str, int]:
-        return asdict(self)
+        """Plain data; `depth` and `first` only where they are not the paper's, as files before them had it."""
+        return {name: value for name, value in asdict(self).items() if name in _NAMED or value != _PLAIN[name]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NetworkConfig:
         """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields."""
-        expected = {"blocks", "growth", "squeeze"}
-        if set(data) != expected:
+        if not set(_NAMED) <= set(data) <= {*_NAMED, *_PLAIN}:
             raise RequestError(
-                f"A network configuration has the fields {sorted(expected)}, got {sorted(map(str, data))}."
+                f"A network configuration has the fields {sorted(_NAMED)} and may have {sorted(_PLAIN)}, got "
+                f"{sorted(map(str, data))}."
             )
         return cls(**data)
 
@@ -90,7 +100,8 @@ class NetworkConfig:
         for name, config in CONFIGURATIONS.items():
             if config == self:
                 return name
-        return f"{self.blocks} blocks, growth {self.growth}, squeeze {self.squeeze}"
+        further = "".join(f", {name} {value}" for name, value in self.to_dict().items() if name in _PLAIN)
+        return f"{self.blocks} blocks, growth {self.growth}, squeeze {self.squeeze}{further}"
 
 
 CONFIGURATIONS: Final[dict[str, NetworkConfig]] = {

@@ -12,7 +12,7 @@ from invisp_deploy.config import CONFIGURATIONS, SCALE_BOUND, NetworkConfig
 from invisp_deploy.errors import RequestError
 
 
-@pytest.mark.parametrize("name", ["blocks", "growth", "squeeze"])
+@pytest.mark.parametrize("name", ["blocks", "growth", "squeeze", "depth"])
 @pytest.mark.parametrize("value", [0, -1, 1000, 2.0, "2", True, None])
 def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(RequestError, match=f"`{name}`"):
@@ -26,6 +26,20 @@ def test_channels_and_split(squeeze: int, channels: int, split: tuple[int, int])
     config = NetworkConfig(squeeze=squeeze)
     assert config.channels == channels
     assert config.split == split
+
+
+def test_the_split_is_free_within_the_channels() -> None:
+    assert NetworkConfig(squeeze=2, first=3).split == (3, 9)
+    for first in (12, -1, 1.0, True):
+        with pytest.raises(RequestError, match="`first`"):
+            NetworkConfig(squeeze=2, first=first)  # type: ignore[arg-type]
+
+
+def test_files_say_depth_and_first_only_where_they_differ_from_the_papers() -> None:
+    assert NetworkConfig().to_dict() == {"blocks": 8, "growth": 32, "squeeze": 1}
+    assert NetworkConfig(depth=3, squeeze=2, first=4).to_dict() == {
+        "blocks": 8, "growth": 32, "squeeze": 2, "depth": 3, "first": 4,
+    }  # fmt: skip
 
 
 def test_published_figures_of_the_paper_network() -> None:
@@ -45,7 +59,7 @@ def test_scale_bound_is_the_published_range() -> None:
     assert math.exp(SCALE_BOUND) == pytest.approx(2.226, abs=5e-4)
 
 
-@pytest.mark.parametrize("config", [*CONFIGURATIONS.values(), NetworkConfig(3, 7, 4)])
+@pytest.mark.parametrize("config", [*CONFIGURATIONS.values(), NetworkConfig(3, 7, 4), NetworkConfig(2, 8, 2, 3, 4)])
 def test_json_round_trip(config: NetworkConfig) -> None:
     assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
@@ -62,3 +76,4 @@ def test_missing_and_unknown_fields_are_refused(change: dict[str, Any]) -> None:
 def test_text_names_a_configuration_or_spells_it_out() -> None:
     assert str(NetworkConfig()) == "paper"
     assert str(NetworkConfig(2, 8, 1)) == "2 blocks, growth 8, squeeze 1"
+    assert str(NetworkConfig(2, 8, 2, depth=3, first=4)) == "2 blocks, growth 8, squeeze 2, depth 3, first 4"

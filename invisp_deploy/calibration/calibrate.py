@@ -194,7 +194,7 @@ def _measured(
                 return exact - bench.raw(lowered(network, arithmetic))
 
             ranked = sorted(costs, key=lambda name: -costs[name])
-            search = fewest_kept(drop_at, ranked, options.max_drop)
+            search = fewest_kept(drop_at, ranked, options.max_drop, network.config.depth)
     record = replace(record, sensitivity=costs, kept=search.kept if search else ())
     figures: dict[str, Figures] = {}
     with stage(len(ARITHMETICS) * len(held), "losses") as bar:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from invisp_deploy.arithmetic import block_input, quantised_tensors
 from invisp_deploy.calibration.histogram import BINS, Histogram
-from invisp_deploy.config import DENSE_CONVOLUTIONS
 from invisp_deploy.network.invisp import InvISP
 
 __all__ = ["Jpeg", "Observer", "rounded8"]
@@ -73,7 +72,7 @@ class Observer:
         for index, block in enumerate(self.network.blocks()):
             for part in "FGH":
                 dense = f"block{index}.{part}"
-                for number in range(1, DENSE_CONVOLUTIONS + 1):
+                for number in range(1, self.network.config.depth + 1):
                     name = block_input(dense) if number == 1 else f"{dense}.relu{number - 1}"
                     if part == "H" and number == 1:
                         continue  # G has seen it

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from invisp_deploy.arithmetic import Arithmetic, dense_blocks
 from invisp_deploy.calibration.loss import Bench
-from invisp_deploy.config import DENSE_CONVOLUTIONS
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import lowered
 
-__all__ = ["ENDS", "Search", "fewest_kept", "keeping", "kept_share", "sensitivities"]
-
-ENDS: Final = (1, DENSE_CONVOLUTIONS)
-"""First and last convolution of a dense block: few channels in or out, and next to the spine."""
+__all__ = ["Search", "fewest_kept", "keeping", "kept_share", "sensitivities"]
 
 
 @dataclass(frozen=True)
@@ -38,19 +33,21 @@ def sensitivities(
     return found
 
 
-def keeping(ranked: Sequence[str], level: int) -> tuple[str, ...]:
+def keeping(ranked: Sequence[str], level: int, depth: int) -> tuple[str, ...]:
     """The layers that stay fp16 at a level: the ends of so many dense blocks, then, past all, whole ones.
+
+    The ends are the first and the last of its `depth` convolutions: few channels in or out, and next to the spine.
 
     ranked: dense blocks, most sensitive first. level: 0 keeps nothing, 2 len(ranked) everything.
     """
     whole = set(ranked[: max(0, level - len(ranked))])
     names: list[str] = []
     for name in ranked[:level]:
-        names += [name] if name in whole else [f"{name}.conv{end}" for end in ENDS]
+        names += [name] if name in whole else [f"{name}.conv{end}" for end in (1, depth)]
     return tuple(sorted(names))
 
 
-def fewest_kept(drop_at: Callable[[tuple[str, ...]], float], ranked: Sequence[str], limit: float) -> Search:
+def fewest_kept(drop_at: Callable[[tuple[str, ...]], float], ranked: Sequence[str], limit: float, depth: int) -> Search:
     """Bisection over the levels of `keeping` for the lowest one that loses at most `limit` dB.
 
     drop_at: layers -> dB measured with them. Takes it that more fp16 loses less; the level returned was measured.
@@ -60,7 +57,7 @@ def fewest_kept(drop_at: Callable[[tuple[str, ...]], float], ranked: Sequence[st
 
     def drop(level: int) -> float:
         if level not in tried:
-            tried[level] = drop_at(keeping(ranked, level))
+            tried[level] = drop_at(keeping(ranked, level, depth))
         return tried[level]
 
     low, high = 0, 2 * len(ranked)
@@ -71,7 +68,7 @@ def fewest_kept(drop_at: Callable[[tuple[str, ...]], float], ranked: Sequence[st
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if drop(middle) <= limit else (middle + 1, high)
-    return Search(keeping(ranked, high), drop(high), dict(sorted(tried.items())))
+    return Search(keeping(ranked, high, depth), drop(high), dict(sorted(tried.items())))
 
 
 def kept_share(network: InvISP, kept: Sequence[str]) -> float:
@@ -80,7 +77,7 @@ def kept_share(network: InvISP, kept: Sequence[str]) -> float:
     for index, block in enumerate(network.blocks()):
         for part in "FGH":
             dense = f"block{index}.{part}"
-            for number in range(1, DENSE_CONVOLUTIONS + 1):
+            for number in range(1, network.config.depth + 1):
                 count = getattr(getattr(block, part), f"conv{number}").weight.numel()
                 total += count
                 stays += count * (dense in kept or f"{dense}.conv{number}" in kept)

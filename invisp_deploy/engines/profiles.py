@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from invisp_deploy.config import DENSE_CONVOLUTIONS
 from invisp_deploy.engine_card import Profile
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import GraphCard
@@ -67,7 +66,7 @@ def check_profile(profile: Profile, card: GraphCard, option: str = "--profile") 
             f"of a tile, so its sides must be larger than {2 * halo}."
         )
     first, second = config.split
-    widest = max(first, second) + (DENSE_CONVOLUTIONS - 1) * config.growth
+    widest = max(first, second) + (config.depth - 1) * config.growth
     elements = widest * profile.largest[0] * profile.largest[1] // step**2
     if elements > MOST_ELEMENTS:
         most = int((MOST_ELEMENTS * step**2 / widest) ** 0.5) // step * step

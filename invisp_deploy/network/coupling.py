@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invisp_deploy.config import DENSE_CONVOLUTIONS, SCALE_BOUND
+from invisp_deploy.config import SCALE_BOUND
 
 __all__ = ["Coupling", "DenseBlock"]
 
 
 class DenseBlock(nn.Module):
-    """Five 3x3 convolutions, each seeing everything before it; LeakyReLU 0.2, zero padding, linear last.
+    """`depth` 3x3 convolutions (the paper: 5), each seeing all before it; LeakyReLU 0.2, zero padding, linear last.
 
     (B, inputs, H, W) -> (B, outputs, H, W). The last convolution starts at zero, so an untrained coupling
     is the identity (the authors' code means to do so too, but overwrites it).
@@ -31,10 +31,10 @@ class DenseBlock(nn.Module):
 
     autocast: torch.dtype | None = None
 
-    def __init__(self, inputs: int, outputs: int, growth: int) -> None:
+    def __init__(self, inputs: int, outputs: int, growth: int, depth: int) -> None:
         super().__init__()
-        last = DENSE_CONVOLUTIONS - 1
-        for index in range(DENSE_CONVOLUTIONS):
+        last = depth - 1
+        for index in range(depth):
             width = outputs if index == last else growth
             convolution = nn.Conv2d(inputs + index * growth, width, 3, padding=1)
             if index == last:
@@ -63,12 +63,12 @@ class DenseBlock(nn.Module):
 class Coupling(nn.Module):
     """One enhanced affine coupling over channels split into (first, second)."""
 
-    def __init__(self, first: int, second: int, growth: int) -> None:
+    def __init__(self, first: int, second: int, growth: int, depth: int) -> None:
         super().__init__()
         self.parts = (first, second)
-        self.F = DenseBlock(second, first, growth)
-        self.G = DenseBlock(first, second, growth)
-        self.H = DenseBlock(first, second, growth)
+        self.F = DenseBlock(second, first, growth, depth)
+        self.G = DenseBlock(first, second, growth, depth)
+        self.H = DenseBlock(first, second, growth, depth)
 
     def forward(self, x: Tensor) -> Tensor:
         x1, x2 = torch.split(x, list(self.parts), 1)

@@ -17,8 +17,8 @@ __all__ = ["Block", "InvISP"]
 class Block(Coupling):
     """An invertible 1x1 convolution, then the coupling: the authors' order."""
 
-    def __init__(self, first: int, second: int, growth: int) -> None:
-        super().__init__(first, second, growth)
+    def __init__(self, first: int, second: int, growth: int, depth: int) -> None:
+        super().__init__(first, second, growth, depth)
         self.invconv = InvertibleMixing(first + second)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class InvISP(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.operations = nn.ModuleList(Block(*config.split, config.growth) for _ in range(config.blocks))
+        self.operations = nn.ModuleList(Block(*config.split, config.growth, config.depth) for _ in range(config.blocks))
         product = torch.eye(config.channels, dtype=torch.float64)
         for block in self.blocks()[:-1]:
             product = block.invconv.matrix() @ product

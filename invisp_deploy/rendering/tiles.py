@@ -18,7 +18,7 @@ from itertools import product
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from invisp_deploy.config import DENSE_CONVOLUTIONS, NetworkConfig
+from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 
 __all__ = ["DEFAULT_MEMORY", "Grain", "Plan", "Span", "Tile", "bytes_per_pixel", "plan_tiles", "plan_windows"]
@@ -97,13 +97,13 @@ class Plan:
 def bytes_per_pixel(config: NetworkConfig) -> float:
     """Memory that one image pixel takes while a runtime computes, fp32.
 
-    A dense block holds its input, what its four inner convolutions made, and a running sum, the term that is added
+    A dense block holds its input, what its inner convolutions made, and a running sum, the term that is added
     to it and the result; beside it stand the block's input and output and three temporaries of their size.
     docs/performance.md compares that with what runtimes took. The camera's part of a graph has its own peak before
     or after the network's, far below it, and adds nothing.
     """
     first, second = config.split
-    features = max(first, second) + (DENSE_CONVOLUTIONS + 2) * config.growth
+    features = max(first, second) + (config.depth + 2) * config.growth
     return 4 * (features + 5 * config.channels) / config.squeeze**2
 
 

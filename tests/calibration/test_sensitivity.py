@@ -22,22 +22,22 @@ RANKED = ["block1.G", "block0.F", "block1.H"]
 
 
 def test_ends_go_first_and_whole_blocks_after_all_ends() -> None:
-    assert keeping(RANKED, 0) == ()
-    assert keeping(RANKED, 1) == ("block1.G.conv1", "block1.G.conv5")
-    assert keeping(RANKED, 4) == ("block0.F.conv1", "block0.F.conv5", "block1.G", "block1.H.conv1", "block1.H.conv5")
-    assert keeping(RANKED, 6) == ("block0.F", "block1.G", "block1.H")
+    assert keeping(RANKED, 0, 5) == ()
+    assert keeping(RANKED, 1, 5) == ("block1.G.conv1", "block1.G.conv5")
+    assert keeping(RANKED, 4, 5) == ("block0.F.conv1", "block0.F.conv5", "block1.G", "block1.H.conv1", "block1.H.conv5")
+    assert keeping(RANKED, 6, 5) == ("block0.F", "block1.G", "block1.H")
 
 
 @pytest.mark.parametrize("wanted", range(7))
 def test_the_search_finds_the_lowest_level_that_will_do(wanted: int) -> None:
-    drops = {keeping(RANKED, level): 0.5 if level < wanted else 0.1 for level in range(7)}
-    search = fewest_kept(drops.__getitem__, RANKED, 0.2)
-    assert (search.kept, search.drop) == (keeping(RANKED, wanted), 0.1)
-    assert all(search.tried[level] == drops[keeping(RANKED, level)] for level in search.tried)
+    drops = {keeping(RANKED, level, 5): 0.5 if level < wanted else 0.1 for level in range(7)}
+    search = fewest_kept(drops.__getitem__, RANKED, 0.2, 5)
+    assert (search.kept, search.drop) == (keeping(RANKED, wanted, 5), 0.1)
+    assert all(search.tried[level] == drops[keeping(RANKED, level, 5)] for level in search.tried)
 
 
 def test_a_limit_that_not_even_fp16_meets_keeps_everything() -> None:
-    search = fewest_kept(lambda kept: 0.3, RANKED, 0.2)
+    search = fewest_kept(lambda kept: 0.3, RANKED, 0.2, 5)
     assert search.kept == tuple(sorted(RANKED))
     assert search.drop == 0.3
 
@@ -45,7 +45,7 @@ def test_a_limit_that_not_even_fp16_meets_keeps_everything() -> None:
 def test_the_share_is_that_of_the_configuration() -> None:
     config = CONFIGURATIONS["edge"]
     network = InvISP(config)
-    ends = keeping(dense_blocks(config), 24)
+    ends = keeping(dense_blocks(config), 24, 5)
     work = config.convolution_weights - config.blocks * config.channels**2
     first = 9 * 6 * config.growth
     last = 9 * (6 + 4 * config.growth) * 6

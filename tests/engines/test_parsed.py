@@ -34,6 +34,7 @@ def test_every_node_that_computes_becomes_one_layer_of_its_name(graphs: Graphs, 
     found = sorted((layer.kind, layer.name) for layer in parsed.layers if layer.kind in kinds.values())
     assert found == expected
     counts = Counter(node.op_type for node in nodes)
-    assert len(parsed.of("CONVOLUTION", ".F.")) == 5 * 2
+    assert len(parsed.of("CONVOLUTION", ".F.")) == (1 + 2 + 3 + 4 + 5) * 2
     assert len(parsed.of("UNARY")) == counts["Exp"] == 2
-    assert [layer.sources for layer in parsed.of("CONVOLUTION", "block0.H.conv2")] == [("block0.H.concat2",)]
+    sources = {layer.name: layer.sources for layer in parsed.of("CONVOLUTION", "block0.H.conv2.part")}
+    assert sources == {"block0.H.conv2.part1": ("block0.y1",), "block0.H.conv2.part2": ("block0.H.relu1",)}

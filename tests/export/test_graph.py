@@ -42,12 +42,18 @@ def test_onnxruntime_as_it_comes_computes_what_the_authors_code_computes(
     assert np.abs(made - golden_arrays[target]).max() < TOLERANCES["golden"].limit
 
 
-@pytest.mark.parametrize("opset", [17, 18])
-@pytest.mark.parametrize("squeeze", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("config", "opset"),
+    [
+        *((NetworkConfig(blocks=2, growth=2, squeeze=squeeze), opset) for squeeze in (1, 2, 3) for opset in (17, 18)),
+        (NetworkConfig(blocks=2, growth=3, squeeze=2, depth=2, first=4), 17),
+    ],
+    ids=str,
+)
 def test_the_reference_evaluator_of_onnx_agrees_with_pytorch(
-    random_network: Callable[..., InvISP], squeeze: int, opset: int
+    random_network: Callable[..., InvISP], config: NetworkConfig, opset: int
 ) -> None:
-    network = random_network(NetworkConfig(blocks=2, growth=2, squeeze=squeeze), spread=0.05)
+    network, squeeze = random_network(config, spread=0.05), config.squeeze
     raw = np.random.default_rng(0).random((2, 3, 3 * squeeze, 5 * squeeze), np.float32)
     with torch.no_grad():
         srgb = network(torch.from_numpy(raw))

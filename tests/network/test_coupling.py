@@ -14,7 +14,7 @@ from invisp_deploy.tolerances import TOLERANCES
 @pytest.fixture(params=[(1, 2), (6, 6), (13, 14)])
 def coupling(request: pytest.FixtureRequest) -> Coupling:
     torch.manual_seed(0)
-    module = Coupling(*request.param, growth=4)
+    module = Coupling(*request.param, growth=4, depth=5)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.normal_(0, 0.3)
@@ -50,7 +50,7 @@ def test_s_keeps_its_bound_whatever_comes_in(coupling: Coupling, size: float) ->
 
 def test_dense_block_is_five_convolutions_that_see_everything_before() -> None:
     torch.manual_seed(0)
-    block = DenseBlock(2, 3, 4).double()
+    block = DenseBlock(2, 3, 4, 5).double()
     with torch.no_grad():
         for parameter in block.parameters():
             parameter.normal_(0, 0.3)
@@ -66,4 +66,4 @@ def test_dense_block_is_five_convolutions_that_see_everything_before() -> None:
 
 def test_untrained_it_changes_nothing() -> None:
     x = torch.randn(1, 3, 9, 9)
-    torch.testing.assert_close(Coupling(1, 2, 8)(x), x, atol=0, rtol=0)
+    torch.testing.assert_close(Coupling(1, 2, 8, 5)(x), x, atol=0, rtol=0)

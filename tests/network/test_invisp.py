@@ -23,6 +23,7 @@ SMALL = [
     NetworkConfig(1, 4, 2),
     NetworkConfig(2, 3, 2),
     NetworkConfig(1, 2, 3),
+    NetworkConfig(1, 3, 2, depth=3, first=4),
 ]
 
 
