@@ -15,6 +15,7 @@ import pytest
 from invisp_deploy.cli.run import main as run
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.evaluation.metrics import DEFINITIONS
+from invisp_deploy.experiments.protocol import AS_RUN, CORRECT
 from invisp_deploy.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +33,7 @@ PAGES = (
     "gpu",
     "install",
     "limits",
+    "paper_tables",
     "performance",
     "precision",
     "run",
@@ -66,6 +68,20 @@ def test_tolerances_are_those_of_the_table(tmp_path: Path) -> None:
     assert fresh.read_text(encoding="utf-8") == read("tolerances"), "run `make docs`"
     found = rows("tolerances")
     assert all(float(found[name][0]) == tolerance.limit for name, tolerance in TOLERANCES.items())
+
+
+def test_the_paper_s_tables_are_those_that_were_measured(tmp_path: Path) -> None:
+    fresh = tmp_path / "paper_tables.md"
+    fresh.write_text(re.sub(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", r"\1\3", read("paper_tables"), flags=re.S))
+    words = [sys.executable, str(ROOT / "scripts" / "paper_tables.py"), str(fresh), str(DOCS / "paper_tables")]
+    subprocess.run(words, check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("paper_tables"), "run scripts/paper_tables.py"
+
+
+def test_the_paper_s_tables_define_their_figures() -> None:
+    found = rows("paper_tables")
+    assert all(found[name] == [text] for name, text in CORRECT.items())
+    assert all(found[f"as run: {name}"] == [text] for name, text in AS_RUN.items())
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)

@@ -28,7 +28,7 @@ from invisp_deploy.rivals.upi import Upi, fitted_gain
 __all__ = ["Method", "check_alike", "open_method", "upi_method"]
 
 _GAIN_FILES: Final = 8
-_GAIN_TILES: Final = Settings(tiles=4, tile_size=256)
+_GAIN_TILES: Final = Settings(tiles=8, tile_size=128)
 
 
 @dataclass(frozen=True)
@@ -108,19 +108,19 @@ def check_alike(methods: Sequence[Method], dataset: Dataset) -> CameraContract:
     Raises ContractError for another camera than the dataset's, contracts that differ, or phases that exclude
     each other.
     """
-    first = methods[0]
-    phases = {method.contract.cfa for method in methods} - {"any"}
+    first = next((method for method in methods if method.contract.cfa != "any"), methods[0])
     for method in methods:
         if not method.contract.accepts(dataset.make, dataset.model):
             raise ContractError(
                 f"{method.label!r} is of {method.contract.camera}, the dataset of {dataset.camera}: leave it out."
             )
-        if replace(method.contract, cfa="any") != replace(first.contract, cfa="any") or len(phases) > 1:
+        free = method.contract.cfa == "any"
+        if method.contract != (replace(first.contract, cfa="any") if free else first.contract):
             raise ContractError(
                 f"{method.label!r} has the contract {method.contract}, {first.label!r} has {first.contract}: figures "
                 "of one table are of one contract; train them alike."
             )
-    return replace(first.contract, cfa=phases.pop() if phases else "any")
+    return first.contract
 
 
 def _format(path: Path) -> str:
