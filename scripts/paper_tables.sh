@@ -4,7 +4,8 @@
 #   scripts/paper_tables.sh DATA OUT MINUTES
 #
 # Seven trainings one after the other (skipped where weights stand already), then both tables and the rate.
-# Tables judge four tiles of 512x512 of every test file. U-net and Invertible Grayscale are trained as the paper says, without a simulated JPEG; U-net with one as well.
+# Tables judge four tiles of 512x512 of every test file. U-net and Invertible Grayscale are trained as the paper says,
+# without a simulated JPEG; U-net with one as well.
 set -eu
 data=$1 out=$2 minutes=$3
 bin=${BIN:-.venv/bin}
