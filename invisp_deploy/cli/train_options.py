@@ -30,7 +30,7 @@ __all__ = ["METHODS", "check_against", "given_options", "new_contract", "new_run
 METHODS: Final = (INVISP, "cycleisp", "grayscale", "unet", "upi")
 """The last has nothing to train and is refused with a sentence."""
 
-_SIZES: Final = ("blocks", "growth", "squeeze")
+_SIZES: Final = ("blocks", "growth", "squeeze", "depth", "first")
 _CONTRACT: Final = ("black", "white", "white_balance", "gamma", "cfa", "border")
 _FLAGS: Final = {"name": "--config", "norm": "--loss", "ema_decay": "--ema"}
 
@@ -41,6 +41,8 @@ _OPTIONS: Final = (
     click.option("--blocks", type=int, help="Instead of the named configuration's."),
     click.option("--growth", type=int, help="Instead of the named configuration's."),
     click.option("--squeeze", type=int, help="Instead of the named configuration's."),
+    click.option("--depth", type=int, help="Convolutions in each of F, G and H.  [default: 5]"),
+    click.option("--first", type=int, help="Channels of x1 in a coupling.  [default: half]"),
     click.option(
         "--contract",
         type=click.Choice(["default", "authors"]),

@@ -23,7 +23,7 @@ TUNING: Final = {"steps": 1_000, "learning_rate": 5e-5}
 """What a run from given weights does unless told."""
 
 OF_THE_WEIGHTS: Final = (
-    "method", "name", "blocks", "growth", "squeeze",
+    "method", "name", "blocks", "growth", "squeeze", "depth", "first",
     "contract", "black", "white", "white_balance", "gamma", "cfa", "border",
 )  # fmt: skip
 """Options that the weights to start from decide."""

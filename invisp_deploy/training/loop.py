@@ -31,7 +31,7 @@ from invisp_deploy.training.start import Start
 
 __all__ = ["Report", "Trained", "seconds_per_step", "train"]
 
-_WARM, _TIMED = 2, 5
+_WARM, _TIMED = 3, 15
 _STATE: Final = "state.pt"
 
 
@@ -132,7 +132,7 @@ def seconds_per_step(
     start: Start | None = None,
     processes: Processes | None = None,
 ) -> float:
-    """Median time of a step on a copy of the network, after two that warm up; the run itself sees nothing of it."""
+    """Mean time of 15 steps on a copy of the network, after three that warm up; the run itself sees nothing of them."""
     processes = processes or alone()
     optimisation = Optimisation(copy.deepcopy(network), run, processes, start)
     times = []
@@ -140,7 +140,7 @@ def seconds_per_step(
         begun = time.perf_counter()
         optimisation.step(step, pairs, Path(_STATE))
         times.append(time.perf_counter() - begun)
-    return float(processes.mean(torch.tensor(statistics.median(times[_WARM:]), device=processes.device)))
+    return float(processes.mean(torch.tensor(statistics.mean(times[_WARM:]), device=processes.device)))
 
 
 def _begin(network: nn.Module, run: Run, start: Start | None) -> None:

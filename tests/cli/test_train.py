@@ -233,6 +233,8 @@ def test_any_other_white_is_refused_by_its_flag(text: str, raws: Path, tmp_path:
         ("--seed", -1, "--seed must be at least 0"),
         ("--blocks", 0, "`blocks` must be a whole number from 1 to 64"),
         ("--squeeze", 5, "`squeeze` must be a whole number from 1 to 4"),
+        ("--depth", 1, "`depth` must be a whole number from 2 to 8"),
+        ("--first", 12, "`first` must be below the 12 channels, got 12"),
         ("--squeeze", 3, "--patch must be a multiple of the squeeze, 3, got 32"),
         ("--gamma", 0.5, "--gamma"),
         ("--gamma", "nan", "gamma"),
