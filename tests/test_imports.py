@@ -36,9 +36,16 @@ NEED_TORCH = (
     "experiments.table1",
     "experiments.table2",
     "training.data",
+    "training.held_out",
     "training.jpeg_simulator",
     "training.loop",
+    "training.method",
+    "training.objective",
+    "training.optimisation",
+    "training.processes",
+    "training.rounding",
     "training.start",
+    "training.tensorboard",
     "training.validation",
 )
 

@@ -130,7 +130,7 @@ class OptimiserOptions:
 
 
 def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    return {"norm": "--loss", "ema_decay": "--ema"}.get(name, "--" + name.replace("_", "-"))
 
 
 def _whole(options: object, **lowest: int) -> None:

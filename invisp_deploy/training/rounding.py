@@ -9,16 +9,16 @@ from typing import Final
 import torch
 from torch import Tensor
 
-__all__ = ["DSQ_ALPHA", "FOURIER_TERMS", "ROUND", "dsq_round", "fourier_round", "straight_through_round"]
+__all__ = ["DSQ_ALPHA", "FOURIER_TERMS", "ROUND", "dsq_curve", "dsq_round", "fourier_round", "straight_through_round"]
 
 FOURIER_TERMS: Final = 10
 """K of eq. 9. Even, so that the gradient at whole numbers is +1 (nine terms give -1)."""
 
 DSQ_ALPHA: Final = 0.2
-"""The temperature of DSQ: how far from a whole number the unscaled curve stays at one, of half a bin.
+"""The temperature of DSQ: how far the curve without its scale s stays below full height, of half a bin.
 
-Near 0 it is true rounding and its gradient vanishes, at 1 it is the identity. With 0.2 the slope is 0.49 at whole
-numbers and 1.37 at halves. Gong et al. learn it for each layer; a JPEG has no parameters to learn.
+Near 0 the curve is true rounding and its gradient vanishes but at halves, at 1 it is the identity. With 0.2 the slope
+is 0.49 at whole numbers and 1.37 at halves. Gong et al. learn it for each layer; a JPEG has no parameters to learn.
 """
 
 
@@ -30,7 +30,7 @@ def fourier_round(x: Tensor, terms: int = FOURIER_TERMS) -> Tensor:
     return x - total / math.pi
 
 
-def dsq_round(x: Tensor, alpha: float = DSQ_ALPHA) -> Tensor:
+def dsq_curve(x: Tensor, alpha: float = DSQ_ALPHA) -> Tensor:
     """Differentiable soft quantisation with bins of width 1 (Gong et al., ICCV 2019, section 3.1); any shape.
 
     Within the bin from i to i + 1, whose middle m = i + 1/2 is where rounding decides:
@@ -42,6 +42,12 @@ def dsq_round(x: Tensor, alpha: float = DSQ_ALPHA) -> Tensor:
     scale, steepness = 1 / (1 - alpha), math.log(2 / alpha - 1)
     low = torch.floor(x).detach()
     return low + 0.5 * (scale * torch.tanh(steepness * (x - low - 0.5)) + 1)
+
+
+def dsq_round(x: Tensor, alpha: float = DSQ_ALPHA) -> Tensor:
+    """True rounding with the gradient of `dsq_curve`: as DSQ trains, where the sign of phi decides the value."""
+    curve = dsq_curve(x, alpha)
+    return curve + (torch.round(x) - curve).detach()
 
 
 def straight_through_round(x: Tensor) -> Tensor:

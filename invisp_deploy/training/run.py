@@ -75,7 +75,8 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as JSON gives it back."""
-        data: dict[str, Any] = json.loads(json.dumps({"format": _FORMAT, **asdict(self)}))
+        parts = {"contract": self.contract.to_dict(), "config": self.config and self.config.to_dict()}
+        data: dict[str, Any] = json.loads(json.dumps({"format": _FORMAT, **asdict(self), **parts}))
         return data
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from PIL import Image
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.tolerances import TOLERANCES
-from invisp_deploy.training.jpeg_simulator import FOURIER_TERMS, JpegSimulator, fourier_round, quantisation_tables
-
-SUBSAMPLINGS = ["4:4:4", "4:2:2", "4:2:0"]
+from invisp_deploy.training.jpeg_simulator import Jpeg, JpegSimulator, draw_jpegs, quantisation_tables
+from invisp_deploy.training.options import SUBSAMPLINGS, JpegOptions
+from invisp_deploy.training.rounding import ROUND, dsq_curve
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,12 @@ def libjpeg(picture: Any, quality: int, subsampling: str) -> Any:
 
 
 @torch.no_grad()
-def simulated(picture: Any, simulator: JpegSimulator) -> Any:
-    tensor = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float() / 255
-    return simulator(tensor)[0].permute(1, 2, 0).numpy() * 255
+def simulated(picture: Any, jpeg: Jpeg, rounding: str = "fourier") -> Any:
+    return JpegSimulator(rounding)(planes(picture), [jpeg])[0].permute(1, 2, 0).numpy() * 255
+
+
+def planes(picture: Any) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float() / 255
 
 
 @pytest.mark.parametrize("quality", [1, 10, 25, 49, 50, 75, 90, 95, 100])
@@ -56,7 +60,7 @@ def test_close_to_libjpeg_and_far_closer_than_no_jpeg(
 ) -> None:
     picture = photograph[384 - height :, 576 - width :]  # the lower right: structure, not sky
     decoded = libjpeg(picture, 90, subsampling).astype(np.float64)
-    ours = simulated(picture, JpegSimulator(90, subsampling))
+    ours = simulated(picture, Jpeg(90, subsampling))
     assert ours.shape == decoded.shape
     error = np.abs(ours - decoded).mean()
     assert error <= TOLERANCES["simulator-libjpeg"].limit
@@ -67,25 +71,48 @@ def test_close_to_libjpeg_and_far_closer_than_no_jpeg(
 @pytest.mark.parametrize("quality", [50, 75, 95])
 def test_close_at_other_qualities(quality: int, subsampling: str, photograph: Any) -> None:
     decoded = libjpeg(photograph, quality, subsampling).astype(np.float64)
-    error = np.abs(simulated(photograph, JpegSimulator(quality, subsampling)) - decoded).mean()
+    error = np.abs(simulated(photograph, Jpeg(quality, subsampling)) - decoded).mean()
     assert error < 0.5 * np.abs(photograph - decoded).mean()
 
 
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
-def test_with_true_rounding_it_is_libjpeg_but_for_ties(
-    subsampling: str, photograph: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("quality", "times"), [(75, 3), (90, 2)])
+def test_true_rounding_is_nearest_to_libjpeg_and_every_other_nearer_than_none(
+    quality: int, times: int, subsampling: str, photograph: Any
 ) -> None:
-    """The Fourier series is the largest part that is not libjpeg's; its integer DCT is what is left."""
-    decoded = libjpeg(photograph, 75, subsampling)
-    series = np.abs(simulated(photograph, JpegSimulator(75, subsampling)) - decoded).mean()
-    monkeypatch.setattr("invisp_deploy.training.jpeg_simulator.fourier_round", torch.round)
-    true = np.abs(simulated(photograph, JpegSimulator(75, subsampling)) - decoded).mean()
-    assert true < 0.2
-    assert true < series / 3
+    """With it, libjpeg's integer DCT is all that is left. DSQ rounds truly as well; only its gradient is another."""
+    decoded = libjpeg(photograph, quality, subsampling).astype(np.float64)
+    error = {name: np.abs(simulated(photograph, Jpeg(quality, subsampling), name) - decoded).mean() for name in ROUND}
+    assert error["straight-through"] < 0.2
+    assert error["straight-through"] < error["fourier"] / times
+    assert error["dsq"] == pytest.approx(error["straight-through"], abs=1e-3)
+    assert max(error.values()) < 0.5 * np.abs(photograph - decoded).mean()
+
+
+def test_each_picture_of_a_batch_has_its_own_quality_and_subsampling(photograph: Any) -> None:
+    jpegs = [Jpeg(95, "4:2:2"), Jpeg(40, "4:4:4"), Jpeg(70, "4:2:0"), Jpeg(70, "4:2:2")]
+    parts = [photograph[64 * index :][:64, :80] for index in range(4)]
+    with torch.no_grad():
+        together = JpegSimulator("straight-through")(torch.cat([planes(part) for part in parts]), jpegs)
+    for ours, part, jpeg in zip(together, parts, jpegs, strict=True):
+        picture = ours.permute(1, 2, 0).numpy() * 255
+        np.testing.assert_allclose(picture, simulated(part, jpeg, "straight-through"), atol=1e-3)
+        error = [np.abs(picture - libjpeg(part, *other)).mean() for other in jpegs]
+        assert error[jpegs.index(jpeg)] == min(error) < 0.3
+
+
+def test_parameters_are_drawn_evenly_from_their_ranges() -> None:
+    options = JpegOptions(quality=(70, 98), subsampling=("4:2:2", "4:2:0"))
+    drawn = draw_jpegs(options, 3000, np.random.default_rng(0))
+    counts = np.bincount([jpeg.quality for jpeg in drawn])
+    assert set(np.flatnonzero(counts)) == set(range(70, 99))
+    assert counts[70:].min() > 3000 / 29 / 2
+    assert 1350 < sum(jpeg.subsampling == "4:2:0" for jpeg in drawn) < 1650
+    assert draw_jpegs(JpegOptions(), 2, np.random.default_rng(0)) == [Jpeg(90, "4:2:2")] * 2
 
 
 def test_outputs_are_bytes_within_the_range(photograph: Any) -> None:
-    ours = simulated(photograph, JpegSimulator())
+    ours = simulated(photograph, Jpeg())
     assert ours.min() >= 0
     assert ours.max() <= 255
     np.testing.assert_allclose(ours, np.rint(ours), atol=1e-3)
@@ -94,53 +121,55 @@ def test_outputs_are_bytes_within_the_range(photograph: Any) -> None:
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 def test_a_flat_grey_passes_unchanged(subsampling: str) -> None:
     grey = np.full((20, 27, 3), 128, np.uint8)
-    np.testing.assert_allclose(simulated(grey, JpegSimulator(90, subsampling)), grey, atol=1e-3)
+    np.testing.assert_allclose(simulated(grey, Jpeg(90, subsampling)), grey, atol=1e-3)
 
 
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 def test_gradient_by_finite_differences(subsampling: str) -> None:
+    picture, jpeg = middling(7, 9), [Jpeg(90, subsampling)]
+    simulator = JpegSimulator(eight_bit=False).double()
+    assert torch.autograd.gradcheck(lambda x: simulator(x, jpeg), (picture,), eps=1e-7, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "same"), [("straight-through", lambda x: x), ("dsq", dsq_curve)], ids=["straight-through", "dsq"]
+)
+def test_true_roundings_have_the_gradient_of_their_curves(
+    name: str, same: Callable[[torch.Tensor], torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No value clips, so nothing behind the rounding tells the two apart."""
+    picture = middling(12, 20)
+    weight = torch.rand_like(picture)
+    monkeypatch.setitem(ROUND, "curve", same)
+    made = [JpegSimulator(one, eight_bit=False).double()(picture, [Jpeg(75, "4:2:0")]) for one in (name, "curve")]
+    assert (made[0] - made[1]).abs().max() > 1e-3
+    ours, expected = (torch.autograd.grad((one * weight).sum(), picture)[0] for one in made)
+    torch.testing.assert_close(ours, expected)
+
+
+def middling(height: int, width: int) -> torch.Tensor:
     torch.manual_seed(0)
-    simulator = JpegSimulator(90, subsampling, eight_bit=False).double()
-    picture = (0.3 + 0.4 * torch.rand(1, 3, 7, 9, dtype=torch.float64)).requires_grad_()
-    assert torch.autograd.gradcheck(simulator, (picture,), eps=1e-7, atol=1e-3, rtol=1e-3)
+    return (0.3 + 0.4 * torch.rand(1, 3, height, width, dtype=torch.float64)).requires_grad_()
 
 
+@pytest.mark.parametrize("rounding", list(ROUND))
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
-def test_rounding_to_bytes_does_not_stop_the_gradient(subsampling: str) -> None:
+def test_rounding_to_bytes_does_not_stop_the_gradient(subsampling: str, rounding: str) -> None:
     torch.manual_seed(0)
     picture = (0.3 + 0.4 * torch.rand(1, 3, 16, 16)).requires_grad_()
-    JpegSimulator(90, subsampling)(picture).sum().backward()
+    JpegSimulator(rounding)(picture, [Jpeg(90, subsampling)]).sum().backward()
     assert picture.grad is not None
     assert picture.grad.isfinite().all()
     assert (picture.grad.abs() > 0).float().mean() > 0.99
 
 
-def test_fourier_rounding_has_slope_one_at_whole_numbers() -> None:
-    x = torch.arange(-5, 6, dtype=torch.float64, requires_grad=True)
-    rounded = fourier_round(x)
-    rounded.sum().backward()
-    torch.testing.assert_close(rounded.detach(), x.detach(), atol=1e-12, rtol=0)
-    assert x.grad is not None
-    torch.testing.assert_close(x.grad, torch.ones_like(x))
-
-
-def test_nine_terms_would_turn_the_slope() -> None:
-    x = torch.arange(-5, 6, dtype=torch.float64, requires_grad=True)
-    fourier_round(x, 9).sum().backward()
-    assert x.grad is not None
-    torch.testing.assert_close(x.grad, -torch.ones_like(x))
-    assert FOURIER_TERMS % 2 == 0
-
-
-def test_fourier_rounding_comes_close_to_rounding() -> None:
-    x = torch.linspace(-4, 4, 8001, dtype=torch.float64)
-    away = (x - x.floor() - 0.5).abs() > 0.1
-    assert (fourier_round(x) - x.round())[away].abs().max() < 0.1
-    assert (fourier_round(x, 200) - x.round())[away].abs().max() < 0.01
-
-
 def test_unknown_settings_are_refused() -> None:
+    picture = torch.rand(1, 3, 8, 8)
     with pytest.raises(RequestError, match="quality is 1 to 100, got 0"):
-        JpegSimulator(0)
+        JpegSimulator()(picture, [Jpeg(0)])
     with pytest.raises(RequestError, match="'4:1:1'"):
-        JpegSimulator(90, "4:1:1")
+        JpegSimulator()(picture, [Jpeg(90, "4:1:1")])
+    with pytest.raises(RequestError, match="got 2 for 1"):
+        JpegSimulator()(picture, [Jpeg(), Jpeg()])
+    with pytest.raises(RequestError, match="one of fourier, dsq, straight-through, got 'none'"):
+        JpegSimulator("none")

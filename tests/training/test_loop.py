@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,42 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch import nn
 
+from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import CheckpointError, TrainingError
-from invisp_deploy.network.checkpoint import load_checkpoint
+from invisp_deploy.errors import CheckpointError, DatasetError, OutputError, TrainingError
+from invisp_deploy.network.checkpoint import load_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.rivals.cycleisp import CycleIsp
+from invisp_deploy.rivals.grayscale import InvertibleGrayscale
+from invisp_deploy.rivals.open import load_rival
+from invisp_deploy.rivals.unet import UnetPair
+from invisp_deploy.training import loop
 from invisp_deploy.training.data import Pair, load_pairs
-from invisp_deploy.training.jpeg_simulator import JpegSimulator
-from invisp_deploy.training.loop import Report, bidirectional_loss, train
-from invisp_deploy.training.options import TrainOptions
+from invisp_deploy.training.held_out import HeldOut, Measured, measure
+from invisp_deploy.training.jpeg_simulator import Jpeg
+from invisp_deploy.training.log import read_log
+from invisp_deploy.training.loop import Report, Trained
+from invisp_deploy.training.method import saver
+from invisp_deploy.training.options import DataOptions, OptimiserOptions
+from invisp_deploy.training.run import Run, Source, read_run
 
 CONFIG = NetworkConfig(1, 4, 2)
 CONTRACT = CameraContract(white="adjusted", white_balance="min", cfa="RGGB")
-OPTIONS = TrainOptions(steps=8, patch=32, batch=1, learning_rate=1e-3)
+RUN = Run(CONTRACT, CONFIG, data=DataOptions(32, 1), optimiser=OptimiserOptions(steps=8, learning_rate=1e-3))
+
+
+def run_of(**optimiser: Any) -> Run:
+    return replace(RUN, optimiser=replace(RUN.optimiser, **optimiser))
+
+
+def train(pairs: list[Pair], run: Run, folder: Path, **options: Any) -> Trained:
+    torch.manual_seed(run.optimiser.seed)
+    assert run.config is not None
+    return loop.train(pairs, InvISP(run.config), run, folder, save=saver(run.contract), **options)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +53,7 @@ def pairs(small_dng: Path) -> list[Pair]:
     return load_pairs([small_dng], CONTRACT)
 
 
-def weights(network: InvISP) -> dict[str, Any]:
+def weights(network: nn.Module) -> dict[str, Any]:
     return {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}
 
 
@@ -46,93 +69,231 @@ def interrupt_at(step: int) -> Any:
 def interrupted(pairs: list[Pair], tmp_path: Path) -> Path:
     """A run of eight steps, interrupted after the fifth, saved after the fourth."""
     with pytest.raises(KeyboardInterrupt):
-        train(pairs, CONFIG, CONTRACT, OPTIONS, tmp_path, report_every=1, save_every=4, on_report=interrupt_at(5))
+        train(pairs, RUN, tmp_path, report_every=1, save_every=4, on_report=interrupt_at(5))
     return tmp_path
 
 
 def test_thirty_steps_reduce_the_loss(pairs: list[Pair], tmp_path: Path) -> None:
     reports: list[Report] = []
-    options = TrainOptions(steps=30, patch=32, batch=2, learning_rate=4e-3)
-    train(pairs, CONFIG, CONTRACT, options, tmp_path, report_every=5, on_report=reports.append)
+    run = replace(run_of(steps=30, learning_rate=4e-3), data=DataOptions(32, 2))
+    train(pairs, run, tmp_path, report_every=5, on_report=reports.append)
     assert [report.step for report in reports] == [5, 10, 15, 20, 25, 30]
     assert reports[-1].rgb_loss < 0.7 * reports[0].rgb_loss
     assert all(np.isfinite((report.rgb_loss, report.raw_loss)).all() for report in reports)
+    seconds = [report.seconds for report in reports]
+    assert [0.0, *seconds] == sorted({0.0, *seconds})
 
 
-def test_the_losses_are_those_of_the_paper(pairs: list[Pair]) -> None:
-    torch.manual_seed(0)
-    network, simulator = InvISP(CONFIG), JpegSimulator()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter += 0.02 * torch.randn_like(parameter)
-    raw, target = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
-    rgb_loss, raw_loss = bidirectional_loss(network, simulator, raw, target)
-    rendered = network(raw)
-    through_jpeg = simulator(rendered.clip(0, 1))
-    assert rgb_loss.item() == pytest.approx((rendered - target).abs().mean().item())
-    assert raw_loss.item() == pytest.approx((network.inverse(through_jpeg) - raw).abs().mean().item())
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", ["unet", "cycleisp", "grayscale"])
+def test_every_rival_is_trained_by_the_same_loop(
+    method: str, precision: str, pairs: list[Pair], small_frame: RawFrame, tmp_path: Path
+) -> None:
+    run = Run(CONTRACT, method=method, data=RUN.data, optimiser=OptimiserOptions(steps=2, precision=precision))
+    reports: list[Report] = []
+    network = SMALL_RIVALS[method]()
+    trained = loop.train(pairs, network, run, tmp_path, save=saver(CONTRACT), on_report=reports.append)
+    rival = load_rival(tmp_path / "weights.safetensors")
+    assert (rival.name, rival.contract, rival.card) == (method, CONTRACT, trained.card)
+    assert weights(rival.network) == weights(trained.network)
+    assert reports[-1].raw_loss > 0
+    assert (reports[-1].rgb_loss > 0) == network.renders
+
+
+SMALL_RIVALS: dict[str, Any] = {
+    "unet": lambda: UnetPair("RGGB", 2),
+    "cycleisp": lambda: CycleIsp(4, 1, 1, 2),
+    "grayscale": lambda: InvertibleGrayscale(4, 4),
+}
 
 
 def test_what_is_returned_is_what_is_saved(pairs: list[Pair], tmp_path: Path) -> None:
-    checkpoint = train(pairs, CONFIG, CONTRACT, OPTIONS, tmp_path)
+    trained = train(pairs, RUN, tmp_path)
     saved = load_checkpoint(tmp_path / "weights.safetensors", config=CONFIG, contract=CONTRACT)
-    assert saved.weights == checkpoint.weights
-    assert saved.card["options"] == OPTIONS.to_dict()
+    assert saved.weights == weights_hash(trained.network)
+    assert saved.card == trained.card
+    assert Run.from_dict(saved.card["run"]) == read_run(tmp_path / "run.json") == RUN
     assert saved.card["steps"] == 8
-    assert not checkpoint.network.training
+    assert saved.card["seconds"] == pytest.approx(trained.seconds, abs=1e-3)
+    assert not trained.network.training
 
 
 def test_a_seed_decides_everything(pairs: list[Pair], tmp_path: Path) -> None:
     runs = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         (tmp_path / name).mkdir()
-        options = replace(OPTIONS, steps=3, seed=seed)
-        runs.append(train(pairs, CONFIG, CONTRACT, options, tmp_path / name).weights)
+        runs.append(weights_hash(train(pairs, run_of(steps=3, seed=seed), tmp_path / name).network))
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_the_average_is_that_of_the_options(pairs: list[Pair], tmp_path: Path) -> None:
+    """Without an average (decay 0) the saved weights are those of the last step."""
+    trained = train(pairs, run_of(ema_decay=0.0), tmp_path)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    for name, tensor in trained.network.state_dict().items():
+        torch.testing.assert_close(tensor, state["network"][name])
+
+
+def test_crops_are_measured_and_drawn(pairs: list[Pair], tmp_path: Path) -> None:
+    measured: list[Measured] = []
+    held_out = HeldOut.of(pairs, CONTRACT, 32, label="training", count=5)
+    train(pairs, RUN, tmp_path, held_out=held_out, sample_every=3, report_every=4, on_measured=measured.append)
+    assert [one.step for one in measured] == [3, 6, 8]
+    lines = read_log(tmp_path / "log.jsonl")
+    assert [line["step"] for line in lines] == [3, 4, 6, 8, 8]
+    assert [line for line in lines if "crops" in line] == [one.to_dict() for one in measured]
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["3.png", "6.png", "8.png"]
+    with Image.open(tmp_path / "samples" / "8.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), measured[-1].picture)
+    saved = load_checkpoint(tmp_path / "weights.safetensors").network
+    assert measure(saved, held_out, Jpeg()).raw_psnr == pytest.approx(measured[-1].raw_psnr, abs=1e-3)
+
+
+def test_measuring_changes_nothing(pairs: list[Pair], tmp_path: Path) -> None:
+    found = []
+    for name, held_out in (("with", HeldOut.of(pairs, CONTRACT, 32)), ("without", None)):
+        (tmp_path / name).mkdir()
+        found.append(weights(train(pairs, RUN, tmp_path / name, held_out=held_out, sample_every=2).network))
+    assert found[0] == found[1]
+
+
+def test_the_time_of_a_step_is_measured_on_a_copy(pairs: list[Pair]) -> None:
+    network = InvISP(CONFIG)
+    before = weights(network)
+    random = torch.get_rng_state()
+    assert loop.seconds_per_step(pairs, network, RUN) > 0
+    assert weights(network) == before
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(pairs: list[Pair], interrupted: Path) -> None:
     whole_folder = interrupted / "whole"
     whole_folder.mkdir()
-    whole = train(pairs, CONFIG, CONTRACT, OPTIONS, whole_folder)
+    whole = train(pairs, RUN, whole_folder)
     reports: list[Report] = []
-    resumed = train(
-        pairs, CONFIG, CONTRACT, OPTIONS, interrupted, resume=True, report_every=1, on_report=reports.append
-    )
+    resumed = train(pairs, RUN, interrupted, resume=True, report_every=1, on_report=reports.append)
     assert [report.step for report in reports] == [5, 6, 7, 8]
     assert weights(resumed.network) == weights(whole.network)
     states = [torch.load(folder / "state.pt", weights_only=True) for folder in (interrupted, whole_folder)]
     for name, tensor in states[0]["network"].items():
         assert torch.equal(tensor, states[1]["network"][name]), name
+    logs = [read_log(folder / "log.jsonl") for folder in (interrupted, whole_folder)]
+    assert [line["step"] for line in logs[0]] == [1, 2, 3, 4, 5, 6, 7, 8]
+    whole_mean = np.mean([[line["rgb_loss"], line["raw_loss"]] for line in logs[0]], 0)
+    np.testing.assert_allclose(whole_mean, [logs[1][0]["rgb_loss"], logs[1][0]["raw_loss"]])
+    assert resumed.seconds == pytest.approx(logs[0][-1]["seconds"], abs=1e-3)
+
+
+def test_means_of_losses_go_on_over_a_save(pairs: list[Pair], tmp_path: Path) -> None:
+    """Saved after step 4, in the middle of what the report after step 8 is the mean of."""
+    for name in ("broken", "whole"):
+        (tmp_path / name).mkdir()
+    calls = iter(range(100))
+
+    def stopping(window: object) -> Any:
+        if next(calls) == 5:
+            raise KeyboardInterrupt
+        return pairs[0].target(window)  # type: ignore[arg-type]
+
+    with pytest.raises(KeyboardInterrupt):
+        train([replace(pairs[0], target=stopping)], RUN, tmp_path / "broken", save_every=4)
+    assert read_log(tmp_path / "broken" / "log.jsonl") == []
+    train(pairs, RUN, tmp_path / "broken", resume=True)
+    train(pairs, RUN, tmp_path / "whole")
+    (broken,), (whole,) = (read_log(tmp_path / name / "log.jsonl") for name in ("broken", "whole"))
+    assert {**broken, "seconds": 0} == {**whole, "seconds": 0}
 
 
 def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_state(pairs: list[Pair], interrupted: Path) -> None:
     before = {path.name: path.read_bytes() for path in interrupted.iterdir()}
+    kept = [line["step"] for line in read_log(interrupted / "log.jsonl")]
+    assert kept == [1, 2, 3, 4, 5]
     poisoned = [replace(pair, levels=replace(pair.levels, gains=(float("nan"), 1.0, 1.0))) for pair in pairs]
     with pytest.raises(TrainingError, match=r"not finite at step 4 .*state\.pt"):
-        train(poisoned, CONFIG, CONTRACT, OPTIONS, interrupted, resume=True, save_every=1)
+        train(poisoned, RUN, interrupted, resume=True, save_every=1)
     assert {path.name: path.read_bytes() for path in interrupted.iterdir()} == before
-    assert set(before) == {"state.pt", "weights.safetensors"}
+    assert set(before) == {"state.pt", "weights.safetensors", "run.json", "log.jsonl"}
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("steps", 9), ("learning_rate", 2e-3), ("seed", 1), ("subsampling", "4:4:4"), ("patch", 64)]
+    ("part", "name", "value"),
+    [
+        ("optimiser", "steps", 9),
+        ("optimiser", "learning_rate", 2e-3),
+        ("optimiser", "seed", 1),
+        ("optimiser", "precision", "bf16"),
+        ("jpeg", "subsampling", ("4:4:4",)),
+        ("loss", "norm", "l2"),
+        ("data", "patch", 64),
+        ("contract", "white_balance", "max"),
+        ("config", "growth", 5),
+    ],
 )
-def test_changed_options_are_refused_by_name(pairs: list[Pair], interrupted: Path, name: str, value: Any) -> None:
+def test_what_changed_is_refused_by_name(
+    pairs: list[Pair], interrupted: Path, part: str, name: str, value: Any
+) -> None:
+    other = replace(RUN, **{part: replace(getattr(RUN, part), **{name: value})})
     with pytest.raises(CheckpointError, match=f"another {name}:"):
-        train(pairs, CONFIG, CONTRACT, replace(OPTIONS, **{name: value}), interrupted, resume=True)
+        train(pairs, other, interrupted, resume=True)
 
 
-def test_another_configuration_or_contract_is_refused_by_name(pairs: list[Pair], interrupted: Path) -> None:
-    with pytest.raises(CheckpointError, match="another growth:"):
-        train(pairs, replace(CONFIG, growth=5), CONTRACT, OPTIONS, interrupted, resume=True)
-    with pytest.raises(CheckpointError, match="another white_balance:"):
-        train(pairs, CONFIG, replace(CONTRACT, white_balance="max"), OPTIONS, interrupted, resume=True)
+def test_other_files_and_another_method_are_refused(pairs: list[Pair], interrupted: Path) -> None:
+    with pytest.raises(CheckpointError, match="another source:"):
+        train(pairs, replace(RUN, source=Source(1, 0, "ab")), interrupted, resume=True)
+    rival = Run(CONTRACT, method="cycleisp", data=RUN.data, optimiser=RUN.optimiser)
+    with pytest.raises(CheckpointError, match="another method, blocks, growth, squeeze"):
+        loop.train(pairs, CycleIsp(4, 1, 1, 2), rival, interrupted, save=saver(CONTRACT), resume=True)
+
+
+def test_a_full_disk_is_a_sentence_and_the_state_before_it_goes_on(
+    pairs: list[Pair], interrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in interrupted.iterdir()}
+
+    def full(state: object, stream: Any) -> None:
+        stream.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.raises(OutputError, match=r"The disk is full: .*state\.pt was not written; free some space"):
+            train(pairs, RUN, interrupted, resume=True)
+    after = {path.name: path.read_bytes() for path in interrupted.iterdir()}
+    assert {**after, "log.jsonl": b""} == {**before, "log.jsonl": b""}
+    whole = interrupted / "whole"
+    whole.mkdir()
+    resumed = train(pairs, RUN, interrupted, resume=True)
+    assert weights(resumed.network) == weights(train(pairs, RUN, whole).network)
+
+
+def test_a_full_disk_is_told_by_pytorch_as_it_is(tmp_path: Path) -> None:
+    """What the test above pretends: a real device without space, behind an open file as `train` writes."""
+    with pytest.raises(OSError, match="No space left"), Path("/dev/full").open("wb") as stream:
+        torch.save({"tensor": torch.zeros(1_000_000)}, stream)
+
+
+def test_an_unreadable_file_in_the_middle_is_named_and_the_last_state_stays(
+    pairs: list[Pair], interrupted: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in interrupted.iterdir()}
+    calls = 0
+
+    def broken(window: object) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise DatasetError("targets/a.jpg is damaged")
+        return pairs[0].target(window)  # type: ignore[arg-type]
+
+    with pytest.raises(DatasetError, match=r"a\.jpg"):
+        train([replace(pairs[0], target=broken)], RUN, interrupted, resume=True)
+    after = {path.name: path.read_bytes() for path in interrupted.iterdir()}
+    assert after["state.pt"] == before["state.pt"]
 
 
 def test_nothing_to_resume_is_a_sentence(pairs: list[Pair], tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no state to resume: .*state\.pt does not exist"):
-        train(pairs, CONFIG, CONTRACT, OPTIONS, tmp_path, resume=True)
+        train(pairs, RUN, tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no state", None])
@@ -140,4 +301,4 @@ def test_a_damaged_state_is_a_sentence(pairs: list[Pair], interrupted: Path, dam
     state = interrupted / "state.pt"
     state.write_bytes(state.read_bytes()[:-2000] if damage is None else damage)
     with pytest.raises(CheckpointError, match=r"state\.pt is damaged"):
-        train(pairs, CONFIG, CONTRACT, OPTIONS, interrupted, resume=True)
+        train(pairs, RUN, interrupted, resume=True)

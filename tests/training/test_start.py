@@ -15,18 +15,22 @@ from invisp_deploy.arithmetic import FP32, REMAINDER, Arithmetic, quantised_tens
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, RequestError
-from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.network.checkpoint import Checkpoint, weights_hash
 from invisp_deploy.network.coupling import DenseBlock
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import LoweredDense
+from invisp_deploy.rivals.cycleisp import CycleIsp
+from invisp_deploy.training import loop
 from invisp_deploy.training.data import Pair, load_pairs
-from invisp_deploy.training.loop import Report, train
-from invisp_deploy.training.options import TrainOptions
+from invisp_deploy.training.loop import Report, Trained
+from invisp_deploy.training.method import saver
+from invisp_deploy.training.options import DataOptions, OptimiserOptions
+from invisp_deploy.training.run import Run
 from invisp_deploy.training.start import Start
 
 CONFIG = NetworkConfig(1, 4, 2)
 CONTRACT = CameraContract(white="adjusted", white_balance="min", cfa="RGGB")
-OPTIONS = TrainOptions(steps=8, patch=32, batch=1, learning_rate=5e-4)
+OPTIONS = OptimiserOptions(steps=8, learning_rate=5e-4)
 STEP = 1 / 16
 """Coarse, so that int8 differs from fp32 by more than training does."""
 
@@ -55,6 +59,22 @@ def int8(step: float, kept: frozenset[str] = frozenset()) -> Arithmetic:
     return Arithmetic("int8", dict.fromkeys(quantised_tensors(CONFIG), step), kept)
 
 
+def train(
+    pairs: list[Pair],
+    config: NetworkConfig,
+    contract: CameraContract,
+    options: OptimiserOptions,
+    folder: Path,
+    *,
+    start: Start | None = None,
+    **others: Any,
+) -> Trained:
+    torch.manual_seed(options.seed)
+    facts = None if start is None else start.facts
+    run = Run(contract, config, data=DataOptions(32, 1), optimiser=options, start=facts)
+    return loop.train(pairs, InvISP(config), run, folder, save=saver(contract), start=start, **others)
+
+
 def gradients(block: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
     block.zero_grad()
     x.grad = None
@@ -66,7 +86,7 @@ def gradients(block: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def dense(gains: tuple[float, ...], step: float = 0.02) -> tuple[DenseBlock, LoweredDense]:
     torch.manual_seed(0)
-    block = DenseBlock(3, 2, 4)
+    block = DenseBlock(3, 2, 4, 5)
     for parameter in block.parameters():
         nn.init.normal_(parameter, 0, 0.3)
     scales = {"block0.x2": step, **{f"block0.F.relu{i}": step / gain for i, gain in enumerate(gains, 1)}}
@@ -124,10 +144,10 @@ def test_a_run_starts_from_the_weights_given(pairs: list[Pair], start: Start, tm
     options = replace(OPTIONS, steps=1, learning_rate=1e-9)
     tuned = train(pairs, CONFIG, CONTRACT, options, tmp_path, start=start)
     given = start.checkpoint.network.state_dict()
-    assert tuned.weights != start.checkpoint.weights
+    assert weights_hash(tuned.network) != start.checkpoint.weights
     for name, tensor in tuned.network.state_dict().items():
         torch.testing.assert_close(tensor, given[name], atol=1e-7, rtol=0)
-    assert tuned.card["fine_tuned"] == {
+    assert tuned.card["run"]["start"] == {
         "start": start.checkpoint.weights, "precision": "int8", "scales": start.arithmetic.digest, "kept": [],
     }  # fmt: skip
 
@@ -166,8 +186,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(pairs: list[Pair], start: Start,
             start=start, report_every=1, save_every=4, on_report=stop,
         )  # fmt: skip
     runs["broken"] = train(pairs, CONFIG, CONTRACT, OPTIONS, tmp_path / "broken", start=start, resume=True)
-    assert runs["broken"].weights == runs["whole"].weights
-    assert runs["broken"].card == runs["whole"].card
+    assert weights_hash(runs["broken"].network) == weights_hash(runs["whole"].network)
+    assert {**runs["broken"].card, "seconds": 0} == {**runs["whole"].card, "seconds": 0}
 
 
 def test_a_run_goes_on_only_from_its_own_start(pairs: list[Pair], start: Start, tmp_path: Path) -> None:
@@ -202,6 +222,17 @@ def test_starting_in_fp32_is_plain_training_of_those_weights(pairs: list[Pair], 
     for name, begun in (("plain", None), ("from", fresh)):
         (tmp_path / name).mkdir()
         runs.append(train(pairs, CONFIG, CONTRACT, OPTIONS, tmp_path / name, start=begun))
-    assert runs[0].weights == runs[1].weights
-    assert "fine_tuned" not in runs[0].card
-    assert runs[1].card["fine_tuned"]["precision"] == "fp32"
+    assert weights_hash(runs[0].network) == weights_hash(runs[1].network)
+    assert runs[0].card["run"]["start"] is None
+    assert runs[1].card["run"]["start"]["precision"] == "fp32"
+
+
+def test_a_start_that_the_run_does_not_describe_is_refused(pairs: list[Pair], start: Start, tmp_path: Path) -> None:
+    run = Run(CONTRACT, CONFIG, data=DataOptions(32, 1), optimiser=OPTIONS)
+    with pytest.raises(RequestError, match="describes the start None, it was given"):
+        loop.train(pairs, InvISP(CONFIG), run, tmp_path, save=saver(CONTRACT), start=start)
+    with pytest.raises(RequestError, match="Only a run of InvISP goes on from given weights"):
+        rival = Run(CONTRACT, method="cycleisp", data=DataOptions(32, 1), start=start.facts)
+        loop.train(pairs, CycleIsp(4, 1, 1, 2), rival, tmp_path, save=saver(CONTRACT), start=start)
+    with pytest.raises(RequestError, match="--quantize trains in the arithmetic of its record: leave --precision"):
+        train(pairs, CONFIG, CONTRACT, replace(OPTIONS, precision="bf16"), tmp_path, start=start)
