@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -21,7 +20,8 @@ from invisp_deploy.cli.train import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.rendering.files import RunOptions
-from invisp_deploy.training import loop
+from invisp_deploy.training import loop, optimisation
+from invisp_deploy.training.log import read_log
 from invisp_deploy.training.validation import mean_metrics, validate
 
 SMALL = ("--blocks", 1, "--growth", 4, "--patch", 32, "--steps", 20, "--white-balance", "min", "--white", "adjusted")
@@ -71,10 +71,11 @@ def refused(result: Result, code: int, *words: str) -> None:
 
 
 def same_run(one: Path, other: Path) -> bool:
-    """Equal weights to the bit, equal cards (validation included), equal logs; safetensors shuffles its header."""
+    """Equal weights to the bit, equal cards (validation included) and logs but for times."""
     a, b = (load_checkpoint(run / "weights.safetensors") for run in (one, other))
-    logs = [(run / "log.jsonl").read_text() for run in (one, other)]
-    return (a.weights, a.contract, a.card, logs[0]) == (b.weights, b.contract, b.card, logs[1])
+    logs = [[{**line, "seconds": 0} for line in read_log(run / "log.jsonl")] for run in (one, other)]
+    cards = [{**c.card, "seconds": 0, "crops": {**c.card["crops"], "seconds": 0}} for c in (a, b)]
+    return (a.weights, a.contract, cards[0], logs[0]) == (b.weights, b.contract, cards[1], logs[1])
 
 
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +86,11 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_says_what_it_did(finished: tuple[Path, Result], held: Path) -> None:
     run, result = finished
-    first, *figures, wrote, following = result.stdout.splitlines()
+    first, crops, *figures, wrote, following = result.stdout.splitlines()
     assert first == "3 files of Canon EOS 30D; 1 blocks, growth 4, squeeze 2, 20 steps"
+    assert re.fullmatch(
+        r"rgb_psnr [\d.]+ dB, raw_psnr [\d.]+ dB on crops of held-out files; [\d.]+ s of .* steps", crops
+    )
     checkpoint = load_checkpoint(run / "weights.safetensors")
     expected = mean_metrics(validate(checkpoint, sorted(held.iterdir()), RunOptions()))
     assert len(figures) == len(expected) == 3
@@ -99,11 +103,21 @@ def test_a_run_says_what_it_did(finished: tuple[Path, Result], held: Path) -> No
 
 def test_a_run_leaves_weights_state_and_log(finished: tuple[Path, Result]) -> None:
     run, _ = finished
-    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "state.pt", "weights.safetensors"]
-    (line,) = (run / "log.jsonl").read_text().splitlines()
-    report = json.loads(line)
-    assert set(report) == {"step", "rgb_loss", "raw_loss", "learning_rate"}
-    assert report["step"] == 20
+    names = ["CARD.md", "log.jsonl", "run.json", "samples", "state.pt", "weights.safetensors"]
+    assert sorted(path.name for path in run.iterdir()) == names
+    *measured, report, last = read_log(run / "log.jsonl")
+    assert set(report) == {"step", "seconds", "rgb_loss", "raw_loss", "learning_rate"}
+    assert [line["step"] for line in (*measured, report, last)] == [*range(2, 20, 2), 20, 20]
+    assert sorted(path.name for path in (run / "samples").iterdir()) == sorted(f"{n}.png" for n in range(2, 21, 2))
+    card = (run / "CARD.md").read_text()
+    for words in (
+        "Canon EOS 30D",
+        "1 blocks, growth 4, squeeze 2",
+        "3 files",
+        "held1.dng",
+        f"{last['raw_psnr']:.2f} dB",
+    ):
+        assert words in card
     checkpoint = load_checkpoint(run / "weights.safetensors")
     assert checkpoint.config == NetworkConfig(1, 4, 2)
     contract = checkpoint.contract
@@ -120,11 +134,12 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     arguments = (raws, *SMALL, "--validate", held)
     assert train(*arguments, "-o", tmp_path / "whole").exit_code == 0
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "sample_batch", interrupting_at(13, loop.sample_batch))
+        patch.setattr(optimisation, "sample_batch", interrupting_at(13, optimisation.sample_batch))
         broken = train(*arguments, "-o", tmp_path / "run")
     assert broken.exit_code == 1
     assert "Traceback" not in broken.output
-    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    log = read_log(tmp_path / "run" / "log.jsonl")
+    steps = [line["step"] for line in log if "rgb_loss" in line]
     assert steps == [2, 4, 6, 8, 10, 12]  # saved at 10: step 12 will be done again
     again = train(*arguments, "-o", tmp_path / "run", "--resume")
     assert again.exit_code == 0, again.output
@@ -134,12 +149,12 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
 def interrupting_at(step: int, real: Callable[..., object]) -> Callable[..., object]:
     calls = 0
 
-    def sample(*arguments: object) -> object:
+    def sample(*arguments: object, **others: object) -> object:
         nonlocal calls
         calls += 1
         if calls > step:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(*arguments, **others)
 
     return sample
 
@@ -150,7 +165,7 @@ def test_a_finished_run_resumes_to_itself(
     run, _ = finished
     copy = tmp_path / "run"
     copy.mkdir()
-    for path in run.iterdir():
+    for path in run.glob("*.*"):
         (copy / path.name).write_bytes(path.read_bytes())
     assert train(raws, "-o", copy, *SMALL, "--validate", held, "--resume").exit_code == 0
     assert same_run(copy, run)
@@ -158,10 +173,10 @@ def test_a_finished_run_resumes_to_itself(
 
 def test_a_run_goes_on_only_as_what_it_began_as(finished: tuple[Path, Result], raws: Path) -> None:
     run, _ = finished
-    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    before = {path.name: path.read_bytes() for path in run.glob("*.*")}
     refused(train(raws, "-o", run, *SMALL, "--seed", 1, "--resume"), 1, "another seed", "same options")
     refused(train(raws, "-o", run, *SMALL), 2, f"The run {run} exists already", "--resume")
-    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in run.glob("*.*")} == before
 
 
 def test_nothing_to_resume(raws: Path, tmp_path: Path) -> None:

@@ -62,13 +62,13 @@ def test_weights_come_with_their_scales(tuned: tuple[Path, Result], folder: Path
     assert record.arithmetic("int8").scales == measured.arithmetic("int8").scales, "scales stay as they were measured"
     assert record.kept == () != measured.kept, "every convolution was trained in int8"
     assert (record.files, record.options["tile"], record.sensitivity) == (measured.files, 64, {})
-    facts = checkpoint.card["fine_tuned"]
+    facts = checkpoint.card["run"]["start"]
     assert facts == {
         "start": before.weights, "precision": "int8", "scales": measured.arithmetic("int8").digest, "kept": [],
     }  # fmt: skip
-    assert record.options["fine_tuned"] == {**facts, "options": checkpoint.card["options"]}
+    assert record.options["fine_tuned"] == {**facts, "run": checkpoint.card["run"]}
     assert (checkpoint.config, checkpoint.contract) == (before.config, before.contract)
-    assert checkpoint.card["options"]["learning_rate"] == 5e-5, "lower than that of new weights"
+    assert checkpoint.card["run"]["optimiser"]["learning_rate"] == 5e-5, "lower than that of new weights"
 
 
 def test_before_and_after_are_measured_on_held_out_files(tuned: tuple[Path, Result], folder: Path) -> None:
@@ -77,7 +77,7 @@ def test_before_and_after_are_measured_on_held_out_files(tuned: tuple[Path, Resu
     arithmetic = read_record(run / "scales.json").arithmetic("int8")
     networks = [before, *(replace(one, network=lowered(one.network, arithmetic)) for one in (before, after)), after]
     expected = [mean_metrics(validate(one, [folder / "held.dng"], RunOptions())) for one in networks]
-    head, names, *rows, scales, weights, following = result.stdout.splitlines()[1:]
+    head, names, *rows, scales, weights, following = result.stdout.splitlines()[2:]
     assert head == "mean of 1 held-out files through JPEG files, dB"
     assert re.split(r"  +", names.strip()) == ["fp32 before", "int8 before", "int8 after", "fp32 after"]
     printed = {row.split()[0]: row.split()[1:] for row in rows}
@@ -94,14 +94,15 @@ def test_before_and_after_are_measured_on_held_out_files(tuned: tuple[Path, Resu
 def test_kept_layers_stay_kept_if_asked(folder: Path, tmp_path: Path) -> None:
     assert tune(folder, tmp_path / "run", "--keep").exit_code == 0
     assert read_record(tmp_path / "run" / "scales.json").kept == ("block0.G",)
-    assert load_checkpoint(tmp_path / "run" / "weights.safetensors").card["fine_tuned"]["kept"] == ["block0.G"]
+    assert load_checkpoint(tmp_path / "run" / "weights.safetensors").card["run"]["start"]["kept"] == ["block0.G"]
 
 
 def test_weights_can_be_trained_on_without_a_record(folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert train(folder / "raw.dng", "-o", run, "--from", folder / "weights.safetensors", *QUICK).exit_code == 0
-    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "state.pt", "weights.safetensors"]
-    assert load_checkpoint(run / "weights.safetensors").card["fine_tuned"]["precision"] == "fp32"
+    names = ["CARD.md", "log.jsonl", "run.json", "samples", "state.pt", "weights.safetensors"]
+    assert sorted(path.name for path in run.iterdir()) == names
+    assert load_checkpoint(run / "weights.safetensors").card["run"]["start"]["precision"] == "fp32"
 
 
 def test_a_run_goes_on_only_from_the_weights_it_began_with(tuned: tuple[Path, Result], folder: Path) -> None:

@@ -67,3 +67,17 @@ def test_dense_block_is_five_convolutions_that_see_everything_before() -> None:
 def test_untrained_it_changes_nothing() -> None:
     x = torch.randn(1, 3, 9, 9)
     torch.testing.assert_close(Coupling(1, 2, 8, 5)(x), x, atol=0, rtol=0)
+
+
+def test_autocast_is_for_the_dense_blocks_and_gives_float32_back() -> None:
+    torch.manual_seed(0)
+    block, x = DenseBlock(3, 2, 4, depth=5), torch.rand(1, 3, 8, 8)
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    plain = block(x)
+    block.autocast = torch.bfloat16
+    half = block(x)
+    assert half.dtype == torch.float32
+    assert torch.equal(half, half.bfloat16().float()), "values of the last convolution in bf16"
+    torch.testing.assert_close(half, plain, atol=0.05, rtol=0.05)
+    assert not torch.equal(half, plain)

@@ -128,3 +128,23 @@ def test_sizes_that_do_not_fold_are_refused(shape: tuple[int, int], direction: s
     network = InvISP(NetworkConfig(1, 1, 2))
     with pytest.raises(RequestError, match=f"multiples of 2, got {shape[0]}x{shape[1]}"):
         getattr(network, direction)(torch.zeros(1, 3, *shape))
+
+
+def test_autocast_leaves_the_spine_in_float32() -> None:
+    """The inverse repeats F, G and H on the same inputs, so the round trip stays that of fp32."""
+    torch.manual_seed(0)
+    network = InvISP(NetworkConfig(2, 8, 2))
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if ".conv" in name:
+                parameter.normal_(0, 0.1)
+    x = torch.rand(1, 3, 16, 16)
+    plain = network(x)
+    network.autocast(torch.bfloat16)
+    rendered = network(x)
+    assert rendered.dtype == torch.float32
+    assert 1e-5 < (rendered - plain).abs().max() < 0.1
+    assert (network.inverse(rendered) - x).abs().mean() < 0.2 * (rendered - plain).abs().mean()
+    network.autocast(None)
+    assert torch.equal(network(x), plain)
+    assert (network.renders, network.multiple) == (True, 2)
