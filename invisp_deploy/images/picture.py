@@ -211,7 +211,8 @@ def _read_tiff(path: Path) -> Picture:
             pixels = page.asarray()
             tag = page.tags.get(_TIFF_TAG)
             carried = None if tag is None else bytes(tag.value)
-    except (tifffile.TiffFileError, zlib.error, OSError, ValueError, KeyError, IndexError) as error:
+    except (tifffile.TiffFileError, zlib.error, OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        # RuntimeError: imagecodecs, which tifffile decodes with where it is installed
         raise ImageFileError(f"{path} is not a complete TIFF picture: {error}.") from error
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
         raise ImageFileError(

@@ -56,10 +56,10 @@ def test_result_lines_name_files_figures_and_what_comes_next(tmp_path: Path, wei
     assert result.exit_code == 0, result.output
     forward, inverse, report, following = result.stdout.splitlines()
     assert re.fullmatch(
-        rf"wrote {out}/forward.onnx \([\d.]+ kB\), fp32, raw -> srgb, 53 nodes, within .*e-0[78] of PyTorch", forward
+        rf"wrote {out}/forward.onnx \([\d.]+ kB\), fp32, raw -> srgb, 99 nodes, within .*e-0[78] of PyTorch", forward
     )
     assert re.fullmatch(
-        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), fp32, srgb -> raw, 54 nodes, within .*e-0[78] of PyTorch", inverse
+        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), fp32, srgb -> raw, 100 nodes, within .*e-0[78] of PyTorch", inverse
     )
     assert re.fullmatch(
         rf"wrote {out}/report.json \([\d.]+ kB\), round trip within .*e-0[78] \(\d+\.\d dB\), 4 shapes compared", report

@@ -54,7 +54,7 @@ def test_tiled_equals_whole(
         source = FrameSource(source_frame, runtime)
         height, width = source.mosaic.shape
         results = []
-        for memory in (1000, 3 if config.squeeze == 2 else 8):
+        for memory in (1000, 3 if config.squeeze == 2 else 6):
             plan = plan_tiles(height, width, config, memory)
             result = np.full((3, height, width), np.nan, np.float32)
 
