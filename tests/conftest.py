@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: networks this small lose by more
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
 
 from invisp_deploy.camera.dng import write_dng
 from invisp_deploy.camera.frame import RawFrame
@@ -22,6 +21,8 @@ from invisp_deploy.config import NetworkConfig
 
 if TYPE_CHECKING:
     from invisp_deploy.network.invisp import InvISP
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
 
 DATA = Path(__file__).parent / "data"
 SAMPLES = Path(__file__).parent.parent / "samples"
