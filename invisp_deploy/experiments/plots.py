@@ -93,11 +93,14 @@ def draw_error_maps(
 
 
 def _curve(log: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
-    """Minutes and dB of the lines that hold the figure; such a line without a time has that of the last before it."""
+    """Minutes and dB of the lines that hold the figure; such a line without a time has that of the last before it.
+
+    A method that does not render has no figure of its rendering: its lines say null.
+    """
     points, seconds = [], 0.0
     for line in log:
         seconds = float(line.get("seconds", seconds))
-        if name in line:
+        if line.get(name) is not None:
             points.append((seconds / 60, float(line[name])))
     return points
 

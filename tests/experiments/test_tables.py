@@ -106,7 +106,9 @@ def test_training_is_drawn_where_logs_have_it(method: Callable[..., Method], tmp
     assert not draw_training(path, [method("silent", Exact())])
     assert not path.exists()
     log = ({"step": 1, "seconds": 60.0}, {"step": 1, "rgb_psnr": 20.0, "raw_psnr": 25.0}, {"step": 2, "seconds": 90.0})
-    assert draw_training(path, [method("silent", Exact()), method("loud", Exact(), log=log)])
+    raw_only = ({"step": 1, "seconds": 60.0, "rgb_psnr": None, "raw_psnr": 25.0},)
+    methods = [method("silent", Exact()), method("loud", Exact(), log=log), method("RAW only", Exact(), log=raw_only)]
+    assert draw_training(path, methods)
     assert pixels(path).shape[0] > 300
 
 
