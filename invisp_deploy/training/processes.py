@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,5 +105,7 @@ def joined() -> Iterator[Processes]:
     device = own.device if own.device.type == "cpu" else torch.device("cuda", local)
     try:
         yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
+        distributed.barrier()  # the first holds the store: who leaves before the others may take it from them
     finally:
+        gc.collect()  # DDP's reducer first: its threads must not outlive the group
         distributed.destroy_process_group()
