@@ -148,14 +148,14 @@ def _check_readable(path: Path) -> None:
     if not size:
         raise RawFileError(f"{path} is empty (0 bytes): copy it from the camera again.")
     if size < _SMALLEST:
-        raise RawFileError(f"{path} is not a RAW file: it has only {size} bytes.")
+        raise RawFileError(f"{path} is not a RAW file, it has only {size} bytes: name a file of a camera.")
 
 
 def _unreadable(path: Path, error: Exception) -> RawFileError:
     import rawpy
 
     if isinstance(error, rawpy.LibRawFileUnsupportedError):
-        return RawFileError(f"{path} is not a RAW file that LibRaw knows (or its header is damaged).")
+        return RawFileError(f"{path} is not a RAW file that LibRaw knows (header damaged?): name a file of a camera.")
     if isinstance(error, (rawpy.LibRawIOError, rawpy.LibRawDataError)):
         return RawFileError(f"{path} is cut short or damaged: copy it from the camera again.")
     reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)

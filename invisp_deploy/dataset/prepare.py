@@ -77,6 +77,8 @@ def prepare(
             on_file(task.source.path)
         refused.sort(key=lambda one: one.path)
         if not done:
+            if not resume:
+                _undo(folder)
             raise DatasetError(f"None of the {len(sources)} files could be used: {refused[0].reason}")
         _finish(folder, options, sources, done, refused)
     return open_dataset(folder), refused
@@ -112,6 +114,13 @@ def _begin(folder: Path, options: PrepareOptions) -> None:
             pass
     for part in folder.rglob(".*.part"):
         part.unlink()
+
+
+def _undo(folder: Path) -> None:
+    """Take away what `_begin` made: nothing of a dataset that no file could be used for stays."""
+    for name in ("mosaics", "targets", "facts"):
+        (folder / name).rmdir()
+    (folder / PREPARING_FILE).unlink()
 
 
 def _finish(

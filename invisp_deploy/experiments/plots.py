@@ -30,10 +30,12 @@ def draw_training(path: Path, methods: Sequence[Method]) -> bool:
     if not any(curves.values()):
         return False
 
+    colours = {method.label: f"C{index}" for index, method in enumerate(methods)}
+
     def draw(axes: Any) -> None:
         for axis, (name, lines) in zip(axes, curves.items(), strict=True):
             for label, points in lines:
-                axis.plot(*zip(*points, strict=True), label=label, linewidth=1.4)
+                axis.plot(*zip(*points, strict=True), label=label, linewidth=1.4, color=colours[label])
             axis.set_xlabel("optimiser time, minutes")
             axis.set_ylabel(f"{name.removesuffix('_psnr').upper()} PSNR of held-out crops, dB")
             axis.legend(fontsize=7)

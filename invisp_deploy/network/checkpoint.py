@@ -21,7 +21,7 @@ from invisp_deploy.errors import CheckpointError, RequestError
 from invisp_deploy.files import write_whole
 from invisp_deploy.network.invisp import InvISP
 
-__all__ = ["Checkpoint", "fill", "load_checkpoint", "save_checkpoint", "weights_hash"]
+__all__ = ["Checkpoint", "fill", "load_checkpoint", "read_safetensors", "save_checkpoint", "weights_hash"]
 
 _FORMAT: Final = "invisp-weights-1"
 
@@ -80,17 +80,24 @@ def load_checkpoint(
     return _load_authors(path, config or NetworkConfig(), contract or CameraContract())
 
 
-def _load_own(path: Path, config: NetworkConfig | None, contract: CameraContract | None) -> Checkpoint:
+def read_safetensors(path: Path, expected: str, otherwise: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a safetensors file of the format `expected`.
+
+    Raises CheckpointError for a damaged file, and for one of another format, with what it then is: `otherwise`.
+    """
     try:
         with safetensors.safe_open(path, framework="pt") as stream:
             header = stream.metadata() or {}
             state = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}.") from error
-    if header.get("format") != _FORMAT:
-        raise CheckpointError(
-            f"{path} has the format {header.get('format')!r}, expected {_FORMAT!r}: it was not written by invisp-train."
-        )
+    if header.get("format") != expected:
+        raise CheckpointError(f"{path} has the format {header.get('format')!r}, expected {expected!r}: {otherwise}.")
+    return header, state
+
+
+def _load_own(path: Path, config: NetworkConfig | None, contract: CameraContract | None) -> Checkpoint:
+    header, state = read_safetensors(path, _FORMAT, "it was not written by invisp-train")
     try:
         own_config = NetworkConfig.from_dict(json.loads(header["config"]))
         own_contract = CameraContract.from_dict(json.loads(header["contract"]))

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import safetensors
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, RequestError
 from invisp_deploy.files import write_whole
-from invisp_deploy.network.checkpoint import fill, weights_hash
+from invisp_deploy.network.checkpoint import fill, read_safetensors, weights_hash
 from invisp_deploy.rivals.cycleisp import CycleIsp
 from invisp_deploy.rivals.grayscale import InvertibleGrayscale
 from invisp_deploy.rivals.unet import UnetPair
@@ -89,16 +88,7 @@ def load_rival(path: Path) -> Rival:
     """
     if not path.is_file():
         raise RequestError(f"There is no checkpoint {path}.")
-    try:
-        with safetensors.safe_open(path, framework="pt") as stream:
-            header = stream.metadata() or {}
-            state: dict[str, Tensor] = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}.") from error
-    if header.get("format") != RIVAL_FORMAT:
-        raise CheckpointError(
-            f"{path} has the format {header.get('format')!r}, expected {RIVAL_FORMAT!r}: it holds no trained rival."
-        )
+    header, state = read_safetensors(path, RIVAL_FORMAT, "it holds no trained rival")
     try:
         name = header["rival"]
         contract = CameraContract.from_dict(json.loads(header["contract"]))

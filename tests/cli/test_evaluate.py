@@ -15,6 +15,7 @@ from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.cli.evaluate import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.evaluation.metrics import DEFINITIONS
+from tests.cli.refusal import refused_at_once as refused
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 
@@ -29,15 +30,6 @@ def roundtrip(*arguments: object) -> Result:
 
 def both(graphs: Graphs) -> tuple[object, ...]:
     return "--forward", graphs.forward, "--inverse", graphs.inverse
-
-
-def refused(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert len([line for line in result.stderr.splitlines() if line.startswith("Error: ")]) == 1
-    assert result.stdout == ""
-    for word in words:
-        assert word in result.stderr
 
 
 def test_figures_are_printed_with_their_definitions(graphs: Graphs, small_dng: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
 from invisp_deploy.rivals.cycleisp import CycleIsp
 from invisp_deploy.rivals.open import save_rival
+from tests.cli.refusal import refused
 from tests.graphs import CANON_30D, gentle_network
 
 
@@ -45,14 +46,6 @@ def work(sample_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def invoke(work: Path, command: str, *arguments: object) -> Result:
     tiles = ("--tiles", "1", "--tile-size", "64")
     return CliRunner().invoke(main, [command, str(work / "data"), *tiles, *map(str, arguments)])
-
-
-def refused(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert len([line for line in result.stderr.splitlines() if line.startswith("Error: ")]) == 1
-    for word in words:
-        assert word in result.stderr
 
 
 def test_table1_writes_all_its_files(work: Path, tmp_path: Path) -> None:

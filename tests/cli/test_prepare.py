@@ -15,6 +15,7 @@ from invisp_deploy.camera.dng import write_dng
 from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.cli.prepare import main
+from tests.cli.refusal import refused_at_once as refused
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +38,6 @@ def photos(tmp_path: Path) -> Path:
 
 def synthesize(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["synthesize", *map(str, arguments)])
-
-
-def refused(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert len([line for line in result.stderr.splitlines() if line.startswith("Error: ")]) == 1
-    assert result.stdout == ""
-    for word in words:
-        assert word in result.stderr
 
 
 def test_a_folder_of_photographs_becomes_a_folder_of_dngs(like: Path, photos: Path, tmp_path: Path) -> None:

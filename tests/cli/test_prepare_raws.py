@@ -15,6 +15,7 @@ from invisp_deploy.camera.dng import write_dng
 from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.cli.prepare import main
 from invisp_deploy.dataset.open import open_dataset
+from tests.cli.refusal import refused_at_once as refused
 
 
 @pytest.fixture
@@ -33,15 +34,6 @@ def folder(small_frame: RawFrame, tmp_path: Path) -> Callable[..., Path]:
 
 def raws(*arguments: object, jobs: int = 1) -> Result:
     return CliRunner().invoke(main, ["raws", *map(str, arguments), "--jobs", str(jobs)])
-
-
-def refused(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert len([line for line in result.stderr.splitlines() if line.startswith("Error: ")]) == 1
-    assert result.stdout == ""
-    for word in words:
-        assert word in result.stderr
 
 
 def test_a_folder_becomes_a_dataset(folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.training import loop, optimisation
 from invisp_deploy.training.log import read_log
 from invisp_deploy.training.validation import mean_metrics, validate
+from tests.cli.refusal import refused
 
 SMALL = ("--blocks", 1, "--growth", 4, "--patch", 32, "--steps", 20, "--white-balance", "min", "--white", "adjusted")
 ROOT = Path(__file__).parents[2]
@@ -60,14 +61,6 @@ def finished(raws: Path, held: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def train(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def refused(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert len([line for line in result.stderr.splitlines() if line.startswith("Error: ")]) == 1
-    for word in words:
-        assert word in result.stderr
 
 
 def same_run(one: Path, other: Path) -> bool:

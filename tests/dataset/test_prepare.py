@@ -212,6 +212,7 @@ def test_nothing_but_bad_files_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.CR2").write_text("no RAW file " * 200)
     with pytest.raises(DatasetError, match=r"None of the 1 files could be used: .*text\.CR2 is not a RAW file"):
         prepare(sources_in([tmp_path]), tmp_path / "data", PrepareOptions())
+    assert not (tmp_path / "data").exists()  # nothing half-made stays
 
 
 def test_two_cameras_are_refused_before_anything_is_written(write_raws: Callable[..., Path], tmp_path: Path) -> None:
