@@ -1,43 +1,76 @@
 """The front of fidelity against work: a dozen configurations, each trained for the same optimiser time.
 
-    python scripts/search_configurations.py DATA OUT [--minutes 10] [--tiles 4]
+    python scripts/search_configurations.py DATA OUT [--minutes 10]
 
-Trains each configuration that has no run in OUT yet, judges all on the same tiles of the test files, trains the best
-three below the limit of `edge` again with another seed, and writes front.json, front.md and front.png into OUT.
+Trainings run two at a time (scripts/pairs.py). Each is judged as it ends, on the same tiles; the best three below the
+limit of `edge` are trained again with another seed. What stands in OUT is kept. Writes front.json, front.md and
+front.png into OUT.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from pairs import COMMON, TRAIN, at_once, python, step_times, trained
+from with_chain import multiply_accumulates
+
+from invisp_deploy.config import NetworkConfig
 from invisp_deploy.files import write_whole
 
+SCRIPTS = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration; with `chain`, chains of that width in the place of its dense blocks (with_chain.py)."""
+
+    config: NetworkConfig
+    chain: bool = False
+
+    @property
+    def macs(self) -> float:
+        """Multiply-accumulates a pixel and direction."""
+        config = self.config
+        return (
+            multiply_accumulates(config.blocks, config.growth, config.squeeze) if self.chain else config.macs_per_pixel
+        )
+
+    def training(self, data: Path) -> list[str]:
+        """Its command without the output folder."""
+        sizes = [part for name, value in asdict(self.config).items() if value for part in (f"--{name}", str(value))]
+        command = [str(SCRIPTS / "with_chain.py"), "train"] if self.chain else TRAIN
+        return [*command, str(data), *COMMON, *sizes]
+
+    def table1(self, data: Path) -> list[str]:
+        """The command that judges a run of it, without the run."""
+        command = [str(SCRIPTS / "with_chain.py"), "evaluate"] if self.chain else ["-m", "invisp_deploy.cli.evaluate"]
+        return [*command, "table1", str(data), *TILES]
+
+
 CANDIDATES = {
-    "paper": CONFIGURATIONS["paper"],
-    "edge": CONFIGURATIONS["edge"],
-    "s1-b8-g8": NetworkConfig(8, 8, 1),
-    "s2-b4-g24": NetworkConfig(4, 24, 2),
-    "s2-b8-g12": NetworkConfig(8, 12, 2),
-    "s2-b8-g24-d3": NetworkConfig(8, 24, 2, depth=3),
-    "s2-b6-g16-f3": NetworkConfig(6, 16, 2, first=3),
-    "s2-b8-g16-d3": NetworkConfig(8, 16, 2, depth=3),
-    "s2-b4-g8": NetworkConfig(4, 8, 2),
-    "s2-b6-g12-d3": NetworkConfig(6, 12, 2, depth=3),
-    "s4-b4-g32": NetworkConfig(4, 32, 4),
-    "s4-b4-g24-d3": NetworkConfig(4, 24, 4, depth=3),
+    "s2-b8-g16": Candidate(NetworkConfig(8, 16, 2)),
+    "s2-b4-g8": Candidate(NetworkConfig(4, 8, 2)),
+    "s2-b8-w96-chain": Candidate(NetworkConfig(8, 96, 2, depth=3), chain=True),
+    "s2-b8-w32-chain": Candidate(NetworkConfig(8, 32, 2, depth=3), chain=True),
+    "s2-b8-g32-d3": Candidate(NetworkConfig(8, 32, 2, depth=3)),
+    "s2-b8-g8-d3": Candidate(NetworkConfig(8, 8, 2, depth=3)),
+    "s4-b4-g32": Candidate(NetworkConfig(4, 32, 4)),
+    "s4-b4-g24-d3": Candidate(NetworkConfig(4, 24, 4, depth=3)),
+    "s2-b4-g24": Candidate(NetworkConfig(4, 24, 2)),
+    "s1-b8-g8": Candidate(NetworkConfig(8, 8, 1)),
+    "s2-b8-g16-f3": Candidate(NetworkConfig(8, 16, 2, first=3)),
+    "s1-b8-g32": Candidate(NetworkConfig(8, 32, 1)),
 }
-"""By squeeze, blocks, growth, depth and first channels; from 0.02 to 1.4 M multiply-accumulates a pixel."""
+"""By squeeze, blocks, growth (width of a chain), depth where it is not 5, first channels where they are not half."""
 
 LIMITS = {"edge": 0.13e6, "nano": 0.03e6}
 """Multiply-accumulates a pixel below which the best is looked for."""
 
-COMMON = ["--patch", "96", "--white", "adjusted", "--white-balance", "min", "--cfa", "RGGB"]
+TILES = ["--tiles", "2", "--tile-size", "256"]
 
 
 def main() -> None:
@@ -45,53 +78,41 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--tiles", type=int, default=4)
     arguments = parser.parse_args()
-    for name, config in CANDIDATES.items():
-        train(arguments, name, config, seed=0)
-    rows = judged(arguments, list(CANDIDATES))
-    below = [row for row in rows if row["macs"] < LIMITS["edge"]]
-    best = sorted(below, key=score, reverse=True)[:3]
-    again = [f"{row['name']}-seed1" for row in best]
-    for row, name in zip(best, again, strict=True):
-        train(arguments, name, CANDIDATES[row["name"]], seed=1)
-    rows = judged(arguments, [*CANDIDATES, *again])
-    write_whole(arguments.out / "front.json", json.dumps(rows, indent=1) + "\n")
-    write_whole(arguments.out / "front.md", table(rows))
-    plot(rows, arguments.out / "front.png")
+    data, out = arguments.data, arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    times = step_times({name: candidate.training(data) for name, candidate in CANDIDATES.items()}, out)
+    steps = {name: max(1, round(arguments.minutes * 60 / seconds)) for name, seconds in times.items()}
+    rows = at_once(lambda name: row(data, out, name, 0, steps[name], times[name]), list(CANDIDATES))
+    best = sorted((row for row in rows if row["macs"] < LIMITS["edge"]), key=score, reverse=True)[:3]
+    rows += at_once(lambda name: row(data, out, name, 1, steps[name], times[name]), [row["name"] for row in best])
+    write_whole(out / "front.json", json.dumps(rows, indent=1) + "\n")
+    write_whole(out / "front.md", table(rows))
+    plot(rows, out / "front.png")
     for name, limit in LIMITS.items():
-        row = max((row for row in rows if row["macs"] < limit), key=score)
-        print(f"{name}: {row['name']}, {row['rgb']:.2f} dB RGB, {row['raw']:.2f} dB RAW")
+        found = max((row for row in rows if row["macs"] < limit), key=score)
+        print(f"{name}: {found['name']}, {found['rgb']:.2f} dB RGB, {found['raw']:.2f} dB RAW")
 
 
-def train(arguments: argparse.Namespace, name: str, config: NetworkConfig, seed: int) -> None:
-    folder = arguments.out / name
-    if (folder / "CARD.md").is_file():
-        return
-    sizes = [part for key, value in {"depth": 5, **config.to_dict()}.items() for part in (f"--{key}", str(value))]
-    command = [sys.executable, "-m", "invisp_deploy.cli.train", str(arguments.data), "-o", str(folder), *COMMON]
-    subprocess.run([*command, *sizes, "--minutes", str(arguments.minutes), "--seed", str(seed)], check=True)
-
-
-def judged(arguments: argparse.Namespace, names: list[str]) -> list[dict[str, Any]]:
-    runs = [part for name in names for part in ("--run", f"{name}={arguments.out / name}")]
-    command = [sys.executable, "-m", "invisp_deploy.cli.evaluate", "table1", str(arguments.data), *runs]
-    out = arguments.out / "judged"
-    subprocess.run([*command, "--tiles", str(arguments.tiles), "-o", str(out), "--overwrite"], check=True)
-    rows = json.loads((out / "table1.json").read_text())["rows"]
-    return [
-        {
-            "name": row["label"],
-            "macs": row["macs_per_pixel"]["forward"],
-            "rgb": row["correct"]["rgb-psnr"],
-            "raw": row["correct"]["raw-psnr"],
-            "raw_paper": row["correct"]["raw-psnr-paper"],
-            "seconds": row["optimiser_seconds"],
-            "steps": row["notes"]["steps"],
-        }
-        for row in rows
-        if row["kind"] == "invisp"
-    ]
+def row(data: Path, out: Path, name: str, seed: int, steps: int, seconds: float) -> dict[str, Any]:
+    """Train and judge unless that has been done; the figures of the run."""
+    candidate, label = CANDIDATES[name], f"{name}-seed{seed}"
+    run, judged = out / label, out / f"{label}-judged"
+    trained(candidate.training(data), run, steps, seed)
+    if not (judged / "table1.json").is_file():
+        python([*candidate.table1(data), "--run", f"{label}={run}", "-o", str(judged)], out / f"{label}.log")
+    rows = json.loads((judged / "table1.json").read_text())["rows"]
+    correct = next(row["correct"] for row in rows if row["label"] == label)
+    return {
+        "name": name,
+        "seed": seed,
+        "macs": candidate.macs,
+        "rgb": correct["rgb-psnr"],
+        "raw": correct["raw-psnr"],
+        "raw_paper": correct["raw-psnr-paper"],
+        "steps": steps,
+        "seconds_per_step": seconds,
+    }
 
 
 def score(row: dict[str, Any]) -> float:
@@ -101,25 +122,29 @@ def score(row: dict[str, Any]) -> float:
 
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| configuration | MAC/px | RGB, dB | RAW, dB | RAW (paper), dB | steps | s |",
-        "|---|---|---|---|---|---|---|",
+        "| configuration | seed | MAC/px | RGB, dB | RAW, dB | RAW (paper), dB | steps | s a step |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda row: float(row["macs"])):
-        figures = (
-            f"{row['rgb']:.2f} | {row['raw']:.2f} | {row['raw_paper']:.2f} | {row['steps']} | {row['seconds']:.0f}"
-        )
-        lines.append(f"| {row['name']} | {row['macs']:,.0f} | {figures} |")
+        fidelity = f"{row['rgb']:.2f} | {row['raw']:.2f} | {row['raw_paper']:.2f}"
+        work = f"{row['steps']} | {row['seconds_per_step']:.3f}"
+        lines.append(f"| {row['name']} | {row['seed']} | {row['macs']:,.0f} | {fidelity} | {work} |")
     return "\n".join(lines) + "\n"
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
     for axes, (key, label) in zip(figure.subplots(1, 2), (("rgb", "RGB PSNR"), ("raw", "RAW PSNR")), strict=True):
+        for limit in LIMITS.values():
+            axes.axvline(limit, color="0.8", linewidth=1)
         for row in rows:
-            axes.plot(row["macs"], row[key], "o", color="tab:orange" if "seed1" in row["name"] else "tab:blue")
-            axes.annotate(row["name"], (row["macs"], row[key]), fontsize=7, xytext=(3, 3), textcoords="offset points")
+            axes.plot(row["macs"], row[key], "o", color=f"C{row['seed']}")
+            if row["seed"] == 0:
+                axes.annotate(
+                    row["name"], (row["macs"], row[key]), fontsize=7, xytext=(3, 3), textcoords="offset points"
+                )
         axes.set(xscale="log", xlabel="multiply-accumulates a pixel and direction", ylabel=f"{label}, dB")
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)

@@ -1,0 +1,54 @@
+"""The paper's tables on a prepared dataset, every method with the same optimiser time.
+
+    python scripts/paper_experiments.py DATA OUT [--minutes 10]
+
+Seven trainings, two at a time (scripts/pairs.py), then both tables and the rate. What stands in OUT is kept. U-net and
+Invertible Grayscale are trained as the paper says, without a simulated JPEG; U-net with one as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pairs import COMMON, TRAIN, at_once, python, step_times, trained
+
+METHODS = {
+    "CycleISP": ["--method", "cycleisp", "--rounding", "fourier"],
+    "Invertible Grayscale": ["--method", "grayscale", "--rounding", "none"],
+    "U-net": ["--method", "unet", "--rounding", "none"],
+    "U-net, Fourier": ["--method", "unet", "--rounding", "fourier"],
+    "InvISP, no simulation": ["--config", "edge", "--rounding", "none"],
+    "InvISP, DSQ": ["--config", "edge", "--rounding", "dsq"],
+    "InvISP, Fourier": ["--config", "edge", "--rounding", "fourier"],
+}
+"""By label in the tables."""
+
+TILES = ["--tile-size", "256", "--overwrite"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=10)
+    arguments = parser.parse_args()
+    data, out = str(arguments.data), arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    trainings = {name: [*TRAIN, data, *COMMON, *options] for name, options in METHODS.items()}
+    times = step_times(trainings, out)
+    steps = {name: max(1, round(arguments.minutes * 60 / seconds)) for name, seconds in times.items()}
+    at_once(lambda name: trained(trainings[name], out / folder(name), steps[name]), list(METHODS))
+    every = [part for name in METHODS for part in ("--run", f"{name}={out / folder(name)}")]
+    best = ["--run", f"InvISP, Fourier={out / folder('InvISP, Fourier')}"]
+    for table, tiles, runs in (("table1", "4", every), ("table2", "2", best), ("rate", "2", best)):
+        asked = [table, data, *runs, "--tiles", tiles, *TILES, "-o", str(out / table)]
+        python(["-m", "invisp_deploy.cli.evaluate", *asked], out / f"{table}.log")
+
+
+def folder(name: str) -> str:
+    return name.lower().replace(", ", "-").replace(" ", "-")
+
+
+if __name__ == "__main__":
+    main()
