@@ -15,9 +15,11 @@ __all__ = [
     "COLOR_MATRICES",
     "EXIF_IFD",
     "GPS_IFD",
+    "MADE_SOFTWARE",
     "MAKE",
     "MODEL",
     "ORIENTATION",
+    "SOFTWARE",
     "camera_exif",
     "dng_color_matrix",
     "exif_block",
@@ -30,10 +32,13 @@ GPS_IFD: Final = 0x8825
 ORIENTATION: Final = 0x0112
 MAKE: Final = 0x010F
 MODEL: Final = 0x0110
+SOFTWARE: Final = 0x0131
+MADE_SOFTWARE: Final = "invisp-deploy, from a photograph"
+"""What a RAW file names as its software that no camera took."""
 COLOR_MATRICES: Final = (0xC622, 0xC621)  # ColorMatrix2 (usually D65) before ColorMatrix1
 
 # IFD0: description, make, model, software, date, artist, copyright. Everything else there lays out pixels.
-_KEPT_IFD0: Final = (0x010E, MAKE, MODEL, 0x0131, 0x0132, 0x013B, 0x8298)
+_KEPT_IFD0: Final = (0x010E, MAKE, MODEL, SOFTWARE, 0x0132, 0x013B, 0x8298)
 # Exif IFD: dropped are the maker's private block (offsets into the RAW file), comments, the pixel size of
 # another picture, the colour space and the interoperability pointer.
 _DROPPED_EXIF: Final = frozenset({0x927C, 0x9286, 0xA001, 0xA002, 0xA003, 0xA005})

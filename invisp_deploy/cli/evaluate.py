@@ -10,6 +10,7 @@ import click
 
 from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_json, progress, version_option
 from invisp_deploy.cli.evaluate_tables import rate, table1, table2
+from invisp_deploy.cli.shipped import check_one, model_option
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder
 from invisp_deploy.graph_card import Direction
@@ -35,6 +36,7 @@ def main() -> None:
 @click.option(
     "--inverse", type=click.Path(path_type=Path), help="Inverse graph or engine; default: the shipped model's."
 )
+@model_option
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
 @click.option(
     "--subsampling",
@@ -50,23 +52,32 @@ def main() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 @json_option
 def roundtrip(
-    raw: Path, output: Path, forward: Path | None, inverse: Path | None, as_json: bool, **options: Any
+    raw: Path,
+    output: Path,
+    forward: Path | None,
+    inverse: Path | None,
+    model: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """RAW -> JPEG -> DNG through files on disk: figures with definitions, and a picture.
 
     \b
     invisp-eval roundtrip photo.CR2 -o report/
+    invisp-eval roundtrip photo.CR2 -o report/ --model nano
     """
     from invisp_deploy.evaluation.metrics import DEFINITIONS
     from invisp_deploy.evaluation.roundtrip import round_trip
-    from invisp_deploy.models import shipped_graph
+    from invisp_deploy.models import DEFAULT_MODEL, shipped_graph
     from invisp_deploy.rendering.files import RunOptions
     from invisp_deploy.runtimes.open import open_runtime
 
+    check_one(model, forward=forward, inverse=inverse)
     if (forward is None) != (inverse is None):
         raise RequestError("Pass --forward and --inverse together: both graphs of one export.")
     if not raw.is_file():
         raise RequestError(f"There is no file {raw}.")
+    shipped = model or DEFAULT_MODEL
     bars: list[Any] = []
 
     def start(total: int) -> Callable[[int], object]:
@@ -76,8 +87,8 @@ def roundtrip(
 
     try:
         with (
-            open_runtime(forward or shipped_graph(Direction.FORWARD)) as forward_runtime,
-            open_runtime(inverse or shipped_graph(Direction.INVERSE)) as inverse_runtime,
+            open_runtime(forward or shipped_graph(Direction.FORWARD, shipped)) as forward_runtime,
+            open_runtime(inverse or shipped_graph(Direction.INVERSE, shipped)) as inverse_runtime,
             output_folder(output),
         ):
             trip = round_trip(raw, output, forward_runtime, inverse_runtime, RunOptions(**options), start)

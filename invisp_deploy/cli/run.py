@@ -19,7 +19,9 @@ from invisp_deploy.cli.common import (
     version_option,
 )
 from invisp_deploy.cli.inputs import files_of, is_picture
+from invisp_deploy.cli.shipped import check_one, graph_for, model_option
 from invisp_deploy.cli.stream import StreamingCommand, run_stream, stream_options, take_stream_options
+from invisp_deploy.cli.stream_source import SourceRequest
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.graph_card import Direction
@@ -38,6 +40,7 @@ __all__ = ["main"]
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="File; for several inputs a folder."
 )
 @click.option("--engine", type=click.Path(path_type=Path), help="Graph or engine; default: the shipped model's.")
+@model_option
 @click.option("--provider", help="ONNX Runtime's, for graphs.  [default: CPUExecutionProvider]")
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
 @click.option(
@@ -65,7 +68,13 @@ __all__ = ["main"]
 @json_option
 @version_option
 def main(
-    inputs: tuple[Path, ...], output: Path, engine: Path | None, provider: str | None, as_json: bool, **options: Any
+    inputs: tuple[Path, ...],
+    output: Path,
+    engine: Path | None,
+    model: str | None,
+    provider: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Render RAW files to .jpg, .png or .tif, or recover .dng from such pictures.
 
@@ -75,21 +84,25 @@ def main(
     \b
     invisp-run photo.CR2 -o photo.jpg
     invisp-run photo.jpg -o photo.dng
+    invisp-run --model nano photo.CR2 -o photo.jpg
     invisp-run --stream frames/ -o pictures/
     """
+    check_one(model, engine=engine)
     stream = take_stream_options(options)
     run_options = _options(options)
     if stream is not None:
-        sys.exit(run_stream(inputs, output, engine, provider, run_options, stream, as_json=as_json))
+        request = SourceRequest(inputs, engine, model, provider, run_options, stream)
+        sys.exit(run_stream(request, output, as_json=as_json))
     if not inputs:
         raise click.MissingParameter(param_type="argument", param_hint="'INPUTS...'")
-    engines = _Engines(engine, provider)
+    engines = _Engines(engine, model, provider)
     jobs = _jobs(inputs, output, engines)
     single = len(jobs) == 1 and not output.is_dir()
     rows: list[dict[str, Any]] = []
     for source, target in jobs:
         try:
-            result = _run(source, target, engines, run_options, quiet=as_json)
+            runtime = engines.for_file(source)
+            result = _run(source, target, runtime, run_options, quiet=as_json)
         except InvispError as error:
             if single:
                 raise
@@ -98,7 +111,7 @@ def main(
             continue
         rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": result.output.stat().st_size})
         if not as_json:
-            _print(source, result, engines)
+            _print(source, result, runtime.name, shipped=engine is None)
     failed = sum(not row["ok"] for row in rows)
     verified = None if engines.given is None else engines.given.verified
     if as_json:
@@ -116,21 +129,14 @@ def main(
 class _Engines:
     """The runtime for a file, opened at its first use and kept."""
 
-    def __init__(self, path: Path | None, provider: str | None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, model: str | None, provider: str | None) -> None:
+        self._model = model
         self._provider = provider
-        self._open: dict[Direction, Runtime] = {}
+        self._open: dict[Path, Runtime] = {}
         self.given = None if path is None else self._load(path)
 
     def for_file(self, path: Path) -> Runtime:
-        if self.given is not None:
-            return self.given
-        direction = Direction.INVERSE if is_picture(path) else Direction.FORWARD
-        if direction not in self._open:
-            from invisp_deploy.models import shipped_graph
-
-            self._open[direction] = self._load(shipped_graph(direction))
-        return self._open[direction]
+        return self.given or self._load(graph_for(path, self._model))
 
     @property
     def direction(self) -> Direction | None:
@@ -139,7 +145,9 @@ class _Engines:
     def _load(self, path: Path) -> Runtime:
         from invisp_deploy.runtimes.open import open_runtime
 
-        return open_runtime(path, self._provider)
+        if path not in self._open:
+            self._open[path] = open_runtime(path, self._provider)
+        return self._open[path]
 
 
 def _options(options: dict[str, Any]) -> RunOptions:
@@ -178,7 +186,7 @@ def _jobs(inputs: Sequence[Path], output: Path, engines: _Engines) -> list[tuple
     return jobs
 
 
-def _run(source: Path, target: Path, engines: _Engines, options: RunOptions, *, quiet: bool) -> RunResult:
+def _run(source: Path, target: Path, runtime: Runtime, options: RunOptions, *, quiet: bool) -> RunResult:
     from invisp_deploy.rendering.files import recover_file, render_file
 
     run = recover_file if is_picture(source) else render_file
@@ -191,17 +199,15 @@ def _run(source: Path, target: Path, engines: _Engines, options: RunOptions, *, 
         return update
 
     try:
-        return run(source, target, engines.for_file(source), options, start)
+        return run(source, target, runtime, options, start)
     finally:
         if bar is not None:
             bar.close()
 
 
-def _print(source: Path, result: RunResult, engines: _Engines) -> None:
-    forward = not is_picture(source)
-    runtime = engines.for_file(source).name
+def _print(source: Path, result: RunResult, runtime: str, *, shipped: bool) -> None:
     next_command = ""
-    if forward and engines.given is None:
+    if shipped and not is_picture(source):
         next_command = f"invisp-run {result.output} -o {result.output.with_suffix('.dng')}"
     result_line(
         result.output,

@@ -20,7 +20,6 @@ from invisp_deploy.files import check_output, output_folder, write_whole
 from invisp_deploy.streaming.queues import POLICIES
 
 if TYPE_CHECKING:
-    from invisp_deploy.rendering.files import RunOptions
     from invisp_deploy.runtimes.base import Runtime
     from invisp_deploy.streaming.live import LiveLine
     from invisp_deploy.streaming.pipeline import Pipeline
@@ -87,16 +86,7 @@ def take_stream_options(options: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def run_stream(
-    inputs: tuple[Path, ...],
-    output: Path,
-    engine: Path | None,
-    provider: str | None,
-    options: RunOptions,
-    stream: dict[str, Any],
-    *,
-    as_json: bool,
-) -> int:
+def run_stream(request: SourceRequest, output: Path, *, as_json: bool) -> int:
     """Stream until the source ends or a signal comes; the exit code. Raises InvispError before the first frame, and
     where the stream could not go on.
     """
@@ -104,9 +94,9 @@ def run_stream(
     from invisp_deploy.streaming.pipeline import Pipeline
     from invisp_deploy.streaming.work import work_for
 
+    options, stream = request.options, request.stream
     if stream["report"] is not None:
         check_output(stream["report"], overwrite=options.overwrite)
-    request = SourceRequest(inputs, engine, provider, options, stream)
     with output_folder(output), open_source(request) as source:
         pipeline = Pipeline(
             source.frames,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invisp_deploy.cli.inputs import files_of, is_picture, is_raw
+from invisp_deploy.cli.shipped import graph_for
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction
 
@@ -29,6 +30,7 @@ class SourceRequest:
 
     inputs: tuple[Path, ...]
     engine: Path | None
+    model: str | None
     provider: str | None
     options: RunOptions
     stream: dict[str, Any]
@@ -53,15 +55,13 @@ def open_source(request: SourceRequest) -> Iterator[Source]:
     """The runtime is opened here and closed after the block. Raises RequestError for what does not go together, and
     what runtime and `check_pipe` raise.
     """
-    from invisp_deploy.models import shipped_graph
     from invisp_deploy.runtimes.open import open_runtime
     from invisp_deploy.streaming.sources import paced
     from invisp_deploy.streaming.work import check_pipe
 
     _check(request)
     paths = _known_paths(request, None) if request.engine is None else []
-    direction = Direction.INVERSE if paths and is_picture(paths[0]) else Direction.FORWARD
-    engine = request.engine or shipped_graph(direction)
+    engine = request.engine or graph_for(paths[0] if paths else None, request.model)
     with open_runtime(engine, request.provider, request.stream["threads"]) as runtime:
         stop = threading.Event()
         pipe = _pipe(request, runtime.card.direction)

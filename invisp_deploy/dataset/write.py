@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from invisp_deploy.camera.exif import MADE_SOFTWARE, SOFTWARE, load_exif
 from invisp_deploy.camera.frame import Mosaic, RawFrame
 from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.dataset.facts import Facts
@@ -70,7 +71,8 @@ def finished(folder: Path, source: Source) -> Facts | None:
     """Facts of a file that was prepared before and is still as it was written, from a source of that size."""
     try:
         facts = Facts.from_dict(json.loads(facts_path(folder, source.name).read_text(encoding="utf-8")))
-        same_source = (facts.made, facts.raw_bytes) == (source.made, source.path.stat().st_size)
+        made = source.made or _names_a_photograph(facts.exif)
+        same_source = (facts.made, facts.raw_bytes) == (made, source.path.stat().st_size)
         shot = Shot(folder, facts)
         shot.check()
         shot.frame  # noqa: B018  maps the mosaic, which finds a wrong shape
@@ -86,7 +88,7 @@ def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> Facts
     return Facts(
         name=task.source.name,
         source=str(task.source.path.resolve()),
-        made=task.source.made,
+        made=task.source.made or _names_a_photograph(frame.exif),
         raw_bytes=raw_bytes,
         jpeg_bytes=len(picture),
         mosaic_bytes=len(_npy_header(mosaic)) + mosaic.nbytes,
@@ -104,6 +106,10 @@ def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> Facts
         model=frame.model,
         exif=frame.exif,
     )
+
+
+def _names_a_photograph(exif: bytes) -> bool:
+    return bool(load_exif(exif).get(SOFTWARE) == MADE_SOFTWARE)
 
 
 def _npy_header(mosaic: Mosaic) -> bytes:

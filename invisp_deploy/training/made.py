@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.camera.dng import write_dng
+from invisp_deploy.camera.exif import MADE_SOFTWARE
 from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.training.synthesis import measured_noise, unprocess
@@ -75,7 +76,7 @@ def make_dngs(
                 on_refused(error)
                 break
             path = folder / f"{photo.stem}-{number}.dng"
-            write_dng(path, unprocess(pixels, like, noise, limit, rng), preview=pixels)
+            write_dng(path, unprocess(pixels, like, noise, limit, rng), preview=pixels, software=MADE_SOFTWARE)
             written.append(path)
             on_written(path)
     return written

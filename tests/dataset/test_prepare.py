@@ -15,13 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.dataset import prepare as module
 from invisp_deploy.dataset.open import Dataset, open_dataset
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import Refused, prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import DatasetError, OutputError, RequestError
+from invisp_deploy.training.made import make_dngs
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -87,6 +90,18 @@ def test_options_reach_the_pictures_and_the_split(raws: Path, tmp_path: Path) ->
     with Image.open(dataset.train[0].target_path) as image:
         assert JpegImagePlugin.get_sampling(image) == 0
         assert image.quantization[0][0] == 13  # 16 at quality 50, (16 * 80 + 50) // 100 at 60
+
+
+def test_a_made_file_says_so_itself(sample_frame: RawFrame, raws: Path, tmp_path: Path) -> None:
+    """Also where it is held out by a list, so that no table calls it a file of the camera."""
+    Image.fromarray(np.full((80, 96, 3), 90, np.uint8)).save(tmp_path / "photo.png")
+    folder = shutil.copytree(raws, tmp_path / "raws")
+    make_dngs([tmp_path / "photo.png"], sample_frame, folder)
+    options = PrepareOptions(test_names=("photo-0",))
+    for resume in (False, True):
+        dataset, _ = prepare(sources_in([folder]), tmp_path / "data", options, resume=resume)
+        assert [(shot.name, shot.made) for shot in dataset.test] == [("photo-0", True)]
+        assert not any(shot.made for shot in dataset.train)
 
 
 def test_made_files_are_only_trained_on(write_raws: Callable[..., Path], raws: Path, tmp_path: Path) -> None:
