@@ -8,14 +8,16 @@ from typing import Any, Final
 
 from invisp_deploy.errors import RequestError
 
-__all__ = ["CONFIGURATIONS", "SCALE_BOUND", "NetworkConfig"]
+__all__ = ["CONFIGURATIONS", "KINDS", "SCALE_BOUND", "NetworkConfig"]
 
 SCALE_BOUND: Final = 0.8
 """|s| in y2 = x2 * exp(s) + t never exceeds this, so exp(s) stays within [0.449, 2.226]."""
 
+KINDS: Final = ("dense", "chain")
+"""Of F, G and H: every convolution reads all tensors before it (the paper), or the one before it."""
 
 _NAMED: Final = ("blocks", "growth", "squeeze")
-_PLAIN: Final = {"depth": 5, "first": 0}
+_PLAIN: Final = {"depth": 5, "first": 0, "kind": "dense"}
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,13 @@ class NetworkConfig:
     """Depth, width and resolution of an invertible network.
 
     blocks: coupling blocks, each an invertible 1x1 convolution and an enhanced affine coupling.
-    growth: channels that each inner convolution of a dense block adds.
+    growth: channels that each inner convolution of F, G and H makes.
     squeeze: edge of the pixel square that is folded into channels before the first block. 1 keeps
         3 channels at full resolution (the paper); 2 gives 12 channels at half resolution.
-    depth: 3x3 convolutions in each of F, G and H; each widens the receptive field by one (squeezed) pixel.
+    depth: convolutions in each of F, G and H.
     first: channels of x1, which F adds to; x2 has the rest. 0 is half of them, rounded down (1 of 3, 6 of 12).
+    kind: of F, G and H. `dense`: 3x3 convolutions, each reading all before it (the paper). `chain`: one after the
+        other, 3x3 first and last, 1x1 between (Kingma & Dhariwal, Glow, 2018).
     """
 
     blocks: int = 8
@@ -35,6 +39,7 @@ class NetworkConfig:
     squeeze: int = 1
     depth: int = 5
     first: int = 0
+    kind: str = "dense"
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -43,6 +48,8 @@ class NetworkConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise RequestError(f"`{name}` must be a whole number from {low} to {high}, got {value!r}.")
+        if self.kind not in KINDS:
+            raise RequestError(f"`kind` must be one of {', '.join(KINDS)}, got {self.kind!r}.")
         if self.first >= self.channels:
             raise RequestError(f"`first` must be below the {self.channels} channels, got {self.first}.")
 
@@ -61,29 +68,39 @@ class NetworkConfig:
     def halo(self) -> int:
         """Exact receptive radius in image pixels, the same in both directions.
 
-        F is followed by G and H, so a block reaches two dense blocks far. Counted from the edges of a
-        pixel square, so tiles begin and end at multiples of `squeeze`.
+        F is followed by G and H, so a block reaches twice as far as one of them, which has one (squeezed) pixel of
+        each 3x3 convolution. Counted from the edges of a pixel square: tiles begin and end at multiples of `squeeze`.
         """
-        return 2 * self.depth * self.blocks * self.squeeze
+        radius = 2 if self.kind == "chain" else self.depth
+        return 2 * radius * self.blocks * self.squeeze
+
+    @property
+    def widest(self) -> int:
+        """Channels of the widest tensor that a convolution of F, G or H reads."""
+        if self.kind == "chain":
+            return max(*self.split, self.growth)
+        return max(self.split) + (self.depth - 1) * self.growth
 
     @property
     def convolution_weights(self) -> int:
         """Weights of all convolutions without biases: multiply-accumulates per squeezed pixel."""
         first, second = self.split
         mixing = self.channels**2
-        return self.blocks * (self._dense(second, first) + 2 * self._dense(first, second) + mixing)
+        return self.blocks * (self._function(second, first) + 2 * self._function(first, second) + mixing)
 
     @property
     def macs_per_pixel(self) -> float:
         """Multiply-accumulates for one image pixel and one direction."""
         return self.convolution_weights / self.squeeze**2
 
-    def _dense(self, inputs: int, outputs: int) -> int:
+    def _function(self, inputs: int, outputs: int) -> int:
+        if self.kind == "chain":
+            return 9 * (inputs + outputs) * self.growth + (self.depth - 2) * self.growth**2
         grown = sum((inputs + i * self.growth) * self.growth for i in range(self.depth - 1))
         return 9 * (grown + (inputs + (self.depth - 1) * self.growth) * outputs)
 
-    def to_dict(self) -> dict[str, int]:
-        """Plain data; `depth` and `first` only where they are not the paper's, as files before them had it."""
+    def to_dict(self) -> dict[str, int | str]:
+        """Plain data; `depth`, `first`, `kind` only where they are not the paper's, as files before them had it."""
         return {name: value for name, value in asdict(self).items() if name in _NAMED or value != _PLAIN[name]}
 
     @classmethod

@@ -11,61 +11,31 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pairs import COMMON, TRAIN, at_once, python, step_times, trained
-from with_chain import multiply_accumulates
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.files import write_whole
 
-SCRIPTS = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A configuration; with `chain`, chains of that width in the place of its dense blocks (with_chain.py)."""
-
-    config: NetworkConfig
-    chain: bool = False
-
-    @property
-    def macs(self) -> float:
-        """Multiply-accumulates a pixel and direction."""
-        config = self.config
-        return (
-            multiply_accumulates(config.blocks, config.growth, config.squeeze) if self.chain else config.macs_per_pixel
-        )
-
-    def training(self, data: Path) -> list[str]:
-        """Its command without the output folder."""
-        sizes = [part for name, value in asdict(self.config).items() if value for part in (f"--{name}", str(value))]
-        command = [str(SCRIPTS / "with_chain.py"), "train"] if self.chain else TRAIN
-        return [*command, str(data), *COMMON, *sizes]
-
-    def table1(self, data: Path) -> list[str]:
-        """The command that judges a run of it, without the run."""
-        command = [str(SCRIPTS / "with_chain.py"), "evaluate"] if self.chain else ["-m", "invisp_deploy.cli.evaluate"]
-        return [*command, "table1", str(data), *TILES]
-
-
 CANDIDATES = {
-    "s2-b8-g16": Candidate(NetworkConfig(8, 16, 2)),
-    "s2-b4-g8": Candidate(NetworkConfig(4, 8, 2)),
-    "s2-b8-w96-chain": Candidate(NetworkConfig(8, 96, 2, depth=3), chain=True),
-    "s2-b8-w32-chain": Candidate(NetworkConfig(8, 32, 2, depth=3), chain=True),
-    "s2-b8-g32-d3": Candidate(NetworkConfig(8, 32, 2, depth=3)),
-    "s2-b8-g8-d3": Candidate(NetworkConfig(8, 8, 2, depth=3)),
-    "s4-b4-g32": Candidate(NetworkConfig(4, 32, 4)),
-    "s4-b4-g24-d3": Candidate(NetworkConfig(4, 24, 4, depth=3)),
-    "s2-b4-g24": Candidate(NetworkConfig(4, 24, 2)),
-    "s1-b8-g8": Candidate(NetworkConfig(8, 8, 1)),
-    "s2-b8-g16-f3": Candidate(NetworkConfig(8, 16, 2, first=3)),
-    "s1-b8-g32": Candidate(NetworkConfig(8, 32, 1)),
+    "s2-b8-g16": NetworkConfig(8, 16, 2),
+    "s2-b4-g8": NetworkConfig(4, 8, 2),
+    "s2-b8-w96-chain": NetworkConfig(8, 96, 2, depth=3, kind="chain"),
+    "s2-b8-w32-chain": NetworkConfig(8, 32, 2, depth=3, kind="chain"),
+    "s2-b8-g32-d3": NetworkConfig(8, 32, 2, depth=3),
+    "s2-b8-g8-d3": NetworkConfig(8, 8, 2, depth=3),
+    "s2-b8-w64-chain": NetworkConfig(8, 64, 2, depth=3, kind="chain"),
+    "s2-b16-w32-chain": NetworkConfig(16, 32, 2, depth=3, kind="chain"),
+    "s4-b4-g32": NetworkConfig(4, 32, 4),
+    "s2-b4-g24": NetworkConfig(4, 24, 2),
+    "s2-b8-g16-f3": NetworkConfig(8, 16, 2, first=3),
+    "s1-b8-g8": NetworkConfig(8, 8, 1),
+    "s1-b8-g32": NetworkConfig(8, 32, 1),
 }
-"""By squeeze, blocks, growth (width of a chain), depth where it is not 5, first channels where they are not half."""
+"""By squeeze, blocks, growth (w in a chain), depth where it is not 5 (3 in a chain), first channels where not half."""
 
 LIMITS = {"edge": 0.13e6, "nano": 0.03e6}
 """Multiply-accumulates a pixel below which the best is looked for."""
@@ -81,7 +51,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data, out = arguments.data, arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    times = step_times({name: candidate.training(data) for name, candidate in CANDIDATES.items()}, out)
+    times = step_times({name: training(data, config) for name, config in CANDIDATES.items()}, out)
     steps = {name: max(1, round(arguments.minutes * 60 / seconds)) for name, seconds in times.items()}
     rows = at_once(lambda name: row(data, out, name, 0, steps[name], times[name]), list(CANDIDATES))
     best = sorted((row for row in rows if row["macs"] < LIMITS["edge"]), key=score, reverse=True)[:3]
@@ -94,19 +64,26 @@ def main() -> None:
         print(f"{name}: {found['name']}, {found['rgb']:.2f} dB RGB, {found['raw']:.2f} dB RAW")
 
 
+def training(data: Path, config: NetworkConfig) -> list[str]:
+    """The command without the output folder."""
+    sizes = [part for name, value in asdict(config).items() if value for part in (f"--{name}", str(value))]
+    return [*TRAIN, str(data), *COMMON, *sizes]
+
+
 def row(data: Path, out: Path, name: str, seed: int, steps: int, seconds: float) -> dict[str, Any]:
     """Train and judge unless that has been done; the figures of the run."""
-    candidate, label = CANDIDATES[name], f"{name}-seed{seed}"
+    config, label = CANDIDATES[name], f"{name}-seed{seed}"
     run, judged = out / label, out / f"{label}-judged"
-    trained(candidate.training(data), run, steps, seed)
+    trained(training(data, config), run, steps, seed)
     if not (judged / "table1.json").is_file():
-        python([*candidate.table1(data), "--run", f"{label}={run}", "-o", str(judged)], out / f"{label}.log")
+        table1 = ["-m", "invisp_deploy.cli.evaluate", "table1", str(data), "--run", f"{label}={run}"]
+        python([*table1, *TILES, "-o", str(judged)], out / f"{label}.log")
     rows = json.loads((judged / "table1.json").read_text())["rows"]
     correct = next(row["correct"] for row in rows if row["label"] == label)
     return {
         "name": name,
         "seed": seed,
-        "macs": candidate.macs,
+        "macs": config.macs_per_pixel,
         "rgb": correct["rgb-psnr"],
         "raw": correct["raw-psnr"],
         "raw_paper": correct["raw-psnr-paper"],

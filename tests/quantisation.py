@@ -16,7 +16,7 @@ def maxima(network: InvISP, raw: Tensor) -> dict[str, float]:
     for index, block in enumerate(network.blocks()):
         for part in "FGH":
             dense = f"block{index}.{part}"
-            names = [block_input(dense), *(f"{dense}.relu{number}" for number in range(1, 5))]
+            names = [block_input(dense), *(f"{dense}.relu{number}" for number in range(1, network.config.depth))]
             convolutions = [layer for layer in getattr(block, part).children() if isinstance(layer, nn.Conv2d)]
             for name, convolution in zip(names, convolutions, strict=True):
 

@@ -35,6 +35,12 @@ def test_the_split_is_free_within_the_channels() -> None:
             NetworkConfig(squeeze=2, first=first)  # type: ignore[arg-type]
 
 
+def test_a_kind_that_is_not_known_is_a_sentence() -> None:
+    for kind in ("resnet", "", None, 3):
+        with pytest.raises(RequestError, match="`kind` must be one of dense, chain, got"):
+            NetworkConfig(kind=kind)  # type: ignore[arg-type]
+
+
 def test_files_say_depth_and_first_only_where_they_differ_from_the_papers() -> None:
     assert NetworkConfig().to_dict() == {"blocks": 8, "growth": 32, "squeeze": 1}
     assert NetworkConfig(depth=3, squeeze=2, first=4).to_dict() == {
@@ -59,7 +65,10 @@ def test_scale_bound_is_the_published_range() -> None:
     assert math.exp(SCALE_BOUND) == pytest.approx(2.226, abs=5e-4)
 
 
-@pytest.mark.parametrize("config", [*CONFIGURATIONS.values(), NetworkConfig(3, 7, 4), NetworkConfig(2, 8, 2, 3, 4)])
+@pytest.mark.parametrize(
+    "config",
+    [*CONFIGURATIONS.values(), NetworkConfig(3, 7, 4), NetworkConfig(2, 8, 2, 3, 4), NetworkConfig(kind="chain")],
+)
 def test_json_round_trip(config: NetworkConfig) -> None:
     assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 

@@ -154,7 +154,7 @@ def _print(folder: Path, report: dict[str, Any]) -> None:
 
 
 def _config(name: str | None, blocks: int | None, growth: int | None, squeeze: int | None) -> NetworkConfig | None:
-    given = {
+    given: dict[str, Any] = {
         key: value for key, value in (("blocks", blocks), ("growth", growth), ("squeeze", squeeze)) if value is not None
     }
     if name is not None and given:

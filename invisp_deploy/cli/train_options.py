@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
 from invisp_deploy.contract import BORDERS, CFA_PATTERNS, CameraContract, authors_contract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.training.options import (
@@ -30,7 +30,7 @@ __all__ = ["METHODS", "check_against", "given_options", "new_contract", "new_run
 METHODS: Final = (INVISP, "cycleisp", "grayscale", "unet", "upi")
 """The last has nothing to train and is refused with a sentence."""
 
-_SIZES: Final = ("blocks", "growth", "squeeze", "depth", "first")
+_SIZES: Final = ("blocks", "growth", "squeeze", "depth", "first", "kind")
 _CONTRACT: Final = ("black", "white", "white_balance", "gamma", "cfa", "border")
 _FLAGS: Final = {"name": "--config", "norm": "--loss", "ema_decay": "--ema"}
 
@@ -43,6 +43,7 @@ _OPTIONS: Final = (
     click.option("--squeeze", type=int, help="Instead of the named configuration's."),
     click.option("--depth", type=int, help="Convolutions in each of F, G and H.  [default: 5]"),
     click.option("--first", type=int, help="Channels of x1 in a coupling.  [default: half]"),
+    click.option("--kind", type=click.Choice(KINDS), help="Of F, G and H.  [default: dense]"),
     click.option(
         "--contract",
         type=click.Choice(["default", "authors"]),

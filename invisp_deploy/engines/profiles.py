@@ -65,11 +65,9 @@ def check_profile(profile: Profile, card: GraphCard, option: str = "--profile") 
             f"{option} {_text(profile.largest)} leaves no core: {config} needs a halo of {halo} pixels to every side "
             f"of a tile, so its sides must be larger than {2 * halo}."
         )
-    first, second = config.split
-    widest = max(first, second) + (config.depth - 1) * config.growth
-    elements = widest * profile.largest[0] * profile.largest[1] // step**2
+    elements = config.widest * profile.largest[0] * profile.largest[1] // step**2
     if elements > MOST_ELEMENTS:
-        most = int((MOST_ELEMENTS * step**2 / widest) ** 0.5) // step * step
+        most = int((MOST_ELEMENTS * step**2 / config.widest) ** 0.5) // step * step
         raise RequestError(
             f"{option} {_text(profile.largest)} makes a tensor of {elements} elements, TensorRT takes {MOST_ELEMENTS}: "
             f"pass at most {_text((most, most))}; larger pictures are tiled."

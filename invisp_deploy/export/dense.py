@@ -29,7 +29,7 @@ from torch import Tensor
 
 from invisp_deploy.arithmetic import QUANTISED, REMAINDER, Arithmetic, block_input
 from invisp_deploy.export.nodes import Array, Nodes
-from invisp_deploy.network.coupling import DenseBlock
+from invisp_deploy.network.coupling import CouplingFunction
 from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, round_weight, weight_steps
 
 __all__ = ["write_dense"]
@@ -41,16 +41,16 @@ _BLOCK: Final = 8
 _EIGHT_BITS: Final = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
 
 
-def write_dense(nodes: Nodes, block: DenseBlock, name: str, x: str, arithmetic: Arithmetic) -> str:
+def write_dense(nodes: Nodes, block: CouplingFunction, name: str, x: str, arithmetic: Arithmetic) -> str:
     """Add the nodes of `block` on the FLOAT tensor `x`; returns the name of the FLOAT result."""
     with torch.no_grad():
         layers = gained_convolutions(block, name, arithmetic)
-    writer = _Dense(nodes, name, arithmetic.scales.get(block_input(name), 0.0), layers[0].weight.shape[0])
+    writer = _Dense(nodes, name, arithmetic.scales.get(block_input(name), 0.0), x, layers[0].weight.shape[0])
     seen = [_Value(x, half=False)]
     for index, layer in enumerate(layers[:-1], 1):
-        made = writer.convolution(layer, index, seen)
+        made = writer.convolution(layer, index, block.read(seen))
         seen.append(_Value(nodes.node("LeakyRelu", f"{name}.relu{index}", made.name, alpha=_SLOPE), made.half))
-    return writer.single(writer.convolution(layers[-1], len(layers), seen))
+    return writer.single(writer.convolution(layers[-1], len(layers), block.read(seen)))
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ class _Value:
 
 
 class _Dense:
-    def __init__(self, nodes: Nodes, name: str, step: float, growth: int) -> None:
+    def __init__(self, nodes: Nodes, name: str, step: float, x: str, growth: int) -> None:
         self.nodes = nodes
+        self.x = x
         self.growth = growth
         self.name = name
         self.source = block_input(name)
@@ -73,20 +74,22 @@ class _Dense:
         half = layer.precision == "fp16"
         bias = self.nodes.constant(f"{layer.name}.bias", _array(layer.bias).astype(np.float16 if half else np.float32))
         if layer.precision == "fp32":
-            return _Value(self.summed(layer, index, seen, bias), half=False)
+            return _Value(self.summed(layer, seen, bias), half=False)
         if layer.precision in QUANTISED:
             x, weight = self.eight_bit_input(layer.precision, index, seen), self.eight_bit_weight(layer)
         else:
             source, *inner = [self.half(value) for value in seen]
-            first = self.width(layer, index)
-            x = self.joined(f"concat{index}", [self.widened(source, first), *inner])
-            columns = _widened(_array(layer.weight), first).astype(np.float16)
+            columns = _array(layer.weight).astype(np.float16)
+            if seen[0].name == self.x:
+                first = self.width(layer, seen)
+                source, columns = self.widened(source, first), _widened(columns, first)
+            x = self.joined(f"concat{index}", [source, *inner])
             weight = self.nodes.constant(f"{layer.name}.weight", columns)
         return _Value(self.nodes.convolution(layer.name, x, weight, layer.weight.shape[-1], bias), half)
 
-    def summed(self, layer: GainedConvolution, index: int, seen: Sequence[_Value], bias: str) -> str:
+    def summed(self, layer: GainedConvolution, seen: Sequence[_Value], bias: str) -> str:
         """A convolution for each part of its input, added up one after the other; the last brings the bias."""
-        weights = np.split(_array(layer.weight), range(self.width(layer, index), layer.weight.shape[1], self.growth), 1)
+        weights = np.split(_array(layer.weight), range(self.width(layer, seen), layer.weight.shape[1], self.growth), 1)
         total = ""
         for part, (weight, value) in enumerate(zip(weights, seen, strict=True), 1):
             last = part == len(seen)
@@ -97,9 +100,9 @@ class _Dense:
             total = self.nodes.node("Add", running, made, total) if total else made
         return total
 
-    def width(self, layer: GainedConvolution, index: int) -> int:
-        """Channels of the dense block's input: what the growth of the convolutions before this one leaves."""
-        return layer.weight.shape[1] - (index - 1) * self.growth
+    def width(self, layer: GainedConvolution, seen: Sequence[_Value]) -> int:
+        """Channels of the first tensor that is read: what those made since leave."""
+        return layer.weight.shape[1] - (len(seen) - 1) * self.growth
 
     def widened(self, x: str, channels: int) -> str:
         """The HALF `x` with channels of zeros after its own, so that concatenations keep to blocks of channels."""
@@ -111,6 +114,8 @@ class _Dense:
 
     def eight_bit_input(self, precision: str, index: int, seen: Sequence[_Value]) -> str:
         x, *inner = [self.single(value) for value in seen]
+        if x != self.x:
+            return self.dequantised(self.quantised(x, precision), precision)
         value = self.quantised(x, precision)
         left = self.nodes.once("Sub", f"{x}.{precision}.left", x, self.dequantised(value, precision))
         factor = self.nodes.constant("remainder", np.array([REMAINDER], np.float32))

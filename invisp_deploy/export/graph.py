@@ -43,7 +43,7 @@ from invisp_deploy.export.dense import write_dense
 from invisp_deploy.export.nodes import Array, Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.network.coupling import Coupling, DenseBlock
+from invisp_deploy.network.coupling import Coupling, CouplingFunction
 
 __all__ = [
     "CAMERA_OPERATORS",
@@ -214,7 +214,7 @@ class _Graph(Nodes):
         terms = (spread, bound) if self.forward else (bound, spread)
         return self.node("Exp", f"{name}.exp", self.node("Sub", f"{name}.{'s' if self.forward else 'minus_s'}", *terms))
 
-    def dense(self, name: str, block: DenseBlock, x: str) -> str:
+    def dense(self, name: str, block: CouplingFunction, x: str) -> str:
         return write_dense(self, block, name, x, self.arithmetic)
 
     def mixing(self, name: str, x: str, weight: Array, output: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Enhanced affine coupling (paper, eqs. 3 to 7) and the dense blocks that are its functions.
+"""Enhanced affine coupling (paper, eqs. 3 to 7) and its functions.
 
 Notation, with m split into (x1, x2) and n into (y1, y2):
 
@@ -12,31 +12,39 @@ Notation, with m split into (x1, x2) and n into (y1, y2):
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invisp_deploy.config import SCALE_BOUND
+from invisp_deploy.config import SCALE_BOUND, NetworkConfig
 
-__all__ = ["Coupling", "DenseBlock"]
+__all__ = ["Coupling", "CouplingFunction"]
+
+Value = TypeVar("Value")
 
 
-class DenseBlock(nn.Module):
-    """`depth` 3x3 convolutions (the paper: 5), each seeing all before it; LeakyReLU 0.2, zero padding, linear last.
+class CouplingFunction(nn.Module):
+    """F, G or H: `depth` convolutions, LeakyReLU 0.2 between them, zero padding, linear last.
 
     (B, inputs, H, W) -> (B, outputs, H, W). The last convolution starts at zero, so an untrained coupling
     is the identity (the authors' code means to do so too, but overwrites it).
-    autocast: half precision that training computes the block in; what comes out is float32 again.
+    dense: whether each convolution reads all tensors before it, the paper's dense block, or the one before it.
+    autocast: half precision that training computes the function in; what comes out is float32 again.
     """
 
     autocast: torch.dtype | None = None
 
-    def __init__(self, inputs: int, outputs: int, growth: int, depth: int) -> None:
+    def __init__(self, inputs: int, outputs: int, config: NetworkConfig) -> None:
         super().__init__()
-        last = depth - 1
-        for index in range(depth):
-            width = outputs if index == last else growth
-            convolution = nn.Conv2d(inputs + index * growth, width, 3, padding=1)
+        self.dense = config.kind == "dense"
+        last = config.depth - 1
+        for index in range(config.depth):
+            before = inputs + index * config.growth if self.dense else (config.growth if index else inputs)
+            edge = 3 if self.dense or index in (0, last) else 1
+            width = outputs if index == last else config.growth
+            convolution = nn.Conv2d(before, width, edge, padding=edge // 2)
             if index == last:
                 nn.init.zeros_(convolution.weight)
             else:
@@ -51,24 +59,28 @@ class DenseBlock(nn.Module):
         with torch.autocast(x.device.type, self.autocast):
             return self._computed(x).float()
 
+    def read(self, tensors: list[Value]) -> list[Value]:
+        """What the next convolution reads of the tensors so far, the function's input first."""
+        return tensors if self.dense else tensors[-1:]
+
     def _computed(self, x: Tensor) -> Tensor:
         seen = [x]
         convolutions = list(self.children())
         for convolution in convolutions[:-1]:
-            seen.append(functional.leaky_relu(convolution(torch.cat(seen, 1)), 0.2))
-        result: Tensor = convolutions[-1](torch.cat(seen, 1))
+            seen.append(functional.leaky_relu(convolution(torch.cat(self.read(seen), 1)), 0.2))
+        result: Tensor = convolutions[-1](torch.cat(self.read(seen), 1))
         return result
 
 
 class Coupling(nn.Module):
     """One enhanced affine coupling over channels split into (first, second)."""
 
-    def __init__(self, first: int, second: int, growth: int, depth: int) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.parts = (first, second)
-        self.F = DenseBlock(second, first, growth, depth)
-        self.G = DenseBlock(first, second, growth, depth)
-        self.H = DenseBlock(first, second, growth, depth)
+        self.parts = first, second = config.split
+        self.F = CouplingFunction(second, first, config)
+        self.G = CouplingFunction(first, second, config)
+        self.H = CouplingFunction(first, second, config)
 
     def forward(self, x: Tensor) -> Tensor:
         x1, x2 = torch.split(x, list(self.parts), 1)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
-from invisp_deploy.network.coupling import Coupling, DenseBlock
+from invisp_deploy.network.coupling import Coupling, CouplingFunction
 from invisp_deploy.network.mixing import InvertibleMixing
 
 __all__ = ["Block", "InvISP"]
@@ -17,9 +17,9 @@ __all__ = ["Block", "InvISP"]
 class Block(Coupling):
     """An invertible 1x1 convolution, then the coupling: the authors' order."""
 
-    def __init__(self, first: int, second: int, growth: int, depth: int) -> None:
-        super().__init__(first, second, growth, depth)
-        self.invconv = InvertibleMixing(first + second)
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        self.invconv = InvertibleMixing(config.channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(self.invconv(x))
@@ -36,7 +36,7 @@ class InvISP(nn.Module):
     inverse: the way back.
     H and W must be multiples of `config.squeeze`; RequestError otherwise.
 
-    State-dict keys are the authors': `operations.{i}.{F|G|H}.conv{1..5}.{weight,bias}` and
+    State-dict keys are the authors': `operations.{i}.{F|G|H}.conv{1..depth}.{weight,bias}` and
     `operations.{i}.invconv.{p,sign_s,lower,log_s,upper}`. An untrained network is the identity: the
     last 1x1 matrix undoes the product of the random orthogonal ones before it.
     """
@@ -46,7 +46,7 @@ class InvISP(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.operations = nn.ModuleList(Block(*config.split, config.growth, config.depth) for _ in range(config.blocks))
+        self.operations = nn.ModuleList(Block(config) for _ in range(config.blocks))
         product = torch.eye(config.channels, dtype=torch.float64)
         for block in self.blocks()[:-1]:
             product = block.invconv.matrix() @ product
@@ -60,7 +60,7 @@ class InvISP(nn.Module):
     def autocast(self, precision: torch.dtype | None) -> None:
         """Let F, G and H compute in half precision, for training; the spine (1x1, exp, x, +) stays as it is."""
         for module in self.modules():
-            if isinstance(module, DenseBlock):
+            if isinstance(module, CouplingFunction):
                 module.autocast = precision
 
     def blocks(self) -> list[Block]:

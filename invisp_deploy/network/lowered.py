@@ -1,4 +1,4 @@
-"""Dense blocks that compute in fp16, int8 or fp8 as the exported graphs do, and that can still be trained.
+"""F, G and H that compute in fp16, int8 or fp8 as the exported graphs do, and that can still be trained.
 
 Within a dense block every quantised tensor has one and the same step s, the step of its input, so that the graph's
 concatenations join tensors of one scale. A tensor r_i that wants the step s_i gets there by a gain g_i = s / s_i:
@@ -27,10 +27,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from invisp_deploy.arithmetic import FULL_SCALE, QUANTISED, REMAINDER, Arithmetic, block_input
-from invisp_deploy.network.coupling import DenseBlock
+from invisp_deploy.network.coupling import CouplingFunction
 from invisp_deploy.network.invisp import InvISP
 
-__all__ = ["GainedConvolution", "LoweredDense", "gained_convolutions", "lowered", "round_weight", "weight_steps"]
+__all__ = ["GainedConvolution", "LoweredFunction", "gained_convolutions", "lowered", "round_weight", "weight_steps"]
 
 _SLOPE = 0.2
 
@@ -40,9 +40,9 @@ _EDGE = {"int8": 127.5, "fp8": 464.0}
 
 @dataclass(frozen=True)
 class GainedConvolution:
-    """One convolution after the gains. weight (outputs, inputs, 3, 3), bias (outputs,); both float32.
+    """One convolution after the gains. weight (outputs, inputs, k, k), bias (outputs,); both float32.
 
-    In 8 bit the weight has the remainder's channels after those of the dense block's input.
+    In 8 bit the weight has the remainder's channels after those of the function's input, where it reads that.
     """
 
     name: str
@@ -51,11 +51,12 @@ class GainedConvolution:
     bias: Tensor
 
 
-class LoweredDense(DenseBlock):
-    """A dense block with the arithmetic of a graph. Shares its parameters with the block it is made of."""
+class LoweredFunction(CouplingFunction):
+    """F, G or H with the arithmetic of a graph. Shares its parameters with the block it is made of."""
 
-    def __init__(self, block: DenseBlock, name: str, arithmetic: Arithmetic) -> None:
-        nn.Module.__init__(self)  # DenseBlock's own would make new convolutions
+    def __init__(self, block: CouplingFunction, name: str, arithmetic: Arithmetic) -> None:
+        nn.Module.__init__(self)  # CouplingFunction's own would make new convolutions
+        self.dense = block.dense
         for child, module in block.named_children():
             self.add_module(child, module)
         self.name = name
@@ -77,12 +78,13 @@ class LoweredDense(DenseBlock):
             value = self.rounded(seen[0], layer.precision)
             tensors.append(torch.cat((value, self.rounded((seen[0] - value) * REMAINDER, layer.precision)), 1))
         tensors += [self.rounded(tensor, layer.precision) for tensor in seen[len(tensors) :]]
-        joined, weight, bias = torch.cat(tensors, 1), layer.weight, layer.bias
+        joined, weight, bias = torch.cat(self.read(tensors), 1), layer.weight, layer.bias
+        padding = weight.shape[-1] // 2
         if layer.precision == "fp16":
-            return _half(functional.conv2d(joined, _half(weight), _half(bias), padding=1))
+            return _half(functional.conv2d(joined, _half(weight), _half(bias), padding=padding))
         if layer.precision in QUANTISED:
             weight = round_weight(weight, layer.precision)
-        return functional.conv2d(joined, weight, bias, padding=1)
+        return functional.conv2d(joined, weight, bias, padding=padding)
 
     def rounded(self, tensor: Tensor, precision: str) -> Tensor:
         """A gained tensor as a convolution of that precision reads it."""
@@ -98,22 +100,22 @@ def lowered(network: InvISP, arithmetic: Arithmetic) -> InvISP:
     for index, block in enumerate(result.blocks()):
         for part in "FGH":
             dense = getattr(block, part)
-            block.add_module(part, LoweredDense(dense, f"block{index}.{part}", arithmetic))
+            block.add_module(part, LoweredFunction(dense, f"block{index}.{part}", arithmetic))
     return result
 
 
-def gained_convolutions(block: DenseBlock, name: str, arithmetic: Arithmetic) -> list[GainedConvolution]:
-    """The five convolutions of a dense block after the gains; differentiable."""
+def gained_convolutions(block: CouplingFunction, name: str, arithmetic: Arithmetic) -> list[GainedConvolution]:
+    """The convolutions of F, G or H after the gains; differentiable."""
     layers = [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]
     gains = _gains(layers, name, arithmetic)
     first_width = layers[0].in_channels
     gained = []
     for index, layer in enumerate(layers, 1):
-        incoming = torch.cat(gains[:index]).to(layer.weight.device)
+        incoming = torch.cat(block.read(gains[:index])).to(layer.weight.device)
         outgoing = gains[index].to(layer.weight.device) if index < len(layers) else layer.weight.new_ones(1)
         weight = layer.weight / incoming[None, :, None, None] * outgoing[:, None, None, None]
         convolution = f"{name}.conv{index}"
-        if arithmetic.of(convolution) in QUANTISED:
+        if arithmetic.of(convolution) in QUANTISED and (block.dense or index == 1):
             first = weight[:, :first_width]
             weight = torch.cat((first, first / REMAINDER, weight[:, first_width:]), 1)
         bias = weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias * outgoing

@@ -15,7 +15,7 @@ from invisp_deploy.calibration.observe import Jpeg
 from invisp_deploy.calibration.sensitivity import fewest_kept, keeping, kept_share, sensitivities
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.network.lowered import LoweredDense
+from invisp_deploy.network.lowered import LoweredFunction
 from tests.graphs import CANON_30D, gentle_network
 
 RANKED = ["block1.G", "block0.F", "block1.H"]
@@ -69,5 +69,5 @@ def test_costs_are_those_of_one_block_lowered_alone(small_dng: Path) -> None:
     assert max(abs(cost) for cost in costs.values()) > 1e-3
     by_hand = copy.deepcopy(network)
     block = by_hand.blocks()[0]
-    block.add_module("G", LoweredDense(block.G, "block0.G", Arithmetic("int8", scales)))
+    block.add_module("G", LoweredFunction(block.G, "block0.G", Arithmetic("int8", scales)))
     assert costs["block0.G"] == pytest.approx(exact - bench.raw(by_hand), abs=1e-6)

@@ -27,6 +27,7 @@ from tests.export.conftest import CONTRACT
 from tests.quantisation import arithmetic_of
 
 CONFIG = NetworkConfig(blocks=2, growth=8, squeeze=2)
+CHAIN = NetworkConfig(blocks=2, growth=10, squeeze=2, depth=5, kind="chain")
 ENDS = frozenset(f"block{index}.{part}.conv{layer}" for index in range(2) for part in "FGH" for layer in (1, 5))
 ALL = pytest.mark.parametrize(
     ("precision", "kept"),
@@ -34,9 +35,9 @@ ALL = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="module")
-def network(random_network: Callable[..., InvISP]) -> InvISP:
-    return random_network(CONFIG, spread=0.05)
+@pytest.fixture(scope="module", params=[CONFIG, CHAIN], ids=["dense", "chain"])
+def network(request: pytest.FixtureRequest, random_network: Callable[..., InvISP]) -> InvISP:
+    return random_network(request.param, spread=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,8 @@ def test_all_quantisers_of_a_dense_block_share_one_scale(network: InvISP, raw: T
     model = graphs(network, arithmetic_of(network, raw, "int8"))[Direction.FORWARD]
     joins = [node for node in model.graph.node if node.op_type == "Concat" and node.name.count(".") == 2]
     makers = {output: node for node in model.graph.node for output in node.output}
-    assert len(joins) == 2 * 3 * 5  # the first joins the input and its remainder
+    each = 5 if network.config.kind == "dense" else 1  # the first joins the input and its remainder
+    assert len(joins) == 2 * 3 * each
     for join in joins:
         quantisers = [makers[name] for name in join.input]
         assert {node.op_type for node in quantisers} == {"QuantizeLinear"}
@@ -167,17 +169,31 @@ def test_low_precision_makes_smaller_files(network: InvISP, raw: Tensor) -> None
 
 def test_what_does_not_fit_is_refused(network: InvISP, raw: Tensor) -> None:
     view = ForwardView(network)
-    plain = GraphCard(Direction.FORWARD, CONFIG, CONTRACT, weights_hash(network), CONFIG.halo)
+    plain = GraphCard(Direction.FORWARD, network.config, CONTRACT, weights_hash(network), network.config.halo)
     arithmetic = arithmetic_of(network, raw, "int8")
     with pytest.raises(GraphError, match="does not describe the int8 arithmetic"):
         build_graph(view, plain, arithmetic=arithmetic)
     fp8 = arithmetic_of(network, raw, "fp8")
-    card = GraphCard(Direction.FORWARD, CONFIG, CONTRACT, weights_hash(network), CONFIG.halo, "fp8", scales=fp8.digest)
+    card = GraphCard(
+        Direction.FORWARD,
+        network.config,
+        CONTRACT,
+        weights_hash(network),
+        network.config.halo,
+        "fp8",
+        scales=fp8.digest,
+    )
     with pytest.raises(RequestError, match="opset of an fp8 graph must be 19, got 17"):
         build_graph(view, card, 17, fp8)
-    missing = Arithmetic("int8", {name: 1.0 for name in quantised_tensors(CONFIG)[1:]})
+    missing = Arithmetic("int8", {name: 1.0 for name in quantised_tensors(network.config)[1:]})
     card = GraphCard(
-        Direction.FORWARD, CONFIG, CONTRACT, weights_hash(network), CONFIG.halo, "int8", scales=missing.digest
+        Direction.FORWARD,
+        network.config,
+        CONTRACT,
+        weights_hash(network),
+        network.config.halo,
+        "int8",
+        scales=missing.digest,
     )
     with pytest.raises(RequestError, match="no scale for block0.x2"):
         build_graph(view, card, None, missing)

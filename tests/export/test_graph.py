@@ -47,6 +47,7 @@ def test_onnxruntime_as_it_comes_computes_what_the_authors_code_computes(
     [
         *((NetworkConfig(blocks=2, growth=2, squeeze=squeeze), opset) for squeeze in (1, 2, 3) for opset in (17, 18)),
         (NetworkConfig(blocks=2, growth=3, squeeze=2, depth=2, first=4), 17),
+        (NetworkConfig(blocks=2, growth=5, squeeze=2, depth=3, kind="chain"), 17),
     ],
     ids=str,
 )

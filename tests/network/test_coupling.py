@@ -6,15 +6,22 @@ import pytest
 import torch
 from torch.nn import functional
 
-from invisp_deploy.config import SCALE_BOUND
-from invisp_deploy.network.coupling import Coupling, DenseBlock
+from invisp_deploy.config import KINDS, SCALE_BOUND, NetworkConfig
+from invisp_deploy.network.coupling import Coupling, CouplingFunction
 from invisp_deploy.tolerances import TOLERANCES
 
+CONFIGS = [
+    NetworkConfig(growth=4),
+    NetworkConfig(growth=4, squeeze=2),
+    NetworkConfig(growth=4, squeeze=3),
+    NetworkConfig(growth=4, squeeze=2, depth=3, first=4, kind="chain"),
+]
 
-@pytest.fixture(params=[(1, 2), (6, 6), (13, 14)])
+
+@pytest.fixture(params=CONFIGS, ids=str)
 def coupling(request: pytest.FixtureRequest) -> Coupling:
     torch.manual_seed(0)
-    module = Coupling(*request.param, growth=4, depth=5)
+    module = Coupling(request.param)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.normal_(0, 0.3)
@@ -50,7 +57,7 @@ def test_s_keeps_its_bound_whatever_comes_in(coupling: Coupling, size: float) ->
 
 def test_dense_block_is_five_convolutions_that_see_everything_before() -> None:
     torch.manual_seed(0)
-    block = DenseBlock(2, 3, 4, 5).double()
+    block = CouplingFunction(2, 3, NetworkConfig(growth=4)).double()
     with torch.no_grad():
         for parameter in block.parameters():
             parameter.normal_(0, 0.3)
@@ -64,14 +71,32 @@ def test_dense_block_is_five_convolutions_that_see_everything_before() -> None:
     torch.testing.assert_close(block(x), result)
 
 
+def test_chain_is_convolutions_one_after_the_other_narrow_ones_between() -> None:
+    torch.manual_seed(0)
+    chain = CouplingFunction(2, 3, NetworkConfig(growth=4, depth=4, kind="chain")).double()
+    with torch.no_grad():
+        for parameter in chain.parameters():
+            parameter.normal_(0, 0.3)
+    weights = dict(chain.named_parameters())
+    assert [tuple(weights[f"conv{index}.weight"].shape) for index in range(1, 5)] == [
+        (4, 2, 3, 3), (4, 4, 1, 1), (4, 4, 1, 1), (3, 4, 3, 3),
+    ]  # fmt: skip
+    x = result = torch.randn(1, 2, 6, 6, dtype=torch.float64)
+    for index, padding in ((1, 1), (2, 0), (3, 0), (4, 1)):
+        inner = result if index == 1 else torch.where(result > 0, result, 0.2 * result)
+        result = functional.conv2d(inner, weights[f"conv{index}.weight"], weights[f"conv{index}.bias"], padding=padding)
+    torch.testing.assert_close(chain(x), result)
+
+
 def test_untrained_it_changes_nothing() -> None:
     x = torch.randn(1, 3, 9, 9)
-    torch.testing.assert_close(Coupling(1, 2, 8, 5)(x), x, atol=0, rtol=0)
+    for kind in KINDS:
+        torch.testing.assert_close(Coupling(NetworkConfig(growth=8, kind=kind))(x), x, atol=0, rtol=0)
 
 
 def test_autocast_is_for_the_dense_blocks_and_gives_float32_back() -> None:
     torch.manual_seed(0)
-    block, x = DenseBlock(3, 2, 4, depth=5), torch.rand(1, 3, 8, 8)
+    block, x = CouplingFunction(3, 2, NetworkConfig(growth=4)), torch.rand(1, 3, 8, 8)
     for parameter in block.parameters():
         torch.nn.init.normal_(parameter, 0, 0.3)
     plain = block(x)

@@ -24,6 +24,8 @@ SMALL = [
     NetworkConfig(2, 3, 2),
     NetworkConfig(1, 2, 3),
     NetworkConfig(1, 3, 2, depth=3, first=4),
+    NetworkConfig(2, 5, 2, depth=3, kind="chain"),
+    NetworkConfig(1, 4, 1, depth=4, kind="chain"),
 ]
 
 

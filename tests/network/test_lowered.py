@@ -14,16 +14,17 @@ from invisp_deploy.arithmetic import REMAINDER, Arithmetic, quantised_tensors
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.network.lowered import gained_convolutions, lowered, round_weight, weight_steps
+from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, lowered, round_weight, weight_steps
 from invisp_deploy.runtimes.golden import natural_input, psnr
 from tests.quantisation import arithmetic_of
 
 CONFIG = NetworkConfig(blocks=2, growth=8, squeeze=2)
+CHAIN = NetworkConfig(blocks=2, growth=8, squeeze=2, depth=3, kind="chain")
 
 
-@pytest.fixture(scope="module")
-def network(random_network: Callable[..., InvISP]) -> InvISP:
-    return random_network(CONFIG, spread=0.05)
+@pytest.fixture(scope="module", params=[CONFIG, CHAIN], ids=["dense", "chain"])
+def network(request: pytest.FixtureRequest, random_network: Callable[..., InvISP]) -> InvISP:
+    return random_network(request.param, spread=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,16 @@ def test_fp32_is_the_network_itself(network: InvISP, raw: Tensor) -> None:
         assert torch.equal(lowered(network, Arithmetic())(raw), network(raw))
 
 
+def convolved(layer: GainedConvolution, seen: list[Tensor], kind: str) -> Tensor:
+    """Of all tensors so far, value and remainder first; in a chain of the last, which is both of them at first."""
+    read = seen if kind == "dense" or len(seen) == 2 else seen[-1:]
+    padding = layer.weight.shape[-1] // 2
+    return torch.nn.functional.conv2d(torch.cat(read, 1), layer.weight, layer.bias, padding=padding)
+
+
 def test_gains_and_remainder_alone_change_no_value(network: InvISP) -> None:
     """Without rounding, what the gains and the remainder do must cancel: scales differ by tensor and channel here."""
-    names = quantised_tensors(CONFIG)
+    names = quantised_tensors(network.config)
     scales = {name: 0.01 * (1 + index % 5) for index, name in enumerate(names)}
     shares = tuple(1 / (1 + index) for index in range(CONFIG.growth))
     channels = {name: shares for name in names if ".relu" in name}
@@ -49,9 +57,9 @@ def test_gains_and_remainder_alone_change_no_value(network: InvISP) -> None:
     layers = gained_convolutions(dense, "block0.F", Arithmetic("int8", scales, channels=channels))
     with torch.no_grad():
         for layer in layers[:-1]:
-            made = torch.nn.functional.conv2d(torch.cat(seen, 1), layer.weight, layer.bias, padding=1)
+            made = convolved(layer, seen, network.config.kind)
             seen.append(torch.nn.functional.leaky_relu(made, 0.2))
-        result = torch.nn.functional.conv2d(torch.cat(seen, 1), layers[-1].weight, layers[-1].bias, padding=1)
+        result = convolved(layers[-1], seen, network.config.kind)
         assert torch.allclose(result, dense(x2), atol=1e-5)
         plain = torch.nn.functional.leaky_relu(dense.conv1(x2), 0.2)
         gain = scales["block0.x2"] / (scales["block0.F.relu1"] * torch.tensor(shares))
@@ -80,8 +88,9 @@ def test_quiet_channels_are_raised_to_use_their_grid(network: InvISP, raw: Tenso
             for part in (block.F, block.G, block.H):
                 part.conv1.weight[::2] /= 100
                 part.conv1.bias[::2] /= 100
-                for later in (part.conv2, part.conv3, part.conv4, part.conv5):
-                    first = block.parts[1 if part is block.F else 0]
+                chain = network.config.kind == "chain"
+                first = 0 if chain else block.parts[1 if part is block.F else 0]
+                for later in list(part.children())[1 : 2 if chain else None]:
                     later.weight[:, first : first + CONFIG.growth : 2] *= 100
         assert torch.allclose(quiet(raw), network(raw), atol=1e-4)
         plain = arithmetic_of(quiet, raw, "int8")
@@ -93,7 +102,7 @@ def test_quiet_channels_are_raised_to_use_their_grid(network: InvISP, raw: Tenso
     assert decibels[1] > decibels[0] + 3
 
 
-@pytest.mark.parametrize(("precision", "least", "most"), [("fp16", 60, 110), ("int8", 35, 75), ("fp8", 25, 65)])
+@pytest.mark.parametrize(("precision", "least", "most"), [("fp16", 60, 110), ("int8", 35, 80), ("fp8", 25, 65)])
 def test_each_precision_errs_about_as_much_as_its_bits(
     network: InvISP, raw: Tensor, precision: str, least: float, most: float
 ) -> None:
@@ -134,7 +143,7 @@ def test_parameters_are_shared_and_keep_their_names(network: InvISP, raw: Tensor
     assert list(low.state_dict()) == list(network.state_dict())
     mine, theirs = dict(low.named_parameters()), dict(network.named_parameters())
     assert all(mine[name] is theirs[name] for name in theirs)
-    assert type(network.blocks()[0].F).__name__ == "DenseBlock"  # the original computes as before
+    assert type(network.blocks()[0].F).__name__ == "CouplingFunction"  # the original computes as before
 
 
 def test_gradients_pass_the_rounding(network: InvISP, raw: Tensor) -> None:

@@ -16,9 +16,9 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, RequestError
 from invisp_deploy.network.checkpoint import Checkpoint, weights_hash
-from invisp_deploy.network.coupling import DenseBlock
+from invisp_deploy.network.coupling import CouplingFunction
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.network.lowered import LoweredDense
+from invisp_deploy.network.lowered import LoweredFunction
 from invisp_deploy.rivals.cycleisp import CycleIsp
 from invisp_deploy.training import loop
 from invisp_deploy.training.data import Pair, load_pairs
@@ -84,19 +84,19 @@ def gradients(block: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"x": x.grad.clone(), **{name: grad.clone() for name, grad in named.items() if grad is not None}}
 
 
-def dense(gains: tuple[float, ...], step: float = 0.02) -> tuple[DenseBlock, LoweredDense]:
+def dense(gains: tuple[float, ...], step: float = 0.02) -> tuple[CouplingFunction, LoweredFunction]:
     torch.manual_seed(0)
-    block = DenseBlock(3, 2, 4, 5)
+    block = CouplingFunction(3, 2, NetworkConfig(growth=4))
     for parameter in block.parameters():
         nn.init.normal_(parameter, 0, 0.3)
     scales = {"block0.x2": step, **{f"block0.F.relu{i}": step / gain for i, gain in enumerate(gains, 1)}}
-    return block, LoweredDense(block, "block0.F", Arithmetic("int8", scales))
+    return block, LoweredFunction(block, "block0.F", Arithmetic("int8", scales))
 
 
 class Faked(nn.Module):
     """The same dense block out of PyTorch's own fake quantisation; one scale for all tensors, so no gains."""
 
-    def __init__(self, block: DenseBlock, step: float) -> None:
+    def __init__(self, block: CouplingFunction, step: float) -> None:
         super().__init__()
         self.block, self.step = block, step
 
@@ -133,7 +133,7 @@ def test_values_and_gradients_are_those_of_pytorchs_fake_quantisation(step: floa
 def test_with_a_fine_grid_the_gradients_are_those_of_the_plain_block() -> None:
     """Gains change the grid, not the function: the gradient of every parameter comes back through them."""
     block, lowered = dense((2.0, 0.5, 3.0, 1.5), step=0.1)
-    fp16 = LoweredDense(block, "block0.F", replace(lowered.arithmetic, kept=frozenset({"block0.F"})))
+    fp16 = LoweredFunction(block, "block0.F", replace(lowered.arithmetic, kept=frozenset({"block0.F"})))
     x = torch.rand(1, 3, 8, 8).requires_grad_()
     plain = gradients(block, x)
     for name, grad in gradients(fp16, x).items():
