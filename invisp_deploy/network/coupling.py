@@ -22,7 +22,7 @@ from invisp_deploy.config import SCALE_BOUND, NetworkConfig
 
 __all__ = ["Coupling", "CouplingFunction"]
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 
 class CouplingFunction(nn.Module):
@@ -59,7 +59,7 @@ class CouplingFunction(nn.Module):
         with torch.autocast(x.device.type, self.autocast):
             return self._computed(x).float()
 
-    def read(self, tensors: list[Value]) -> list[Value]:
+    def read(self, tensors: list[_Value]) -> list[_Value]:
         """What the next convolution reads of the tensors so far, the function's input first."""
         return tensors if self.dense else tensors[-1:]
 
