@@ -5,10 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 SAMPLE := samples/canon_eos30d_IMG_0848.CR2
-MODEL := invisp_deploy/models/canon_eos30d_edge
+NAME ?= edge
+MODEL := invisp_deploy/models/canon_eos30d_$(NAME)
 WORK ?= work
 # photographs that the shipped model has never seen; saturated wallpapers among them
 HELD := Aqua Twigonometry Sunset_by_the_Pier ng-32703 roman-colosseum red-cherry-leaves friends_by_Aitzol_Berasategi
+STEPS_edge := 6000
+STEPS_nano := 15000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check test-clients test-arm64 docs model doctor bench clean
@@ -40,19 +43,21 @@ test-arm64: $(VENV)/.base ## run the base install on an emulated arm64 and compa
 docs: $(VENV)/.base ## write docs/tolerances.md from the table of tolerances
 	$(BIN)/python scripts/tolerances_table.py docs/tolerances.md
 
-model: $(VENV)/.test ## train and export the shipped model again: make model PHOTOS=folder [WORK=work], hours
+model: $(VENV)/.test ## train and export a shipped model again: make model NAME=nano PHOTOS=folder [WORK=work]; hours
 	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }
-	mkdir -p $(WORK)/held
+	mkdir -p $(WORK)/held $(MODEL)
 	$(BIN)/invisp-prepare synthesize --like $(SAMPLE) --saturation 3398 --per-photo 4 $(PHOTOS) -o $(WORK)/dngs
 	for name in $(HELD); do mv $(WORK)/dngs/$$name-*.dng $(WORK)/held/; done
 	rm -f $(WORK)/held/*-[1-9].dng
-	$(BIN)/invisp-train $(WORK)/dngs --config edge --white adjusted --white-balance min --cfa RGGB \
-		--steps 6000 --patch 96 -o $(WORK)/run --validate $(WORK)/held
-	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run/weights.safetensors -o $(MODEL) --overwrite
-	cp $(WORK)/run/weights.safetensors $(MODEL)/weights.safetensors
+	$(BIN)/invisp-prepare raws $(WORK)/dngs -o $(WORK)/data --test-share 0
+	$(BIN)/invisp-train $(WORK)/data --config $(NAME) --white adjusted --white-balance min --cfa RGGB \
+		--steps $(STEPS_$(NAME)) --patch 96 -o $(WORK)/run-$(NAME) --validate $(WORK)/held
+	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run-$(NAME)/weights.safetensors -o $(MODEL) --overwrite
+	cp $(WORK)/run-$(NAME)/weights.safetensors $(MODEL)/weights.safetensors
 	$(BIN)/invisp-calibrate --checkpoint $(MODEL)/weights.safetensors $(SAMPLE) $(WORK)/dngs/*-0.dng \
 		--max-tiles 86 --held-out $(SAMPLE) --held-out $(WORK)/held --held-tiles 16 --max-drop 0.1 \
 		-o $(MODEL)/scales.json --overwrite
+	$(BIN)/python scripts/shipped_card.py $(MODEL) $(SAMPLE) $(PHOTOS)
 
 doctor: $(VENV)/.base ## say what is installed, what of it works, and what to do
 	$(BIN)/invisp doctor

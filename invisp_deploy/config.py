@@ -124,5 +124,6 @@ class NetworkConfig:
 CONFIGURATIONS: Final[dict[str, NetworkConfig]] = {
     "paper": NetworkConfig(blocks=8, growth=32, squeeze=1),
     "edge": NetworkConfig(blocks=8, growth=16, squeeze=2),
+    "nano": NetworkConfig(blocks=8, growth=32, squeeze=2, depth=3, kind="chain"),
 }
-"""Configurations with a name: `paper` is the authors', `edge` a tenth of its work."""
+"""Configurations with a name: `paper` is the authors', `edge` a tenth of its work, `nano` a fiftieth."""

@@ -3,8 +3,8 @@
     python scripts/search_configurations.py DATA OUT [--minutes 10]
 
 Trainings run two at a time (scripts/pairs.py). Each is judged as it ends, on the same tiles; the best three below the
-limit of `edge` are trained again with another seed. What stands in OUT is kept. Writes front.json, front.md and
-front.png into OUT.
+limit of `edge` are trained again with another seed. What stands in OUT is kept. Writes front.json into OUT,
+which scripts/front.py draws.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from front import LIMITS, score
 from pairs import COMMON, TRAIN, at_once, python, step_times, trained
 
 from invisp_deploy.config import NetworkConfig
@@ -32,13 +33,9 @@ CANDIDATES = {
     "s4-b4-g32": NetworkConfig(4, 32, 4),
     "s2-b4-g24": NetworkConfig(4, 24, 2),
     "s2-b8-g16-f3": NetworkConfig(8, 16, 2, first=3),
-    "s1-b8-g8": NetworkConfig(8, 8, 1),
     "s1-b8-g32": NetworkConfig(8, 32, 1),
 }
 """By squeeze, blocks, growth (w in a chain), depth where it is not 5 (3 in a chain), first channels where not half."""
-
-LIMITS = {"edge": 0.13e6, "nano": 0.03e6}
-"""Multiply-accumulates a pixel below which the best is looked for."""
 
 TILES = ["--tiles", "2", "--tile-size", "256"]
 
@@ -57,8 +54,6 @@ def main() -> None:
     best = sorted((row for row in rows if row["macs"] < LIMITS["edge"]), key=score, reverse=True)[:3]
     rows += at_once(lambda name: row(data, out, name, 1, steps[name], times[name]), [row["name"] for row in best])
     write_whole(out / "front.json", json.dumps(rows, indent=1) + "\n")
-    write_whole(out / "front.md", table(rows))
-    plot(rows, out / "front.png")
     for name, limit in LIMITS.items():
         found = max((row for row in rows if row["macs"] < limit), key=score)
         print(f"{name}: {found['name']}, {found['rgb']:.2f} dB RGB, {found['raw']:.2f} dB RAW")
@@ -90,41 +85,6 @@ def row(data: Path, out: Path, name: str, seed: int, steps: int, seconds: float)
         "steps": steps,
         "seconds_per_step": seconds,
     }
-
-
-def score(row: dict[str, Any]) -> float:
-    """Both figures count alike."""
-    return float(row["rgb"] + row["raw"])
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| configuration | seed | MAC/px | RGB, dB | RAW, dB | RAW (paper), dB | steps | s a step |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in sorted(rows, key=lambda row: float(row["macs"])):
-        fidelity = f"{row['rgb']:.2f} | {row['raw']:.2f} | {row['raw_paper']:.2f}"
-        work = f"{row['steps']} | {row['seconds_per_step']:.3f}"
-        lines.append(f"| {row['name']} | {row['seed']} | {row['macs']:,.0f} | {fidelity} | {work} |")
-    return "\n".join(lines) + "\n"
-
-
-def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    for axes, (key, label) in zip(figure.subplots(1, 2), (("rgb", "RGB PSNR"), ("raw", "RAW PSNR")), strict=True):
-        for limit in LIMITS.values():
-            axes.axvline(limit, color="0.8", linewidth=1)
-        for row in rows:
-            axes.plot(row["macs"], row[key], "o", color=f"C{row['seed']}")
-            if row["seed"] == 0:
-                axes.annotate(
-                    row["name"], (row["macs"], row[key]), fontsize=7, xytext=(3, 3), textcoords="offset points"
-                )
-        axes.set(xscale="log", xlabel="multiply-accumulates a pixel and direction", ylabel=f"{label}, dB")
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

@@ -54,10 +54,12 @@ def test_published_figures_of_the_paper_network() -> None:
     assert paper.halo == 80
 
 
-def test_edge_does_a_tenth_of_the_work() -> None:
-    edge = CONFIGURATIONS["edge"]
-    assert edge.macs_per_pixel == pytest.approx(127_000, rel=0.01)
-    assert CONFIGURATIONS["paper"].macs_per_pixel / edge.macs_per_pixel > 10
+def test_named_configurations_keep_to_their_limits() -> None:
+    edge, nano = CONFIGURATIONS["edge"], CONFIGURATIONS["nano"]
+    assert (edge.macs_per_pixel, nano.macs_per_pixel) == (126_648, 27_168)
+    assert edge.macs_per_pixel < 0.13e6
+    assert nano.macs_per_pixel < 0.03e6
+    assert (edge.halo, nano.halo) == (160, 64)
 
 
 def test_scale_bound_is_the_published_range() -> None:

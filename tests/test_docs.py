@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -30,6 +31,7 @@ PAGES = (
     "evaluate",
     "export",
     "fivek",
+    "front",
     "gpu",
     "install",
     "limits",
@@ -68,6 +70,16 @@ def test_tolerances_are_those_of_the_table(tmp_path: Path) -> None:
     assert fresh.read_text(encoding="utf-8") == read("tolerances"), "run `make docs`"
     found = rows("tolerances")
     assert all(float(found[name][0]) == tolerance.limit for name, tolerance in TOLERANCES.items())
+
+
+def test_the_front_is_the_one_that_was_measured(tmp_path: Path) -> None:
+    fresh = tmp_path / "front.md"
+    fresh.write_text(re.sub(r"(<!-- begin front -->\n).*?(<!-- end front -->)", r"\1\2", read("front"), flags=re.S))
+    script, rows = ROOT / "scripts" / "front.py", DOCS / "measured" / "front.json"
+    command = [sys.executable, str(script), str(rows), str(fresh), str(tmp_path / "front.png")]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("front")
+    assert (tmp_path / "front.png").stat().st_size > 10_000
 
 
 def test_the_paper_s_tables_are_those_that_were_measured(tmp_path: Path) -> None:

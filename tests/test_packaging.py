@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import invisp_deploy
-from invisp_deploy.models import DEFAULT_MODEL
+from invisp_deploy.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,10 +43,11 @@ def test_every_module_and_every_shipped_file_is_in_it(wheel: zipfile.ZipFile) ->
     assert {path.relative_to(ROOT).as_posix() for path in expected} <= set(wheel.namelist())
 
 
-def test_the_shipped_model_is_in_it_and_no_sample(wheel: zipfile.ZipFile) -> None:
+def test_the_shipped_models_are_in_it_and_no_sample(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
-    for name in ("forward.onnx", "inverse.onnx", "weights.safetensors", "golden.npz", "report.json", "CARD.md"):
-        assert f"invisp_deploy/models/{DEFAULT_MODEL}/{name}" in names
+    for folder in MODELS.values():
+        for name in ("forward.onnx", "inverse.onnx", "weights.safetensors", "golden.npz", "report.json", "CARD.md"):
+            assert f"invisp_deploy/models/{folder}/{name}" in names
     assert [name for name in names if "samples" in name or name.lower().endswith((".cr2", ".dng"))] == []
 
 

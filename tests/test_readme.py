@@ -40,10 +40,13 @@ def typed_lines() -> list[tuple[str, str]]:
 
 
 def recipe_lines() -> list[tuple[str, str]]:
-    """("Makefile", command line) for every command of ours in a recipe; variables stand as their names."""
+    """("Makefile", command line) for every command of ours in a recipe; a variable without a value is its name."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^\t\$\(BIN\)/(invisp\b.*)$", text, re.M)
-    return [("Makefile", re.sub(r"\$\((\w+)\)", r"\1", line)) for line in lines]
+    values = dict(re.findall(r"^(\w+) [:?]= (.*)$", text, re.M))
+    lines = re.findall(r"^\t\$\(BIN\)/(invisp.*)$", text, re.M)
+    for _ in range(2):  # $(STEPS_$(NAME))
+        lines = [re.sub(r"\$\((\w+)\)", lambda found: values.get(found[1], found[1]), line) for line in lines]
+    return [("Makefile", line) for line in lines]
 
 
 def targets() -> set[str]:

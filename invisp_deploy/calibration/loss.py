@@ -112,7 +112,7 @@ class _HalfConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.layer.bias is None else self.layer.bias.float()
-        return functional.conv2d(x.float(), self.layer.weight.float(), bias, padding=1).half()
+        return functional.conv2d(x.float(), self.layer.weight.float(), bias, padding=self.layer.padding).half()
 
 
 def _call(network: InvISP, apply: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -82,7 +82,8 @@ def raws(
     counts = {
         "train": len(dataset.train),
         "test": len(dataset.test),
-        "made": sum(shot.made for shot in shots),
+        "made": sum(shot.made for shot in dataset.train),
+        "made_test": sum(shot.made for shot in dataset.test),
         "raw_bytes": sum(shot.raw_bytes for shot in shots),
         "mosaic_bytes": sum(shot.facts.mosaic_bytes for shot in shots),
         "jpeg_bytes": sum(shot.jpeg_bytes for shot in shots),
@@ -93,7 +94,8 @@ def raws(
         megabytes = (counts["mosaic_bytes"] + counts["jpeg_bytes"]) / 1e6
         click.echo(
             f"wrote {output} ({megabytes:.1f} MB) of {dataset.camera or 'an unnamed camera'}: {counts['train']} files "
-            f"to train on ({counts['made']} made), {counts['test']} to test with, {len(refused)} refused"
+            f"to train on ({counts['made']} made), {counts['test']} to test with ({counts['made_test']} made), "
+            f"{len(refused)} refused"
         )
         click.echo(f"next: invisp-train {output} -o run/")
     if refused:

@@ -98,13 +98,13 @@ def bytes_per_pixel(config: NetworkConfig) -> float:
     """Memory that one image pixel takes while a runtime computes, fp32.
 
     A dense block holds its input, what its inner convolutions made, and a running sum, the term that is added
-    to it and the result, a chain its input and three wide tensors; beside that stand the block's input and output and
-    three temporaries of their size.
+    to it and the result; beside that stand the block's input and output and three temporaries of their size. Of a
+    chain OpenVINO keeps seven wide tensors, ONNX Runtime two.
     docs/performance.md compares that with what runtimes took. The camera's part of a graph has its own peak before
     or after the network's, far below it, and adds nothing.
     """
     first, second = config.split
-    inner = 3 if config.kind == "chain" else config.depth + 2
+    inner = 7 if config.kind == "chain" else config.depth + 2
     features = max(first, second) + inner * config.growth
     return 4 * (features + 5 * config.channels) / config.squeeze**2
 

@@ -4,7 +4,8 @@ Zamir, Arora, Khan, Hayat, Khan, Yang, Shao, "CycleISP: Real Image Restoration v
 sections 3.1 and 3.3, written from the paper: a convolution, N groups of P dual attention blocks, a convolution to three
 channels. Theirs ends by sampling a Bayer mosaic; ours leaves the three channels to the loss, which compares all
 methods in that domain, and the mosaic is sampled in the evaluation. Their N = 3, P = 5 are kept, their 96 channels are
-19, so that a pixel costs what it costs `edge`. Their weights are not used: they are trained here on the same data.
+19, so that a pixel costs what it costs InvISP of 8 dense blocks, growth 16, squeeze 2. Their weights are not used: they
+are trained here on the same data.
 """
 
 from __future__ import annotations

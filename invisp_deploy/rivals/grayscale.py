@@ -5,7 +5,8 @@ the layers, written anew. Encoder: two residual blocks, two levels down (channel
 two levels up (nearest neighbour, then convolutions) with the skips added, two residual blocks. Decoder: eight residual
 blocks at full resolution and a wide convolution. As InvISP, section 5.2, changes it: demosaiced RAW goes in, three
 channels come out of the encoder, no lightness loss. Widths are 24 and 26 where theirs are 64, so that a pixel costs
-what it costs `edge`; the outputs are linear where theirs pass a tanh, because white-balanced RAW may exceed 1.
+what it costs InvISP of 8 dense blocks, growth 16, squeeze 2; the outputs are linear where theirs pass a tanh, because
+white-balanced RAW may exceed 1.
 """
 
 from __future__ import annotations

@@ -93,6 +93,11 @@ def test_the_spine_is_what_naive_half_loses(bench: Bench) -> None:
     assert next(bench.network.parameters()).dtype == torch.float32
 
 
+def test_a_chain_keeps_its_sizes_in_half_too(tiles: list[HeldOut]) -> None:
+    chain = Bench(gentle_network(NetworkConfig(2, 8, 2, depth=3, kind="chain")), tiles, Jpeg())
+    assert 40 < chain.measure(naive_half(chain.network)).forward < 100
+
+
 def test_no_tiles_are_refused() -> None:
     with pytest.raises(CalibrationError, match="no held-out tiles"):
         Bench(gentle_network(NetworkConfig(1, 4, 2)), [], Jpeg())

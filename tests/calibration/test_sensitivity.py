@@ -13,7 +13,7 @@ from invisp_deploy.calibration.held_out import held_out
 from invisp_deploy.calibration.loss import Bench
 from invisp_deploy.calibration.observe import Jpeg
 from invisp_deploy.calibration.sensitivity import fewest_kept, keeping, kept_share, sensitivities
-from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.config import NetworkConfig
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import LoweredFunction
 from tests.graphs import CANON_30D, gentle_network
@@ -43,7 +43,7 @@ def test_a_limit_that_not_even_fp16_meets_keeps_everything() -> None:
 
 
 def test_the_share_is_that_of_the_configuration() -> None:
-    config = CONFIGURATIONS["edge"]
+    config = NetworkConfig(8, 16, 2)
     network = InvISP(config)
     ends = keeping(dense_blocks(config), 24, 5)
     work = config.convolution_weights - config.blocks * config.channels**2

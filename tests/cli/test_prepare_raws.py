@@ -41,7 +41,7 @@ def test_a_folder_becomes_a_dataset(folder: Callable[..., Path], tmp_path: Path)
     assert result.exit_code == 0, result.output
     first, second = result.stdout.splitlines()
     assert first.startswith(f"wrote {tmp_path / 'data'} (")
-    assert first.endswith(" MB) of Canon EOS 30D: 7 files to train on (2 made), 1 to test with, 0 refused")
+    assert first.endswith(" MB) of Canon EOS 30D: 7 files to train on (2 made), 1 to test with (0 made), 0 refused")
     assert second == f"next: invisp-train {tmp_path / 'data'} -o run/"
     dataset = open_dataset(tmp_path / "data")
     assert (dataset.quality, dataset.subsampling) == (90, "4:2:2")
@@ -65,7 +65,7 @@ def test_refused_files_are_reported_and_the_rest_written(folder: Callable[..., P
     result = raws(source, "-o", tmp_path / "data")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[0].startswith(f"Error: {source / 'text.CR2'} is not a RAW file")
-    assert "1 files to train on (0 made), 1 to test with, 1 refused" in result.stdout
+    assert "1 files to train on (0 made), 1 to test with (0 made), 1 refused" in result.stdout
     again = raws(source, "-o", tmp_path / "data", "--resume", "--json")
     assert again.exit_code == 1
     data = json.loads(again.stdout)

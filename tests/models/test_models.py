@@ -19,7 +19,7 @@ from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.models import DEFAULT_MODEL, shipped_graph
+from invisp_deploy.models import MODELS, model_of_weights, shipped_graph
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES
@@ -27,30 +27,36 @@ from invisp_deploy.tolerances import TOLERANCES
 FILES = ("CARD.md", "forward.onnx", "golden.npz", "inverse.onnx", "report.json", "scales.json", "weights.safetensors")
 
 
-@pytest.fixture(scope="module")
-def folder() -> Path:
-    return shipped_graph(Direction.FORWARD).parent
+@pytest.fixture(scope="module", params=MODELS)
+def model(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def runtimes() -> dict[Direction, OnnxRuntime]:
-    return {direction: OnnxRuntime(shipped_graph(direction)) for direction in Direction}
+def folder(model: str) -> Path:
+    return shipped_graph(Direction.FORWARD, model).parent
 
 
-def test_it_is_whole(folder: Path) -> None:
-    assert folder.name == DEFAULT_MODEL
+@pytest.fixture(scope="module")
+def runtimes(model: str) -> dict[Direction, OnnxRuntime]:
+    return {direction: OnnxRuntime(shipped_graph(direction, model)) for direction in Direction}
+
+
+def test_it_is_whole(folder: Path, model: str) -> None:
+    assert folder.name == MODELS[model]
     assert set(FILES) <= {path.name for path in folder.iterdir()}
     assert all((folder / name).stat().st_size for name in FILES)
 
 
-def test_graphs_and_weights_are_one_set(folder: Path, runtimes: dict[Direction, OnnxRuntime]) -> None:
+def test_graphs_and_weights_are_one_set(folder: Path, model: str, runtimes: dict[Direction, OnnxRuntime]) -> None:
     checkpoint = load_checkpoint(folder / "weights.safetensors")
     for direction, runtime in runtimes.items():
         card = runtime.card
         assert card.direction is direction
         assert card.weights == checkpoint.weights
-        assert card.config == checkpoint.config == CONFIGURATIONS["edge"]
+        assert card.config == checkpoint.config == CONFIGURATIONS[model]
         assert card.contract == checkpoint.contract
+    assert model_of_weights(checkpoint.weights) == model
     assert checkpoint.contract.camera == "Canon EOS 30D"
     assert "Canon EOS 30D" in (folder / "CARD.md").read_text(encoding="utf-8")
 
@@ -78,11 +84,11 @@ def test_golden_arrays_are_reproduced(
     assert np.abs(result - expected).max() / peak <= TOLERANCES["onnxruntime-parity"].limit
 
 
-def test_a_crop_of_a_real_file_survives_a_jpeg(sample_frame: RawFrame, tmp_path: Path) -> None:
+def test_a_crop_of_a_real_file_survives_a_jpeg(model: str, sample_frame: RawFrame, tmp_path: Path) -> None:
     """512x512 pixels, developed by LibRaw on their own; the file's white level holds for them as for the whole."""
     mosaic = np.ascontiguousarray(sample_frame.mosaic[1800:2312, 1000:1512])
     write_dng(tmp_path / "crop.dng", replace(sample_frame, mosaic=mosaic))
-    arguments = ["roundtrip", str(tmp_path / "crop.dng"), "-o", str(tmp_path / "report"), "--json"]
+    arguments = ["roundtrip", str(tmp_path / "crop.dng"), "-o", str(tmp_path / "report"), "--json", "--model", model]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)["metrics"]
@@ -107,6 +113,13 @@ def test_the_scales_are_of_these_weights_and_lose_what_they_may(folder: Path) ->
     assert drops["fp16"] < drops["int8"] < drops["fp8"]
 
 
-def test_a_model_that_is_not_installed_is_a_sentence() -> None:
-    with pytest.raises(RequestError, match=r"shipped model nikon_d1 is not part .* --engine GRAPH\.onnx"):
+def test_a_model_that_is_not_shipped_or_not_installed_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RequestError, match="No model 'nikon_d1' is shipped: choose one of edge, nano"):
         shipped_graph(Direction.INVERSE, "nikon_d1")
+    monkeypatch.setitem(MODELS, "edge", "nikon_d1")
+    with pytest.raises(RequestError, match=r"shipped model edge is not part .* --engine GRAPH\.onnx"):
+        shipped_graph(Direction.INVERSE, "edge")
+
+
+def test_weights_that_are_not_shipped_have_no_name() -> None:
+    assert model_of_weights("0" * 64) is None

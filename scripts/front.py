@@ -1,0 +1,82 @@
+"""The front as a table and a picture: `front.py JSON PAGE PICTURE`, JSON as search_configurations.py writes it.
+
+Between `<!-- begin front -->` and `<!-- end front -->` of PAGE stands then what JSON says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from invisp_deploy.files import write_whole
+
+LIMITS = {"edge": 0.13e6, "nano": 0.03e6}
+"""Multiply-accumulates a pixel below which the best is looked for."""
+
+SHOWN = 1.8
+"""dB below the best that the picture shows."""
+
+
+def score(row: dict[str, Any]) -> float:
+    """Both figures count alike."""
+    return float(row["rgb"] + row["raw"])
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| configuration | seed | MAC/px | RGB, dB | RAW, dB | RAW (paper), dB | steps | s a step |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in sorted(rows, key=lambda row: (float(row["macs"]), int(row["seed"]))):
+        fidelity = f"{row['rgb']:.2f} | {row['raw']:.2f} | {row['raw_paper']:.2f}"
+        work = f"{row['steps']} | {row['seconds_per_step']:.3f}"
+        lines.append(f"| `{row['name']}` | {row['seed']} | {row['macs']:,.0f} | {fidelity} | {work} |")
+    return "\n".join(lines) + "\n"
+
+
+def filled(page: str, rows: list[dict[str, Any]]) -> str:
+    """The page with a fresh table."""
+    pattern = re.compile(r"(<!-- begin front -->\n).*?(<!-- end front -->)", re.S)
+    page, count = pattern.subn(lambda found: f"{found[1]}\n{table(rows)}\n{found[2]}", page)
+    if count != 1:
+        sys.exit(f"The page has {count} places for the front, expected one.")
+    return page
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    for axes, (key, label) in zip(figure.subplots(1, 2), (("rgb", "RGB PSNR"), ("raw", "RAW PSNR")), strict=True):
+        for name, limit in LIMITS.items():
+            axes.axvline(limit, color="0.7", linewidth=1, linestyle="--")
+            axes.annotate(name, (limit, 0.02), xycoords=("data", "axes fraction"), ha="right", fontsize=8, color="0.4")
+        for kind, marker in (("dense", "o"), ("chain", "s")):
+            for seed in (0, 1):
+                chosen = [r for r in rows if ("chain" in r["name"]) == (kind == "chain") and r["seed"] == seed]
+                points = [[row[axis] for row in chosen] for axis in ("macs", key)]
+                axes.plot(*points, marker, color=f"C{seed}", label=f"{kind}, seed {seed}", linestyle="none")
+        floor = max(row[key] for row in rows) - SHOWN
+        for place, row in enumerate(sorted((row for row in rows if row["seed"] == 0), key=lambda row: float(row[key]))):
+            text, point = row["name"].removesuffix("-chain"), (row["macs"], row[key])
+            if row[key] < floor:  # far below: a note at the edge instead of a scale that hides the others
+                text, point = f"{text}: {row[key]:.1f} dB", (row["macs"], floor + 0.05)
+            left = place % 2 or row[key] < floor
+            offset = (-6 if left else 6, -2)
+            style = {"fontsize": 7, "ha": "right" if left else "left", "textcoords": "offset points"}
+            axes.annotate(text, point, xytext=offset, **style)
+        axes.set(xlim=(8e3, 2.5e6), ylim=(floor, floor + SHOWN + 0.1))
+        axes.set(xscale="log", xlabel="multiply-accumulates a pixel and direction", ylabel=f"{label}, dB")
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8, loc="center right")
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    page = Path(sys.argv[2])
+    write_whole(page, filled(page.read_text(encoding="utf-8"), found))
+    draw(found, Path(sys.argv[3]))

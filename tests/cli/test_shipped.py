@@ -1,0 +1,95 @@
+"""--model: shipped models by name, and the way back by the model that a picture names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from invisp_deploy.cli.evaluate import main as evaluate
+from invisp_deploy.cli.run import main
+from invisp_deploy.cli.shipped import graph_for
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.images.picture import read_picture
+from invisp_deploy.models import MODELS, model_of_weights, shipped_graph
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from tests.cli.refusal import refused, refused_at_once
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def photo(model: str, small_dng: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp(model) / "photo.jpg"
+    result = run(small_dng, "-o", path, "--model", model)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def test_a_model_is_chosen_by_name(model: str, photo: Path) -> None:
+    record = read_picture(photo).record
+    assert record is not None
+    assert model_of_weights(record.weights) == model
+    assert OnnxRuntime(shipped_graph(Direction.FORWARD, model)).card.weights == record.weights
+
+
+def test_a_picture_goes_back_through_the_model_that_rendered_it(model: str, photo: Path, tmp_path: Path) -> None:
+    result = run(photo, "-o", tmp_path / "back.dng")
+    assert result.exit_code == 0, result.output
+    assert "forced" not in result.output
+    assert graph_for(photo, None) == shipped_graph(Direction.INVERSE, model)
+
+
+def test_another_model_than_the_pictures_is_refused(model: str, photo: Path, tmp_path: Path) -> None:
+    other = next(name for name in MODELS if name != model)
+    refused(run(photo, "-o", tmp_path / "back.dng", "--model", other), 1, "was rendered by the weights")
+    assert not (tmp_path / "back.dng").exists()
+
+
+def test_pictures_of_several_models_go_back_in_one_run(small_dng: Path, tmp_path: Path) -> None:
+    for name in MODELS:
+        assert run(small_dng, "-o", tmp_path / f"{name}.jpg", "--model", name).exit_code == 0
+    (tmp_path / "raws").mkdir()
+    pictures = [tmp_path / f"{name}.jpg" for name in MODELS]
+    result = run(*pictures, "-o", tmp_path / "raws")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (tmp_path / "raws").iterdir()) == sorted(f"{name}.dng" for name in MODELS)
+
+
+def test_a_stream_takes_it_too(model: str, small_dng: Path, photo: Path, tmp_path: Path) -> None:
+    forward = run("--stream", small_dng, "-o", tmp_path / "out", "--model", model, "--json")
+    assert forward.exit_code == 0, forward.output
+    back = run("--stream", photo, "-o", tmp_path / "back", "--json")
+    assert back.exit_code == 0, back.output
+    record = read_picture(photo).record
+    assert record is not None
+    assert {json.loads(result.stdout)["runtime"]["weights"] for result in (forward, back)} == {record.weights}
+
+
+def test_a_name_and_a_file_exclude_each_other(small_dng: Path, tmp_path: Path) -> None:
+    graph = shipped_graph(Direction.FORWARD)
+    refused_at_once(run(small_dng, "-o", tmp_path / "a.jpg", "--model", "nano", "--engine", graph), 2, "--model", "one")
+    arguments = [str(small_dng), "-o", str(tmp_path / "a"), "--model", "nano", "--forward", str(graph)]
+    refused_at_once(CliRunner().invoke(evaluate, ["roundtrip", *arguments]), 2, "--forward", "one of the two")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_name_lists_those_that_are(small_dng: Path, tmp_path: Path) -> None:
+    result = run(small_dng, "-o", tmp_path / "a.jpg", "--model", "pico")
+    assert result.exit_code == 2
+    assert "'edge', 'nano'" in result.stderr
+
+
+def test_an_unreadable_picture_gets_the_default_and_its_own_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    assert graph_for(tmp_path / "cut.jpg", None) == shipped_graph(Direction.INVERSE)
+    refused(run(tmp_path / "cut.jpg", "-o", tmp_path / "back.dng"), 1, "cut.jpg")
