@@ -25,7 +25,7 @@ __all__ = [
     "REMAINDER",
     "Arithmetic",
     "block_input",
-    "dense_blocks",
+    "coupling_functions",
     "quantised_tensors",
 ]
 
@@ -36,7 +36,7 @@ FULL_SCALE: Final = {"int8": 127.0, "fp8": 448.0}
 """Largest magnitude of a symmetric 8-bit integer, and of FP8 E4M3."""
 
 REMAINDER: Final = 16.0
-"""What an 8-bit dense block's input leaves when rounded is read times this, as channels of its own."""
+"""What an 8-bit function's input leaves when rounded is read times this, as channels of its own."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Arithmetic:
     """precision: of `PRECISIONS`. scales: tensor name -> value of one step, for int8 and fp8.
 
     channels: inner tensor -> share of its scale that each of its channels has, in (0, 1]; all 1 where absent.
-    kept: dense blocks ("block3.G") or convolutions ("block3.G.conv5") that stay fp16 in an int8 or fp8 graph.
+    kept: functions ("block3.G") or convolutions ("block3.G.conv5") that stay fp16 in an int8 or fp8 graph.
     """
 
     precision: str = "fp32"
@@ -89,7 +89,7 @@ class Arithmetic:
                 raise RequestError(
                     f"The channels of {name} must be {config.growth} shares above 0 and at most 1 of an inner tensor."
                 )
-        layers = {*dense_blocks(config), *_convolutions(config)}
+        layers = {*coupling_functions(config), *_convolutions(config)}
         if foreign := sorted(self.kept - layers):
             raise RequestError(f"{foreign[0]} cannot stay fp16: a network of {config} has no such layer.")
 
@@ -98,13 +98,13 @@ FP32: Final = Arithmetic()
 """Nothing lowered."""
 
 
-def dense_blocks(config: NetworkConfig) -> list[str]:
+def coupling_functions(config: NetworkConfig) -> list[str]:
     """Names of all F, G and H, in forward order."""
     return [f"block{index}.{part}" for index in range(config.blocks) for part in "FGH"]
 
 
 def block_input(dense: str) -> str:
-    """Name of the tensor that a dense block reads: x2 for F, y1 for G and H."""
+    """Name of the tensor that a function reads: x2 for F, y1 for G and H."""
     block, _, part = dense.rpartition(".")
     return f"{block}.{'x2' if part == 'F' else 'y1'}"
 
@@ -112,7 +112,7 @@ def block_input(dense: str) -> str:
 def quantised_tensors(config: NetworkConfig) -> list[str]:
     """Names of all tensors that a convolution of F, G or H reads, in forward order, each once."""
     names: dict[str, None] = {}
-    for dense in dense_blocks(config):
+    for dense in coupling_functions(config):
         names[block_input(dense)] = None
         for index in range(1, config.depth):
             names[f"{dense}.relu{index}"] = None
@@ -120,4 +120,4 @@ def quantised_tensors(config: NetworkConfig) -> list[str]:
 
 
 def _convolutions(config: NetworkConfig) -> list[str]:
-    return [f"{dense}.conv{index}" for dense in dense_blocks(config) for index in range(1, config.depth + 1)]
+    return [f"{dense}.conv{index}" for dense in coupling_functions(config) for index in range(1, config.depth + 1)]

@@ -7,6 +7,7 @@ changes how long it takes and not how far it comes.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -40,6 +41,17 @@ def python(arguments: Sequence[str], log: Path) -> None:
         subprocess.run([sys.executable, *arguments], check=True, stdout=stream, stderr=stream, env=environment)
 
 
+def asked(description: str | None) -> argparse.Namespace:
+    """`data`, `out` (made) and `minutes` of a script's command line."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=10)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    return arguments
+
+
 def step_times(trainings: Mapping[str, Sequence[str]], out: Path) -> dict[str, float]:
     """Seconds of a step by training: mean of two measurements beside each other, kept in OUT/step_times.json.
 
@@ -56,6 +68,11 @@ def step_times(trainings: Mapping[str, Sequence[str]], out: Path) -> dict[str, f
     known |= {name: (one + two) / 2 for name, one, two in zip(missing, first, second, strict=True)}
     write_whole(path, json.dumps(known, indent=1) + "\n")
     return known
+
+
+def steps_within(minutes: float, times: Mapping[str, float]) -> dict[str, int]:
+    """Steps of each training that take so long."""
+    return {name: max(1, round(minutes * 60 / seconds)) for name, seconds in times.items()}
 
 
 def trained(training: Sequence[str], folder: Path, steps: int, seed: int = 0) -> None:

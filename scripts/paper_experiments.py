@@ -8,10 +8,7 @@ Invertible Grayscale are trained as the paper says, without a simulated JPEG; U-
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-from pairs import COMMON, TRAIN, at_once, python, step_times, trained
+from pairs import COMMON, TRAIN, asked, at_once, python, step_times, steps_within, trained
 
 INVISP = ["--blocks", "8", "--growth", "16", "--squeeze", "2", "--depth", "5", "--kind", "dense"]
 """Dense blocks as in the paper, at a tenth of the cost."""
@@ -31,22 +28,17 @@ TILES = ["--tile-size", "256", "--overwrite"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=10)
-    arguments = parser.parse_args()
+    arguments = asked(__doc__)
     data, out = str(arguments.data), arguments.out
-    out.mkdir(parents=True, exist_ok=True)
     trainings = {name: [*TRAIN, data, *COMMON, *options] for name, options in METHODS.items()}
     times = step_times(trainings, out)
-    steps = {name: max(1, round(arguments.minutes * 60 / seconds)) for name, seconds in times.items()}
+    steps = steps_within(arguments.minutes, times)
     at_once(lambda name: trained(trainings[name], out / folder(name), steps[name]), list(METHODS))
     every = [part for name in METHODS for part in ("--run", f"{name}={out / folder(name)}")]
     best = ["--run", f"InvISP, Fourier={out / folder('InvISP, Fourier')}"]
     for table, tiles, runs in (("table1", "4", every), ("table2", "2", best), ("rate", "2", best)):
-        asked = [table, data, *runs, "--tiles", tiles, *TILES, "-o", str(out / table)]
-        python(["-m", "invisp_deploy.cli.evaluate", *asked], out / f"{table}.log")
+        command = [table, data, *runs, "--tiles", tiles, *TILES, "-o", str(out / table)]
+        python(["-m", "invisp_deploy.cli.evaluate", *command], out / f"{table}.log")
 
 
 def folder(name: str) -> str:

@@ -9,14 +9,13 @@ which scripts/front.py draws.
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from front import LIMITS, score
-from pairs import COMMON, TRAIN, at_once, python, step_times, trained
+from pairs import COMMON, TRAIN, asked, at_once, python, step_times, steps_within, trained
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.files import write_whole
@@ -41,15 +40,10 @@ TILES = ["--tiles", "2", "--tile-size", "256"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=10)
-    arguments = parser.parse_args()
+    arguments = asked(__doc__)
     data, out = arguments.data, arguments.out
-    out.mkdir(parents=True, exist_ok=True)
     times = step_times({name: training(data, config) for name, config in CANDIDATES.items()}, out)
-    steps = {name: max(1, round(arguments.minutes * 60 / seconds)) for name, seconds in times.items()}
+    steps = steps_within(arguments.minutes, times)
     rows = at_once(lambda name: row(data, out, name, 0, steps[name], times[name]), list(CANDIDATES))
     best = sorted((row for row in rows if row["macs"] < LIMITS["edge"]), key=score, reverse=True)[:3]
     rows += at_once(lambda name: row(data, out, name, 1, steps[name], times[name]), [row["name"] for row in best])

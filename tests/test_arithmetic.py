@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from invisp_deploy.arithmetic import Arithmetic, block_input, dense_blocks, quantised_tensors
+from invisp_deploy.arithmetic import Arithmetic, block_input, coupling_functions, quantised_tensors
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.errors import RequestError
 
@@ -20,7 +20,7 @@ def test_a_block_has_two_inputs_and_the_inner_tensors_of_three_functions(name: s
     tensors = quantised_tensors(config)
     each = {"paper": 14, "edge": 14, "nano": 8}[name]  # x2, y1, and four (a chain: two) tensors in each of F, G, H
     assert len(tensors) == len(set(tensors)) == each * config.blocks
-    assert len(dense_blocks(config)) == 3 * config.blocks
+    assert len(coupling_functions(config)) == 3 * config.blocks
 
 
 def test_g_and_h_read_one_tensor_and_f_another() -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a calibration: ranges, how they settle, what the files cover, what each dense block costs."""
+"""Pictures of a calibration: ranges, how they settle, what the files cover, what each function costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PICTURES: Final = {
     "ranges": "What each tensor holds: largest magnitude in both directions, and the range that 127 steps span.",
     "convergence": "Ranges after so many files, as shares of the final ones.",
     "coverage": "What the files cover.",
-    "sensitivity": "RAW PSNR that each dense block costs alone at int8.",
+    "sensitivity": "RAW PSNR that each function costs alone at int8.",
 }
 """Name of a picture -> its caption."""
 

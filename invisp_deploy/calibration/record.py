@@ -81,7 +81,7 @@ class ScaleRecord:
     """weights: SHA-256 of the weights. tensors: name -> scale, for every tensor of `arithmetic.quantised_tensors`.
 
     method: of `METHODS`. options: its numbers, tile size, seed and JPEG. files: what was looked at. kept: layers that
-    an int8 graph leaves fp16. sensitivity: dense block -> dB of RAW PSNR that it costs alone at int8. drops: name of
+    an int8 graph leaves fp16. sensitivity: function -> dB of RAW PSNR that it costs alone at int8. drops: name of
     an arithmetic -> dB of RAW PSNR lost through JPEG, on tiles that no range was measured on. versions: of the tools.
     """
 

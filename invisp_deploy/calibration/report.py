@@ -115,7 +115,7 @@ def _markdown(calibration: Calibration) -> str:
         f"![{PICTURES['sensitivity']}](sensitivity.png)",
         "",
         *_table(
-            ("dense block", "dB RAW that it costs alone at int8"),
+            ("function", "dB RAW that it costs alone at int8"),
             [(name, f"{record.sensitivity[name]:.4f}") for name in ranked],
         ),
         "",
@@ -162,7 +162,7 @@ def _markdown(calibration: Calibration) -> str:
         "Made with " + ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items())) + ".",
     ]
     if search is not None and len(search.tried) > 1:
-        lines += ["", "Levels tried for the kept layers (dense blocks' ends, then whole ones -> dB RAW lost): "]
+        lines += ["", "Levels tried for the kept layers (functions' ends, then whole ones -> dB RAW lost): "]
         lines[-1] += ", ".join(f"{level}: {drop:.3f}" for level, drop in search.tried.items()) + "."
     return "\n".join(lines) + "\n"
 

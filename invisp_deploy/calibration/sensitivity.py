@@ -1,11 +1,11 @@
-"""Which dense blocks int8 hurts, and the fewest layers that must stay fp16 to keep the loss small."""
+"""Which functions int8 hurts, and the fewest layers that must stay fp16 to keep the loss small."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from invisp_deploy.arithmetic import Arithmetic, dense_blocks
+from invisp_deploy.arithmetic import Arithmetic, coupling_functions
 from invisp_deploy.calibration.loss import Bench
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import lowered
@@ -27,18 +27,18 @@ def sensitivities(
 ) -> dict[str, float]:
     """Dense block -> dB of RAW PSNR lost with that one in int8 and all else in fp32. exact: dB of fp32."""
     found = {}
-    for name in dense_blocks(bench.network.config):
+    for name in coupling_functions(bench.network.config):
         found[name] = exact - bench.raw(_only(bench.network, name, all_int8))
         on_block(1)
     return found
 
 
 def keeping(ranked: Sequence[str], level: int, depth: int) -> tuple[str, ...]:
-    """The layers that stay fp16 at a level: the ends of so many dense blocks, then, past all, whole ones.
+    """The layers that stay fp16 at a level: the ends of so many functions, then, past all, whole ones.
 
     The ends are the first and the last of its `depth` convolutions: few channels in or out, and next to the spine.
 
-    ranked: dense blocks, most sensitive first. level: 0 keeps nothing, 2 len(ranked) everything.
+    ranked: functions, most sensitive first. level: 0 keeps nothing, 2 len(ranked) everything.
     """
     whole = set(ranked[: max(0, level - len(ranked))])
     names: list[str] = []
@@ -85,7 +85,7 @@ def kept_share(network: InvISP, kept: Sequence[str]) -> float:
 
 
 def _only(network: InvISP, dense: str, arithmetic: Arithmetic) -> InvISP:
-    """The fp32 network with one dense block lowered."""
+    """The fp32 network with one function lowered."""
     result = lowered(network, arithmetic)
     for index, (block, original) in enumerate(zip(result.blocks(), network.blocks(), strict=True)):
         for part in "FGH":

@@ -39,7 +39,7 @@ from invisp_deploy.export.camera import (
     write_mosaic,
     write_raw,
 )
-from invisp_deploy.export.dense import write_dense
+from invisp_deploy.export.function import write_function
 from invisp_deploy.export.nodes import Array, Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
@@ -192,30 +192,30 @@ class _Graph(Nodes):
     def coupling(self, name: str, coupling: Coupling, x: str, output: str) -> str:
         x1, x2 = f"{name}.x1", f"{name}.x2"
         self.split(name, coupling.parts, x, (x1, x2))
-        y1 = self.node("Add", f"{name}.y1", x1, self.dense(f"{name}.F", coupling.F, x2))
+        y1 = self.node("Add", f"{name}.y1", x1, self.function(f"{name}.F", coupling.F, x2))
         scaled = self.node("Mul", f"{name}.scaled", x2, self.exponential(name, coupling, y1))
-        y2 = self.node("Add", f"{name}.y2", scaled, self.dense(f"{name}.G", coupling.G, y1))
+        y2 = self.node("Add", f"{name}.y2", scaled, self.function(f"{name}.G", coupling.G, y1))
         return self.node("Concat", f"{name}.y", y1, y2, output=output, axis=1)
 
     def decoupling(self, name: str, coupling: Coupling, y: str) -> str:
         y1, y2 = f"{name}.y1", f"{name}.y2"
         self.split(name, coupling.parts, y, (y1, y2))
-        scaled = self.node("Sub", f"{name}.scaled", y2, self.dense(f"{name}.G", coupling.G, y1))
+        scaled = self.node("Sub", f"{name}.scaled", y2, self.function(f"{name}.G", coupling.G, y1))
         x2 = self.node("Mul", f"{name}.x2", scaled, self.exponential(name, coupling, y1))
-        x1 = self.node("Sub", f"{name}.x1", y1, self.dense(f"{name}.F", coupling.F, x2))
+        x1 = self.node("Sub", f"{name}.x1", y1, self.function(f"{name}.F", coupling.F, x2))
         return self.node("Concat", f"{name}.x", x1, x2, axis=1)
 
     def exponential(self, name: str, coupling: Coupling, y1: str) -> str:
         """exp(s) forward, exp(-s) inverse, with s = 0.8 (2 sigmoid(h) - 1) = 1.6 sigmoid(h) - 0.8."""
         bound = self.constant("bound", np.array([SCALE_BOUND], np.float32))
         twice = self.constant("twice_bound", np.array([2 * SCALE_BOUND], np.float32))
-        sigmoid = self.node("Sigmoid", f"{name}.sigmoid", self.dense(f"{name}.H", coupling.H, y1))
+        sigmoid = self.node("Sigmoid", f"{name}.sigmoid", self.function(f"{name}.H", coupling.H, y1))
         spread = self.node("Mul", f"{name}.spread", sigmoid, twice)
         terms = (spread, bound) if self.forward else (bound, spread)
         return self.node("Exp", f"{name}.exp", self.node("Sub", f"{name}.{'s' if self.forward else 'minus_s'}", *terms))
 
-    def dense(self, name: str, block: CouplingFunction, x: str) -> str:
-        return write_dense(self, block, name, x, self.arithmetic)
+    def function(self, name: str, block: CouplingFunction, x: str) -> str:
+        return write_function(self, block, name, x, self.arithmetic)
 
     def mixing(self, name: str, x: str, weight: Array, output: str = "") -> str:
         return self.convolution(name, x, self.constant(f"{name}.weight", weight), 1, output=output)

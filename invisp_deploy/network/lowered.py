@@ -1,6 +1,6 @@
 """F, G and H that compute in fp16, int8 or fp8 as the exported graphs do, and that can still be trained.
 
-Within a dense block every quantised tensor has one and the same step s, the step of its input, so that the graph's
+Within a function every quantised tensor has one and the same step s, the step of its input, so that the graph's
 concatenations join tensors of one scale. A tensor r_i that wants the step s_i gets there by a gain g_i = s / s_i:
 
     r_i' = g_i r_i = LeakyRelu(g_i W_i x + g_i b_i)        the activation is positively homogeneous
@@ -10,7 +10,7 @@ which changes no value but its grid (cross-layer equalisation: Nagel et al., ICC
 large as its tensor gets a larger gain of its own, so that it, too, uses the whole grid. Weights are rounded after
 the gains, one step for each output channel. What stays fp16 sees the same gained tensors, not rounded to 8 bit.
 
-The input of a dense block carries the picture itself, in 1 to 6 channels, and its rounding is most of the error. So
+The input of a function carries the picture itself, in 1 to 6 channels, and its rounding is most of the error. So
 8-bit convolutions read it as two tensors on the same grid, value and remainder:
 
     x = v + d / 16        v = round(x)        d = round(16 (x - v))        weights of d: those of v over 16
@@ -124,7 +124,7 @@ def gained_convolutions(block: CouplingFunction, name: str, arithmetic: Arithmet
 
 
 def _gains(layers: list[nn.Conv2d], name: str, arithmetic: Arithmetic) -> list[Tensor]:
-    """For each tensor of a dense block, its input first, the gain of each channel."""
+    """For each tensor of a function, its input first, the gain of each channel."""
     gains = [torch.ones(layers[0].in_channels)]
     source = arithmetic.scales.get(block_input(name))
     for index, layer in enumerate(layers[:-1], 1):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from invisp_deploy.arithmetic import Arithmetic, dense_blocks, quantised_tensors
+from invisp_deploy.arithmetic import Arithmetic, coupling_functions, quantised_tensors
 from invisp_deploy.calibration.held_out import held_out
 from invisp_deploy.calibration.loss import Bench
 from invisp_deploy.calibration.observe import Jpeg
@@ -45,12 +45,12 @@ def test_a_limit_that_not_even_fp16_meets_keeps_everything() -> None:
 def test_the_share_is_that_of_the_configuration() -> None:
     config = NetworkConfig(8, 16, 2)
     network = InvISP(config)
-    ends = keeping(dense_blocks(config), 24, 5)
+    ends = keeping(coupling_functions(config), 24, 5)
     work = config.convolution_weights - config.blocks * config.channels**2
     first = 9 * 6 * config.growth
     last = 9 * (6 + 4 * config.growth) * 6
     assert kept_share(network, ends) == pytest.approx(24 * (first + last) / work)
-    assert kept_share(network, dense_blocks(config)) == 1
+    assert kept_share(network, coupling_functions(config)) == 1
     assert kept_share(network, ()) == 0
 
 
@@ -64,7 +64,7 @@ def test_costs_are_those_of_one_block_lowered_alone(small_dng: Path) -> None:
     exact = bench.raw(network)
     scales = dict.fromkeys(quantised_tensors(network.config), 3 / 127)
     costs = sensitivities(bench, Arithmetic("int8", scales), exact)
-    assert list(costs) == dense_blocks(network.config)
+    assert list(costs) == coupling_functions(network.config)
     assert costs["block1.G"] == 0
     assert max(abs(cost) for cost in costs.values()) > 1e-3
     by_hand = copy.deepcopy(network)

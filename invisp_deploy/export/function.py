@@ -1,4 +1,4 @@
-"""A dense block as nodes, each convolution in its own precision.
+"""F, G or H as nodes, each convolution in its own precision.
 
 ::
 
@@ -7,12 +7,14 @@
     int8    x, d --Q--> Concat of int8 --DQ--> Conv --LeakyRelu--> Q --> Concat of int8 ... --DQ--> Conv --> out
     fp8     x, d --> Concat --Q--DQ--> Conv --LeakyRelu--> Concat --Q--DQ--> Conv ...     (no FP8 Concat in ONNX)
 
-d is what Q leaves of x, times 16. All Q and DQ of a dense block have one scale, that of its input
+So a dense block; in a chain a convolution reads the one before it alone, and only x comes with d.
+
+d is what Q leaves of x, times 16. All Q and DQ of a function have one scale, that of its input
 (`network.lowered` says how), so a concatenation needs no requantisation. Zero points are 0, weights carry a scale
 for each output channel, biases stay float: what TensorRT takes. A convolution over a concatenation is the sum of
 convolutions over its parts; fp32 is written so, because runtimes on a CPU add in place and copy nothing, while those on
 a GPU concatenate for free. In fp16 a 1x1 convolution adds channels of zeros to the input, up to a multiple of 8, so
-that concatenations stay aligned (docs/performance.md). The input and the output of a dense block are FLOAT in every
+that concatenations stay aligned (docs/performance.md). The input and the output of a function are FLOAT in every
 precision.
 """
 
@@ -32,7 +34,7 @@ from invisp_deploy.export.nodes import Array, Nodes
 from invisp_deploy.network.coupling import CouplingFunction
 from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, round_weight, weight_steps
 
-__all__ = ["write_dense"]
+__all__ = ["write_function"]
 
 _SLOPE: Final = 0.2
 _BLOCK: Final = 8
@@ -41,11 +43,11 @@ _BLOCK: Final = 8
 _EIGHT_BITS: Final = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
 
 
-def write_dense(nodes: Nodes, block: CouplingFunction, name: str, x: str, arithmetic: Arithmetic) -> str:
+def write_function(nodes: Nodes, block: CouplingFunction, name: str, x: str, arithmetic: Arithmetic) -> str:
     """Add the nodes of `block` on the FLOAT tensor `x`; returns the name of the FLOAT result."""
     with torch.no_grad():
         layers = gained_convolutions(block, name, arithmetic)
-    writer = _Dense(nodes, name, arithmetic.scales.get(block_input(name), 0.0), x, layers[0].weight.shape[0])
+    writer = _Writer(nodes, name, arithmetic.scales.get(block_input(name), 0.0), x, layers[0].weight.shape[0])
     seen = [_Value(x, half=False)]
     for index, layer in enumerate(layers[:-1], 1):
         made = writer.convolution(layer, index, block.read(seen))
@@ -61,7 +63,7 @@ class _Value:
     half: bool
 
 
-class _Dense:
+class _Writer:
     def __init__(self, nodes: Nodes, name: str, step: float, x: str, growth: int) -> None:
         self.nodes = nodes
         self.x = x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -174,26 +175,10 @@ def test_what_does_not_fit_is_refused(network: InvISP, raw: Tensor) -> None:
     with pytest.raises(GraphError, match="does not describe the int8 arithmetic"):
         build_graph(view, plain, arithmetic=arithmetic)
     fp8 = arithmetic_of(network, raw, "fp8")
-    card = GraphCard(
-        Direction.FORWARD,
-        network.config,
-        CONTRACT,
-        weights_hash(network),
-        network.config.halo,
-        "fp8",
-        scales=fp8.digest,
-    )
+    card = replace(plain, precision="fp8", scales=fp8.digest)
     with pytest.raises(RequestError, match="opset of an fp8 graph must be 19, got 17"):
         build_graph(view, card, 17, fp8)
     missing = Arithmetic("int8", {name: 1.0 for name in quantised_tensors(network.config)[1:]})
-    card = GraphCard(
-        Direction.FORWARD,
-        network.config,
-        CONTRACT,
-        weights_hash(network),
-        network.config.halo,
-        "int8",
-        scales=missing.digest,
-    )
+    card = replace(plain, precision="int8", scales=missing.digest)
     with pytest.raises(RequestError, match="no scale for block0.x2"):
         build_graph(view, card, None, missing)
