@@ -40,8 +40,9 @@ test-clients: $(VENV)/.base ## open our DNGs with dcraw, ExifTool, RawTherapee a
 test-arm64: $(VENV)/.base ## run the base install on an emulated arm64 and compare it with this machine; minutes
 	PYTHON=$(BIN)/python scripts/arm64.sh
 
-docs: $(VENV)/.base ## write docs/tolerances.md from the table of tolerances
+docs: $(VENV)/.base ## write what is made from tables: docs/tolerances.md, docs/images/rooms.svg
 	$(BIN)/python scripts/tolerances_table.py docs/tolerances.md
+	$(BIN)/python scripts/rooms_picture.py docs/architecture.md docs/images/rooms.svg
 
 model: $(VENV)/.test ## train and export a shipped model again: make model NAME=nano PHOTOS=folder [WORK=work]; hours
 	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }

@@ -1,6 +1,6 @@
 """Invertible camera pipelines from training to the edge: RAW to JPEG and back, as ONNX graphs.
 
-The public names are few; everything else is imported from its room (`invisp_deploy.camera.raw`, ...).
+The public names are few; everything else is imported from its room (`invisp_deploy.formats.raw`, ...).
 Importing this package needs nothing but the standard library.
 """
 

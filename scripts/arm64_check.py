@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.raw import read_raw
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import read_picture
 from invisp_deploy.models import shipped_graph
 from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
 from invisp_deploy.runtimes.golden import psnr

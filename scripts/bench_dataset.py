@@ -25,14 +25,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import levels_of, network_input
-from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import levels_of, network_input
 from invisp_deploy.training.data import dataset_pairs, sample_batch
 
 SIZE = (2832, 4256)

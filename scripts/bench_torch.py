@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from invisp_deploy.evaluation.verify import LATENCY
+from invisp_deploy.device.verify import LATENCY
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import load_checkpoint

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.raw import read_raw, render_libraw
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.raw import read_raw, render_libraw
 
 CROP = (slice(520, 1160), slice(2740, 3252))
 TURNED = 6  # EXIF: turn by 90 degrees clockwise to see it upright

@@ -11,10 +11,10 @@ import re
 import sys
 from pathlib import Path
 
-from invisp_deploy.experiments.rate import rate_markdown
-from invisp_deploy.experiments.table1 import table1_markdown
-from invisp_deploy.experiments.table2 import table2_markdown
 from invisp_deploy.files import write_whole
+from invisp_deploy.research.rate import rate_markdown
+from invisp_deploy.research.table1 import table1_markdown
+from invisp_deploy.research.table2 import table2_markdown
 
 WRITERS = {"table1": table1_markdown, "table2": table2_markdown, "rate": rate_markdown}
 

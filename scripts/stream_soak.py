@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.raw import read_raw
-from invisp_deploy.doctor.machine import read_machine
+from invisp_deploy.device.machine import read_machine
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import shipped_graph
 from invisp_deploy.rendering.files import RunOptions

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invisp_deploy.engine_card import EngineCard, Profile, sidecar_path
 from invisp_deploy.files import sha256_file
-from invisp_deploy.runtimes import cuda_device
-from invisp_deploy.runtimes.cuda_device import CudaDevice
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.runtimes.tensorrt import cuda_device
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
+from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile, sidecar_path
 from tests.simulated_cuda import SimulatedCuda, Stream
 
 VERSION = "10.3.0"

@@ -16,7 +16,7 @@ import pytest
 from invisp_deploy.cli.run import main as run
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.evaluation.metrics import DEFINITIONS
-from invisp_deploy.experiments.protocol import AS_RUN, CORRECT
+from invisp_deploy.research.protocol import AS_RUN, CORRECT
 from invisp_deploy.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parent.parent

@@ -16,9 +16,12 @@ PACKAGE = ROOT / "invisp_deploy"
 HEAVY = {"torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "rawpy", "PIL", "tifffile", "click", "tqdm"}
 HEAVY |= {"imagecodecs", "matplotlib", "openvino", "polygraphy", "skimage"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
+WITHIN = ("runtimes/torch_", "research/rivals")
+"""Parts of a room that the table names alone."""
+
 NEED_TORCH = (
     "network",
-    "rivals",
+    "research.rivals",
     "export",
     "runtimes.torch_",
     "benchmark.peers",
@@ -28,13 +31,13 @@ NEED_TORCH = (
     "calibration.observe",
     "calibration.report",
     "calibration.sensitivity",
-    "experiments.areas",
-    "experiments.methods",
-    "experiments.plots",
-    "experiments.protocol",
-    "experiments.rate",
-    "experiments.table1",
-    "experiments.table2",
+    "research.areas",
+    "research.methods",
+    "research.plots",
+    "research.protocol",
+    "research.rate",
+    "research.table1",
+    "research.table2",
     "training.data",
     "training.held_out",
     "training.jpeg_simulator",
@@ -69,10 +72,10 @@ def dotted(path: Path) -> str:
 
 
 def room_of(module: str) -> str:
-    """`invisp_deploy.camera.raw` -> `camera`; modules directly in the package are the foundation."""
+    """`invisp_deploy.formats.raw` -> `camera`; modules directly in the package are the foundation."""
     parts = module.split(".")[1:]
-    if parts[:2] == ["runtimes", "torch_"]:
-        return "runtimes/torch_"
+    if "/".join(parts[:2]) in WITHIN:
+        return "/".join(parts[:2])
     return parts[0] if parts and (PACKAGE / parts[0]).is_dir() else "foundation"
 
 
@@ -104,7 +107,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_table_names_every_room() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert set(allowed()) == folders | {"foundation", "runtimes/torch_"}
+    assert set(allowed()) == folders | {"foundation", *WITHIN}
 
 
 def test_rooms_form_no_circle() -> None:

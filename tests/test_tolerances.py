@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from invisp_deploy.engine_card import BACKENDS
 from invisp_deploy.graph_card import PRECISIONS
+from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS
 from invisp_deploy.tolerances import PARITY, TOLERANCES, parity_for
 
 ROOT = Path(__file__).parent.parent

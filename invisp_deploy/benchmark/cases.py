@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from invisp_deploy.benchmark.timing import HasDevice, Subject
-from invisp_deploy.engine_card import ENGINE_SUFFIXES
 from invisp_deploy.errors import RequestError
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime
 from invisp_deploy.runtimes.golden import kind_of, natural_levels, natural_planes
 from invisp_deploy.runtimes.open import open_runtime
+from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES
 
 __all__ = ["Case", "Key", "Source", "cases_of", "feeds_for", "graph_sources", "open_source", "tiles_of"]
 

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from invisp_deploy.benchmark.alone import run_alone
 from invisp_deploy.benchmark.cases import Source, open_source
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.errors import EngineError
+from invisp_deploy.formats.picture import PICTURE_SUFFIXES
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import PICTURE_SUFFIXES
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.rendering.camera import camera_part
-from invisp_deploy.rendering.engine import plan_for
 from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.rendering.recover import PictureSource, way_back_of
 from invisp_deploy.rendering.render import FrameSource
 from invisp_deploy.rendering.steps import decode
+from invisp_deploy.rendering.tiled import plan_for
 from invisp_deploy.runtimes.base import Runtime
 
 __all__ = ["bare_calls", "fits", "measure_file"]

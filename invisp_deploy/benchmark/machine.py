@@ -10,7 +10,7 @@ from typing import Any, Final
 from invisp_deploy import __version__
 from invisp_deploy.benchmark.alone import run_alone
 from invisp_deploy.benchmark.nvml import open_nvml
-from invisp_deploy.doctor.machine import read_machine
+from invisp_deploy.device.machine import read_machine
 
 __all__ = ["COMPARED", "clock_setup", "describe", "matrix_rate", "versions"]
 

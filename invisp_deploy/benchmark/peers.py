@@ -26,7 +26,7 @@ from invisp_deploy.network.invisp import Block, InvISP
 from invisp_deploy.network.mixing import InvertibleMixing
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
-from invisp_deploy.runtimes.contexts import Times
+from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 __all__ = ["EAGER", "PEERS", "AuthorsForm", "NaiveOnnx", "TorchPeer", "device_rates", "export_naively", "open_peer"]
 

@@ -13,15 +13,15 @@ import numpy.typing as npt
 
 from invisp_deploy.benchmark.alone import forget_peak, peak_mb, run_alone
 from invisp_deploy.benchmark.cases import Source, open_source
-from invisp_deploy.camera.align import Border
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import levels_of
+from invisp_deploy.formats.picture import Picture
+from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.images.picture import Picture
-from invisp_deploy.images.record import Record
-from invisp_deploy.rendering.engine import plan_for
+from invisp_deploy.isp.alignment import Border
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import levels_of
 from invisp_deploy.rendering.recover import recover
 from invisp_deploy.rendering.render import render
+from invisp_deploy.rendering.tiled import plan_for
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
 __all__ = ["fit_line", "frame_shape", "made_frame", "made_picture", "measure_sizes", "run_frame"]

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 
 from invisp_deploy.runtimes.base import Array, Feeds
-from invisp_deploy.runtimes.contexts import Times
+from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 __all__ = [
     "AGREEMENT",

@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from invisp_deploy.camera.frame import Mosaic
-from invisp_deploy.camera.levels import Levels
 from invisp_deploy.errors import CalibrationError
+from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.levels import Levels
 
 __all__ = ["LEAST_CORRELATION", "check_content", "neighbour_correlation"]
 

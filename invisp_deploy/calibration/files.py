@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from invisp_deploy.camera.raw import RAW_SUFFIXES
 from invisp_deploy.errors import CalibrationError, RequestError
 from invisp_deploy.files import sha256_file
+from invisp_deploy.formats.raw import RAW_SUFFIXES
 
 __all__ = ["digests", "raw_files", "spread"]
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from invisp_deploy.calibration.content import check_content
 from invisp_deploy.calibration.tiles import Place, TileSource, check_tiles
-from invisp_deploy.camera.levels import Levels
-from invisp_deploy.camera.raw import render_libraw
 from invisp_deploy.contract import CameraContract
+from invisp_deploy.formats.raw import render_libraw
+from invisp_deploy.isp.levels import Levels
 
 __all__ = ["HeldOut", "held_out"]
 

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.align import Border, aligned, border_for
-from invisp_deploy.camera.frame import Mosaic, RawFrame
-from invisp_deploy.camera.levels import Levels, levels_of, network_input
-from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CalibrationError, ContractError, RequestError
+from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.isp.alignment import Border, aligned, border_for
+from invisp_deploy.isp.frame import Mosaic, RawFrame
+from invisp_deploy.isp.levels import Levels, levels_of, network_input
 
 __all__ = ["CalibrationTile", "Place", "TileSource", "calibration_tiles", "check_tiles"]
 

@@ -77,8 +77,8 @@ def doctor_command(as_json: bool) -> None:
     Every ONNX Runtime provider and every NVIDIA library is really tried, each in a process of its own. Exits
     with 1 only if rendering on the CPU does not work.
     """
-    from invisp_deploy.doctor.advice import advise
-    from invisp_deploy.doctor.examine import examine
+    from invisp_deploy.device.advice import advise
+    from invisp_deploy.device.examine import examine
 
     bar = progress(0, "trying", quiet=as_json)
     try:
@@ -98,10 +98,10 @@ def doctor_command(as_json: bool) -> None:
 def _verify(
     engine: Path | None, inverse: Path | None, provider: str | None, options: dict[str, Any], as_json: bool
 ) -> None:
-    from invisp_deploy.doctor.machine import read_machine
-    from invisp_deploy.doctor.packages import find_packages
-    from invisp_deploy.evaluation.device_report import open_subjects, record, report_data
-    from invisp_deploy.evaluation.verify import verify
+    from invisp_deploy.device.device_report import open_subjects, record, report_data
+    from invisp_deploy.device.machine import read_machine
+    from invisp_deploy.device.packages import find_packages
+    from invisp_deploy.device.verify import verify
     from invisp_deploy.files import check_output, write_whole
 
     target: Path | None = options["report"]
@@ -128,7 +128,7 @@ def _verify(
 
 
 def _layers(engine: Path, reference: Path, source: Path | None, provider: str | None, as_json: bool) -> None:
-    from invisp_deploy.evaluation.layers import compare_layers, summarize
+    from invisp_deploy.device.layers import compare_layers, summarize
 
     layers = compare_layers(engine, reference, source=source, provider=provider or "CPUExecutionProvider")
     summary = summarize(layers)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from invisp_deploy.doctor.examine import Examination
-    from invisp_deploy.evaluation.layers import Layer, Summary
-    from invisp_deploy.evaluation.verify import Verification
+    from invisp_deploy.device.examine import Examination
+    from invisp_deploy.device.layers import Layer, Summary
+    from invisp_deploy.device.verify import Verification
 
 __all__ = ["doctor_lines", "layer_lines", "verification_lines"]
 

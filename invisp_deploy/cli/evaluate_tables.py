@@ -16,8 +16,8 @@ from invisp_deploy.files import check_output, output_folder, write_whole
 
 if TYPE_CHECKING:
     from invisp_deploy.dataset.open import Dataset
-    from invisp_deploy.experiments.areas import Settings
-    from invisp_deploy.experiments.methods import Method
+    from invisp_deploy.research.areas import Settings
+    from invisp_deploy.research.methods import Method
 
 __all__ = ["rate", "table1", "table2"]
 
@@ -60,9 +60,9 @@ def table1(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_
     """
     names = ("table1.json", "table1.md", "error_maps.png", "training.png")
     dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
-    from invisp_deploy.experiments.methods import check_alike, upi_method
-    from invisp_deploy.experiments.plots import draw_error_maps, draw_training
-    from invisp_deploy.experiments.table1 import in_order, table1, table1_markdown
+    from invisp_deploy.research.methods import check_alike, upi_method
+    from invisp_deploy.research.plots import draw_error_maps, draw_training
+    from invisp_deploy.research.table1 import in_order, table1, table1_markdown
 
     contract = check_alike(methods, dataset)
     methods = in_order(
@@ -93,7 +93,7 @@ def table2(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_
     """
     names = ("table2.json", "table2.md")
     dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
-    from invisp_deploy.experiments.table2 import table2, table2_markdown
+    from invisp_deploy.research.table2 import table2, table2_markdown
 
     with output_folder(output):
         with progress(len(dataset.shots("test")), "judging", quiet=as_json) as bar:
@@ -121,8 +121,8 @@ def rate(
     """
     names = ("rate.json", "rate.md", "rate.png")
     dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
-    from invisp_deploy.experiments.plots import draw_rate
-    from invisp_deploy.experiments.rate import QUALITIES, rate, rate_markdown
+    from invisp_deploy.research.plots import draw_rate
+    from invisp_deploy.research.rate import QUALITIES, rate, rate_markdown
 
     chosen = qualities or QUALITIES
     with output_folder(output):
@@ -147,8 +147,8 @@ def _opened(
         if find_spec(package) is None:
             raise MissingExtraError(package, "tables")
     from invisp_deploy.dataset.open import open_dataset
-    from invisp_deploy.experiments.areas import Settings
-    from invisp_deploy.experiments.methods import open_method
+    from invisp_deploy.research.areas import Settings
+    from invisp_deploy.research.methods import open_method
 
     settings = Settings(**options)
     if output.is_dir():

@@ -11,13 +11,13 @@ __all__ = ["files_of", "is_picture", "is_raw"]
 
 
 def is_picture(path: Path) -> bool:
-    from invisp_deploy.images.picture import PICTURE_SUFFIXES
+    from invisp_deploy.formats.picture import PICTURE_SUFFIXES
 
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def is_raw(path: Path) -> bool:
-    from invisp_deploy.camera.raw import RAW_SUFFIXES
+    from invisp_deploy.formats.raw import RAW_SUFFIXES
 
     return path.suffix.lower() in RAW_SUFFIXES
 

@@ -48,8 +48,8 @@ def synthesize(
     \b
     invisp-prepare synthesize --like photo.CR2 photos/ -o dngs/
     """
-    from invisp_deploy.camera.raw import read_raw
     from invisp_deploy.errors import ImageFileError
+    from invisp_deploy.formats.raw import read_raw
     from invisp_deploy.training.made import make_dngs, photos_in
 
     frame = read_raw(like)

@@ -13,7 +13,7 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder
 
 if TYPE_CHECKING:
-    from invisp_deploy.dataset.fivek import Collected
+    from invisp_deploy.research.fivek import Collected
 
 __all__ = ["fivek"]
 
@@ -58,10 +58,10 @@ def fivek(
     \b
     invisp-prepare fivek --camera "NIKON D700" --train-list train.txt --test-list test.txt --dngs fivek/ -o data/
     """
-    from invisp_deploy.dataset.fivek import BASE_URL, read_lists
     from invisp_deploy.dataset.options import PrepareOptions
     from invisp_deploy.dataset.prepare import Refused, prepare
     from invisp_deploy.dataset.sources import Source
+    from invisp_deploy.research.fivek import BASE_URL, read_lists
 
     folder = dngs or download
     if folder is None or (dngs and download):
@@ -113,8 +113,8 @@ def _collect(
 
     Raises RequestError if all do.
     """
-    from invisp_deploy.dataset.fivek import find_dngs
-    from invisp_deploy.dataset.fivek_download import download_dngs
+    from invisp_deploy.research.fivek import find_dngs
+    from invisp_deploy.research.fivek_download import download_dngs
 
     with progress(len(names), "DNGs", quiet=quiet) as bar:
 

@@ -39,7 +39,7 @@ def graph_for(path: Path | None, model: str | None) -> Path:
 
 def _rendered_by(picture: Path) -> str | None:
     """The shipped model that rendered a picture; None where none did, or where the picture cannot be read."""
-    from invisp_deploy.images.picture import read_picture
+    from invisp_deploy.formats.picture import read_picture
 
     try:
         record = read_picture(picture).record

@@ -141,8 +141,8 @@ def _finish(
     pipeline: Pipeline, runtime: Runtime, signals: int, stream: dict[str, Any], output: Path, *, as_json: bool
 ) -> int:
     """Report, say what became of the frames, and return the exit code. Raises what ended the stream early."""
-    from invisp_deploy.doctor.machine import read_machine
-    from invisp_deploy.doctor.packages import find_packages
+    from invisp_deploy.device.machine import read_machine
+    from invisp_deploy.device.packages import find_packages
     from invisp_deploy.streaming.report import report_data
 
     ended = "interrupted" if signals else "the source ended"

@@ -86,9 +86,9 @@ def _crops_line(crops: dict[str, Any], seconds: float) -> str:
 
 def _card(run: Run, card: dict[str, Any], trained: Trained, weights: str) -> str:
     from invisp_deploy.benchmark.machine import versions
-    from invisp_deploy.doctor.machine import read_machine
+    from invisp_deploy.device.machine import read_machine
     from invisp_deploy.graph_card import Direction
-    from invisp_deploy.rivals.cost import macs_per_pixel
+    from invisp_deploy.research.rivals.cost import macs_per_pixel
     from invisp_deploy.training.card import card_text
 
     counted = macs_per_pixel(trained.network, Direction.INVERSE) if run.config is None else run.config.macs_per_pixel

@@ -12,8 +12,8 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 
 if TYPE_CHECKING:
-    from invisp_deploy.camera.frame import RawFrame
     from invisp_deploy.dataset.open import Dataset
+    from invisp_deploy.isp.frame import RawFrame
     from invisp_deploy.training.data import Pair
     from invisp_deploy.training.held_out import HeldOut
     from invisp_deploy.training.run import Source
@@ -34,7 +34,7 @@ class TrainingFiles:
 
     def first_frame(self) -> RawFrame:
         """Of the first file: it names the camera."""
-        from invisp_deploy.camera.raw import read_raw
+        from invisp_deploy.formats.raw import read_raw
 
         return read_raw(self.raws[0]) if self.dataset is None else self.dataset.shots("train")[0].frame
 
@@ -94,7 +94,7 @@ def open_files(sources: Sequence[Path], held: Sequence[Path]) -> TrainingFiles:
 
 
 def _raws(paths: Sequence[Path]) -> list[Path]:
-    from invisp_deploy.camera.raw import RAW_SUFFIXES
+    from invisp_deploy.formats.raw import RAW_SUFFIXES
 
     found: list[Path] = []
     for path in paths:

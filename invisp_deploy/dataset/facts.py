@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from invisp_deploy.camera.frame import ColorMatrix, Mosaic, RawFrame
+from invisp_deploy.isp.frame import ColorMatrix, Mosaic, RawFrame
 
 __all__ = ["Facts"]
 

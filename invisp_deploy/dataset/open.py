@@ -21,13 +21,13 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import Levels, levels_of
 from invisp_deploy.contract import CameraContract, camera_name
 from invisp_deploy.dataset.facts import Facts
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.strips import StripJpeg, Window
 from invisp_deploy.errors import DatasetError, RawFileError, RequestError
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import Levels, levels_of
 
 __all__ = ["DATASET_FILE", "FORMAT", "PREPARING_FILE", "VERSION", "Dataset", "Shot", "Split", "open_dataset"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from invisp_deploy.camera.exif import camera_exif, make_and_model
-from invisp_deploy.camera.raw import RAW_SUFFIXES
 from invisp_deploy.contract import camera_name
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.exif import camera_exif, make_and_model
+from invisp_deploy.formats.raw import RAW_SUFFIXES
 
 __all__ = ["Source", "check_one_camera", "sources_in"]
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from invisp_deploy.camera.exif import MADE_SOFTWARE, SOFTWARE, load_exif
-from invisp_deploy.camera.frame import Mosaic, RawFrame
-from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.dataset.facts import Facts
 from invisp_deploy.dataset.open import Shot
 from invisp_deploy.dataset.sources import Source
 from invisp_deploy.dataset.strips import jpeg_with_restarts
 from invisp_deploy.errors import DatasetError, RawFileError, RequestError
 from invisp_deploy.files import whole_file, write_whole
+from invisp_deploy.formats.exif import MADE_SOFTWARE, SOFTWARE, load_exif
+from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.isp.frame import Mosaic, RawFrame
 
 __all__ = ["Task", "facts_path", "finished", "write_shot"]
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from invisp_deploy.engine_card import Profile
 from invisp_deploy.engines.progress import BuildProgress, interrupts, progress_monitor
 from invisp_deploy.errors import EngineError, GraphError, RequestError
 from invisp_deploy.graph_card import CAMERA_LEVELS
-from invisp_deploy.runtimes.nvidia import strongly_typed_flag
+from invisp_deploy.runtimes.tensorrt.backend import strongly_typed_flag
+from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 
 __all__ = [
     "DEFAULT_LEVEL",

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from invisp_deploy.engine_card import EngineCard
 from invisp_deploy.errors import ParityError
 from invisp_deploy.runtimes.base import Runtime
-from invisp_deploy.runtimes.cuda_device import CudaDevice
 from invisp_deploy.runtimes.golden import Golden, of_one, psnr
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
+from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
 from invisp_deploy.tolerances import parity_for
 
 __all__ = ["can_run", "check_engine", "open_engine"]
@@ -24,7 +24,7 @@ def can_run(card: EngineCard, device: CudaDevice | None) -> bool:
 
 def open_engine(path: Path) -> Runtime:
     """The engine as a runtime on the GPU at hand; its sidecar stands beside it."""
-    from invisp_deploy.runtimes.tensorrt import TensorRTRuntime
+    from invisp_deploy.runtimes.tensorrt.runtime import TensorRTRuntime
 
     return TensorRTRuntime(path)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.engine_card import BACKENDS, ENGINE_SUFFIXES, EngineCard, Profile, golden_path, sidecar_path
 from invisp_deploy.engines.build import DEFAULT_LEVEL, BuildSettings, build_plan, check_level
 from invisp_deploy.engines.cache import CachedPlan, EngineCache, engine_key
 from invisp_deploy.engines.gate import can_run, check_engine, open_engine
@@ -23,9 +22,17 @@ from invisp_deploy.errors import EngineError, OutputError, RequestError
 from invisp_deploy.files import check_output, sha256_file, write_whole
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Runtime
-from invisp_deploy.runtimes.cuda_device import CudaDevice, find_device, require_device
 from invisp_deploy.runtimes.golden import make_golden
-from invisp_deploy.runtimes.nvidia import require_backend
+from invisp_deploy.runtimes.tensorrt.backend import require_backend
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice, find_device, require_device
+from invisp_deploy.runtimes.tensorrt.engine_card import (
+    BACKENDS,
+    ENGINE_SUFFIXES,
+    EngineCard,
+    Profile,
+    golden_path,
+    sidecar_path,
+)
 
 __all__ = ["EngineRequest", "MadeEngine", "make_engine"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from invisp_deploy.engine_card import Profile
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 
 __all__ = ["DEFAULT_TILE", "MOST_ELEMENTS", "check_profile", "make_profile", "parse_size"]
 

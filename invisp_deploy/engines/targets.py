@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from invisp_deploy.engine_card import BACKENDS
 from invisp_deploy.errors import EngineError, RequestError
-from invisp_deploy.runtimes.cuda_device import CudaDevice
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
+from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS
 
 __all__ = ["RTX_TARGETS", "parse_targets", "rtx_targets", "tensorrt_targets"]
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.levels import Levels, network_input
 from invisp_deploy.errors import RequestError
+from invisp_deploy.isp.levels import Levels, network_input
 
 __all__ = [
     "DEFINITIONS",

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.camera.levels import levels_of
-from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.errors import ContractError, RequestError
-from invisp_deploy.evaluation.contact import FULL_SCALE, Sheet, draw_sheet
 from invisp_deploy.evaluation.metrics import DEFINITIONS, raw_psnr, raw_psnr_paper, rgb_psnr
 from invisp_deploy.files import check_output, whole_file, write_whole
-from invisp_deploy.images.picture import read_picture
+from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.isp.levels import levels_of
 from invisp_deploy.rendering.files import RunOptions, StartProgress, recover_file, render_file
+from invisp_deploy.report.sheet import FULL_SCALE, Sheet, draw_sheet
 from invisp_deploy.runtimes.base import Runtime
 
 __all__ = ["RoundTrip", "round_trip"]

@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from invisp_deploy.camera.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.errors import ParityError
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.isp.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.runtimes.golden import natural_input, psnr
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES, parity_for

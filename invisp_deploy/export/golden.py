@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from invisp_deploy.camera.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.export.parity import pytorch_pair
+from invisp_deploy.isp.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.golden import natural_input, natural_levels, natural_planes
 

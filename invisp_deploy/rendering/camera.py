@@ -15,10 +15,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.frame import Mosaic
-from invisp_deploy.camera.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.runtimes.base import NO_LEVELS, Array, Feeds
 
 __all__ = ["CameraPart", "InGraph", "InNumpy", "Pixels", "Window", "camera_part"]

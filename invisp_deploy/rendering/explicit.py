@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from invisp_deploy.camera import exif as exif_tags
-from invisp_deploy.camera.align import Border, border_for
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import ContractError, RequestError
+from invisp_deploy.formats import exif as exif_tags
+from invisp_deploy.formats.picture import Picture
+from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.images.picture import Picture
-from invisp_deploy.images.record import Record
+from invisp_deploy.isp.alignment import Border, border_for
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import levels_of
 
 __all__ = ["Explicit", "explicit_record"]
 

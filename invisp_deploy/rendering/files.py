@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
+from invisp_deploy.formats.picture import bit_depth
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import bit_depth
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.rendering.camera import camera_part
-from invisp_deploy.rendering.engine import Progress, check_direction, plan_for, seam_error
 from invisp_deploy.rendering.explicit import Explicit
 from invisp_deploy.rendering.recover import PictureSource
 from invisp_deploy.rendering.render import FrameSource
 from invisp_deploy.rendering.steps import Recovered, Rendered, decode, encode, infer
+from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, seam_error
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 from invisp_deploy.runtimes.base import Runtime
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from invisp_deploy.camera.align import aligned, border_for
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.errors import ContractError
+from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.record import Record
+from invisp_deploy.isp.alignment import aligned, border_for
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import levels_of
 from invisp_deploy.rendering.camera import Pixels, Window, camera_part
-from invisp_deploy.rendering.engine import Progress, check_direction, plan_for, run_tiles
+from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 from invisp_deploy.runtimes.base import Array, Runtime
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.raw import read_raw
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.picture import Picture, read_picture, write_picture
+from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import Picture, read_picture, write_picture
-from invisp_deploy.images.record import Record
-from invisp_deploy.rendering.engine import Progress
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.rendering.explicit import explicit_record
 from invisp_deploy.rendering.recover import recover, way_back_of
 from invisp_deploy.rendering.render import render
+from invisp_deploy.rendering.tiled import Progress
 from invisp_deploy.runtimes.base import Runtime
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.engine_card import EngineCard
 from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import CAMERA_LEVELS, Direction, GraphCard
+from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
 
 __all__ = ["NO_LEVELS", "Array", "Feeds", "Limits", "Runtime", "Size", "TensorSpec", "graph_specs"]
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from invisp_deploy.runtimes.base import Array, Feeds
-from invisp_deploy.runtimes.contexts import Times
+from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -13,7 +13,7 @@ from invisp_deploy.errors import EngineError, GraphError, OutOfMemoryError, Requ
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
-from invisp_deploy.runtimes.contexts import Times
+from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invisp_deploy.engine_card import ENGINE_SUFFIXES
 from invisp_deploy.errors import RequestError
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES
 
 __all__ = ["open_runtime"]
 
@@ -41,6 +41,6 @@ def open_runtime(path: Path, provider: str | None = None, threads: int = 0) -> R
             f"--threads sets how many ONNX Runtime takes for a graph; {path.name} is an engine, which runs on the GPU: "
             "leave --threads out."
         )
-    from invisp_deploy.runtimes.tensorrt import TensorRTRuntime
+    from invisp_deploy.runtimes.tensorrt.runtime import TensorRTRuntime
 
     return TensorRTRuntime(path)

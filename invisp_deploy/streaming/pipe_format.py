@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.errors import RawFileError, RequestError
-from invisp_deploy.images.picture import Picture
+from invisp_deploy.formats.picture import Picture
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.rendering.explicit import Explicit
 
 __all__ = ["BITS", "PipeFormat", "pipe_size"]

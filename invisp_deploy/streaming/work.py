@@ -7,14 +7,14 @@ from typing import Any
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
+from invisp_deploy.formats.picture import PICTURE_SUFFIXES
+from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import PICTURE_SUFFIXES
-from invisp_deploy.images.record import Record
-from invisp_deploy.rendering.engine import check_direction, plan_for
 from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.rendering.recover import way_back_of
 from invisp_deploy.rendering.render import FrameSource
 from invisp_deploy.rendering.steps import decode, encode, infer, with_way_back
+from invisp_deploy.rendering.tiled import check_direction, plan_for
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.streaming.pipe_format import PipeFormat
 from invisp_deploy.streaming.pipeline import Frame, Work

@@ -17,14 +17,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from invisp_deploy.camera.demosaic import window_cfa
-from invisp_deploy.camera.frame import Mosaic
-from invisp_deploy.camera.levels import Levels, levels_of, network_input
-from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot, Split
 from invisp_deploy.dataset.strips import Window
 from invisp_deploy.errors import ContractError, TrainingError
+from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.isp.demosaic import window_cfa
+from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.levels import Levels, levels_of, network_input
 
 __all__ = ["Pair", "dataset_pairs", "load_pairs", "sample_batch"]
 

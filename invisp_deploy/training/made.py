@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.exif import MADE_SOFTWARE
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.exif import MADE_SOFTWARE
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.training.synthesis import measured_noise, unprocess
 
 __all__ = ["PHOTO_SUFFIXES", "make_dngs", "photos_in"]

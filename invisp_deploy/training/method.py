@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.rivals.open import build_rival, save_rival
+from invisp_deploy.research.rivals.open import build_rival, save_rival
 from invisp_deploy.training.run import Run
 
 __all__ = ["Save", "new_method", "saver"]

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.camera.colour import srgb_to_camera, srgb_to_linear
-from invisp_deploy.camera.frame import Mosaic, RawFrame
 from invisp_deploy.errors import RequestError
+from invisp_deploy.isp.colour import srgb_to_camera, srgb_to_linear
+from invisp_deploy.isp.frame import Mosaic, RawFrame
 
 __all__ = ["Noise", "measured_noise", "unprocess"]
 

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from invisp_deploy.camera.levels import levels_of
-from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError
 from invisp_deploy.evaluation.metrics import raw_psnr, raw_psnr_paper, rgb_psnr
+from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import read_picture
+from invisp_deploy.isp.levels import levels_of
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
 from invisp_deploy.runtimes.torch_ import TorchRuntime

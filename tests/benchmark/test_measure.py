@@ -17,7 +17,7 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds
 from invisp_deploy.runtimes.callable_ import CallableRuntime
-from invisp_deploy.runtimes.contexts import Times
+from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 CARD = GraphCard(Direction.FORWARD, NetworkConfig(1, 4, 1), CameraContract(), "a" * 64, 10)
 TENSOR = np.zeros((1, 3, 100, 100), np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from invisp_deploy.benchmark.timing import Subject, Turn, Until, paired_ratio, percentiles, take_turns, warm_up
-from invisp_deploy.runtimes.contexts import Times
+from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 
 class Clock:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from invisp_deploy.calibration.content import LEAST_CORRELATION, check_content, neighbour_correlation
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.errors import CalibrationError
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import levels_of
 from tests.graphs import CANON_30D
 
 PATH = Path("a.dng")

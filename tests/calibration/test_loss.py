@@ -14,9 +14,9 @@ from invisp_deploy.calibration.held_out import HeldOut, held_out
 from invisp_deploy.calibration.loss import Bench, naive_half
 from invisp_deploy.calibration.observe import Jpeg
 from invisp_deploy.calibration.tiles import calibration_tiles
-from invisp_deploy.camera.raw import render_libraw
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import CalibrationError
+from invisp_deploy.formats.raw import render_libraw
 from invisp_deploy.network.lowered import lowered
 from tests.graphs import CANON_30D, gentle_network
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from invisp_deploy.calibration.tiles import CalibrationTile, calibration_tiles
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError, RawFileError, RequestError
+from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.rendering.render import FrameSource
 from invisp_deploy.runtimes.callable_ import CallableRuntime
 from tests.graphs import CANON_30D

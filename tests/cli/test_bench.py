@@ -8,10 +8,10 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.cli.bench import main
 from invisp_deploy.config import NetworkConfig
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.isp.frame import RawFrame
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 QUICK = ("--tile", 32, "--runs", 3, "--skip-memory", "--threads", 1)

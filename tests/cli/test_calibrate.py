@@ -15,11 +15,11 @@ from PIL import Image
 from invisp_deploy.calibration.plots import PICTURES
 from invisp_deploy.calibration.record import ScaleRecord, read_record
 from invisp_deploy.calibration.report import REPORT_FILES
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.cli.calibrate import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.files import sha256_file
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
 from tests.graphs import CANON_30D, gentle_network
 

@@ -11,13 +11,13 @@ from click.testing import CliRunner, Result
 from invisp_deploy.cli.device import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.doctor import machine
-from invisp_deploy.engine_card import golden_path, read_engine_card, sidecar_path
+from invisp_deploy.device import machine
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import shipped_graph
 from invisp_deploy.runtimes.golden import make_golden, natural_input, npz_bytes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.runtimes.tensorrt.engine_card import golden_path, read_engine_card, sidecar_path
 from invisp_deploy.runtimes.torch_ import TorchRuntime
 from tests.graphs import Graphs, write_graphs
 from tests.simulated_tensorrt import DEVICE, simulate, square, write_engine

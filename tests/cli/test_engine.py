@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 
 from invisp_deploy.cli.export import main
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.engine_card import EngineCard, golden_path, sidecar_path
 from invisp_deploy.engines import make
 from invisp_deploy.files import sha256_file
-from invisp_deploy.runtimes.cuda_device import CudaDevice
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
+from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, golden_path, sidecar_path
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 ROOT = Path(__file__).parents[2]

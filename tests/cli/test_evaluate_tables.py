@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.cli.evaluate import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
-from invisp_deploy.rivals.cycleisp import CycleIsp
-from invisp_deploy.rivals.open import save_rival
+from invisp_deploy.research.rivals.cycleisp import CycleIsp
+from invisp_deploy.research.rivals.open import save_rival
 from tests.cli.refusal import refused
 from tests.graphs import CANON_30D, gentle_network
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.cli.prepare import main
 from invisp_deploy.cli.prepare_fivek import fivek as command
-from invisp_deploy.dataset.fivek import BASE_URL, CAMERAS
 from invisp_deploy.dataset.open import open_dataset
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.research.fivek import BASE_URL, CAMERAS
 from tests.file_server import FileServer, file_server
 
 NAMES = ("a0001-one", "a0002-two", "a0003-three", "a0004-four")

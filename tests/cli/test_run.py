@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.cli.run import main
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.images.picture import read_picture
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.isp.frame import RawFrame
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.cli.evaluate import main as evaluate
 from invisp_deploy.cli.run import main
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.engine_card import Profile
-from invisp_deploy.images.picture import read_picture
+from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 from tests.graphs import CANON_30D, Graphs, write_graphs
 from tests.simulated_tensorrt import simulate, square, write_engine
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from invisp_deploy.cli.evaluate import main as evaluate
 from invisp_deploy.cli.run import main
 from invisp_deploy.cli.shipped import graph_for
+from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import read_picture
 from invisp_deploy.models import MODELS, model_of_weights, shipped_graph
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from tests.cli.refusal import refused, refused_at_once

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.cli.train import main
 from invisp_deploy.config import NetworkConfig
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.training import loop, optimisation

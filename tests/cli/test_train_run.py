@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.contract import authors_contract
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint
-from invisp_deploy.rivals.open import load_rival
+from invisp_deploy.research.rivals.open import load_rival
 from invisp_deploy.training.log import read_log
 from invisp_deploy.training.run import read_run
 from tests.cli.test_train import ROOT, SMALL, crop, refused, train

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.dataset.open import Dataset
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.isp.frame import RawFrame
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import levels_of
-from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot, open_dataset
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import ContractError, DatasetError
+from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import levels_of
 
 
 @pytest.fixture

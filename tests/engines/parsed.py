@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from invisp_deploy.engines.build import parse_graph
-from invisp_deploy.runtimes.nvidia import load_backend
+from invisp_deploy.runtimes.tensorrt.backend import load_backend
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
-from invisp_deploy.engine_card import Profile
 from invisp_deploy.engines.build import BuildSettings, Built, build_plan, check_level, parse_graph
 from invisp_deploy.errors import EngineError, GraphError, RequestError
-from invisp_deploy.runtimes.nvidia import load_backend
+from invisp_deploy.runtimes.tensorrt.backend import load_backend
+from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 from tests.graphs import Graphs
 
 FIXED = Profile((384, 512), (384, 512), (384, 512))

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.engine_card import golden_path
 from invisp_deploy.engines import make
 from invisp_deploy.engines.make import EngineRequest, make_engine
 from invisp_deploy.errors import ParityError, RequestError
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime
-from invisp_deploy.runtimes.cuda_device import CudaDevice
 from invisp_deploy.runtimes.golden import read_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
+from invisp_deploy.runtimes.tensorrt.engine_card import golden_path
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 ADA = CudaDevice("NVIDIA RTX 4090", "sm89", "13.0", 24_000_000_000)

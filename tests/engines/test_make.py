@@ -13,18 +13,18 @@ import numpy as np
 import onnx
 import pytest
 
-from invisp_deploy.engine_card import EngineCard, golden_path, read_engine_card, sidecar_path
 from invisp_deploy.engines import make
 from invisp_deploy.engines.cache import EngineCache
 from invisp_deploy.engines.make import EngineRequest, MadeEngine, make_engine
 from invisp_deploy.errors import EngineError, GraphError, InvispError, OutputError, ParityError, RequestError
 from invisp_deploy.files import sha256_file
-from invisp_deploy.runtimes import nvidia
 from invisp_deploy.runtimes.base import Array, Runtime
 from invisp_deploy.runtimes.callable_ import CallableRuntime
-from invisp_deploy.runtimes.cuda_device import CudaDevice
 from invisp_deploy.runtimes.golden import read_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.runtimes.tensorrt import backend
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
+from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, golden_path, read_engine_card, sidecar_path
 from tests.graphs import Graphs
 
 ADA = CudaDevice("NVIDIA RTX 4090", "sm89", "13.0", 24_000_000_000)
@@ -67,7 +67,7 @@ def test_an_engine_is_three_files_that_belong_together(request_for: EngineReques
     assert card.onnx == sha256_file(small.forward)
     assert card.graph == OnnxRuntime(small.forward).card
     assert (card.backend, card.targets) == ("tensorrt-rtx", ("sm89",))
-    assert card.backend_version == nvidia.load_backend("tensorrt-rtx").__version__
+    assert card.backend_version == backend.load_backend("tensorrt-rtx").__version__
     assert card.profile.fixed
     assert card.profile.optimal == (64, 96)
     assert card.verified is None
@@ -232,9 +232,9 @@ def test_tensorrt_that_is_missing_old_or_without_a_gpu(
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     refused(asked, EngineError, "tensorrt 10.2.0.19 is too old, this needs 10.3 or later")
     module.__version__ = "10.3.0"
-    monkeypatch.setattr("invisp_deploy.runtimes.cuda_device.find_device", lambda: None)
+    monkeypatch.setattr("invisp_deploy.runtimes.tensorrt.cuda_device.find_device", lambda: None)
     refused(asked, EngineError, "TensorRT needs an NVIDIA GPU and this machine shows none")
-    monkeypatch.setattr("invisp_deploy.runtimes.cuda_device.find_device", lambda: ADA)
+    monkeypatch.setattr("invisp_deploy.runtimes.tensorrt.cuda_device.find_device", lambda: ADA)
     refused(replace(asked, targets="sm86"), EngineError, "here sm89 (NVIDIA RTX 4090), and --target asks for sm86")
     refused(replace(asked, level=9), RequestError, "--optimization-level is 0 to 5, got 9")
 
@@ -244,7 +244,7 @@ def test_a_tensorrt_engine_is_kept_by_gpu_driver_and_level(
 ) -> None:
     """The build itself is RTX's: what is looked at is when a plan is taken from the cache."""
     real = make.build_plan
-    module = nvidia.load_backend("tensorrt-rtx")
+    module = backend.load_backend("tensorrt-rtx")
 
     def build(_: object, onnx: Path, settings: make.BuildSettings, *rest: object) -> object:
         return real(module, onnx, replace(settings, backend="tensorrt-rtx", level=None), b"")

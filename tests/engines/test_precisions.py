@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.engine_card import Profile
 from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 from tests.engines.parsed import Layer, Parsed, parse
 from tests.engines.precisions import write_precise
 from tests.engines.test_build import FIXED, RANGE, build

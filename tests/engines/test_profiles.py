@@ -6,10 +6,10 @@ import pytest
 
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.engine_card import Profile
 from invisp_deploy.engines.profiles import check_profile, make_profile, parse_size
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 
 
 def card_of(config: NetworkConfig, interface: str = "tensor") -> GraphCard:

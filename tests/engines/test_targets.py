@@ -6,8 +6,8 @@ import pytest
 
 from invisp_deploy.engines.targets import RTX_TARGETS, parse_targets, rtx_targets, tensorrt_targets
 from invisp_deploy.errors import EngineError, RequestError
-from invisp_deploy.runtimes.cuda_device import CudaDevice
-from invisp_deploy.runtimes.nvidia import load_backend
+from invisp_deploy.runtimes.tensorrt.backend import load_backend
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 
 ORIN = CudaDevice("Orin", "sm87", "12.6", 8_000_000_000)
 ADA = CudaDevice("NVIDIA RTX 4090", "sm89", "13.0", 24_000_000_000)

@@ -8,9 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from invisp_deploy.camera.demosaic import demosaic
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import levels_of
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.evaluation.metrics import (
@@ -22,6 +19,9 @@ from invisp_deploy.evaluation.metrics import (
     rgb_psnr,
     rgb_ssim,
 )
+from invisp_deploy.isp.demosaic import demosaic
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import levels_of
 
 
 @pytest.fixture

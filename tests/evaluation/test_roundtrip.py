@@ -12,13 +12,13 @@ import pytest
 import rawpy
 from PIL import Image
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError, InvispError, RawFileError, RequestError
 from invisp_deploy.evaluation.metrics import DEFINITIONS
 from invisp_deploy.evaluation.roundtrip import RoundTrip, round_trip
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from tests.graphs import Graphs, write_graphs

@@ -14,7 +14,6 @@ import pytest
 import torch
 from scipy.ndimage import convolve
 
-from invisp_deploy.camera.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import GraphError, ParityError, RequestError
@@ -24,6 +23,7 @@ from invisp_deploy.export.graph import build_graph, check_graph
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.export.write import export_onnx
 from invisp_deploy.graph_card import CAMERA_LEVELS, Direction, GraphCard
+from invisp_deploy.isp.levels import Levels, network_input, recovered_mosaic
 from invisp_deploy.network.checkpoint import Checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.golden import natural_input

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from invisp_deploy.camera.align import Border, aligned
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import levels_of
-from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import BORDERS, CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError, RequestError
-from invisp_deploy.images.picture import Picture, read_picture
+from invisp_deploy.formats.picture import Picture, read_picture
+from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.isp.alignment import Border, aligned
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import levels_of
 from invisp_deploy.rendering.camera import InGraph, InNumpy
-from invisp_deploy.rendering.engine import plan_for, seam_error
 from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
 from invisp_deploy.rendering.recover import recover
 from invisp_deploy.rendering.render import FrameSource, render
+from invisp_deploy.rendering.tiled import plan_for, seam_error
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES

@@ -11,8 +11,8 @@ from PIL import Image
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError, RawFileError, RequestError
+from invisp_deploy.formats.picture import Picture
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.images.picture import Picture
 from invisp_deploy.rendering.explicit import Explicit, explicit_record
 
 CARD = GraphCard(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import ContractError, ImageFileError, RequestError
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.images.picture import read_picture
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.rendering.explicit import Explicit
 from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
 from invisp_deploy.runtimes.base import Runtime

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from invisp_deploy.camera.align import Border
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import Levels
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError, EngineError, ImageFileError
+from invisp_deploy.formats.picture import Picture
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.images.picture import Picture
+from invisp_deploy.isp.alignment import Border
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import Levels
 from invisp_deploy.rendering.camera import InNumpy
-from invisp_deploy.rendering.engine import run_tiles, seam_error
 from invisp_deploy.rendering.recover import PictureSource, recover
 from invisp_deploy.rendering.render import FrameSource, render
+from invisp_deploy.rendering.tiled import run_tiles, seam_error
 from invisp_deploy.rendering.tiles import plan_tiles
 from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime

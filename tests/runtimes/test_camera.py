@@ -11,13 +11,13 @@ import pytest
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.engine_card import Profile
 from invisp_deploy.errors import EngineError, GraphError
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.base import NO_LEVELS, TensorSpec, graph_specs
 from invisp_deploy.runtimes.golden import kind_of, natural_levels, natural_planes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
-from invisp_deploy.runtimes.tensorrt import TensorRTRuntime
+from invisp_deploy.runtimes.tensorrt.engine_card import Profile
+from invisp_deploy.runtimes.tensorrt.runtime import TensorRTRuntime
 from tests.graphs import Graphs, write_graphs
 from tests.simulated_tensorrt import simulate, square, write_engine
 

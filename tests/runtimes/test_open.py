@@ -10,11 +10,11 @@ import pytest
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.engine_card import ENGINE_SUFFIXES
 from invisp_deploy.errors import EngineError, RequestError
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.open import open_runtime
-from invisp_deploy.runtimes.tensorrt import TensorRTRuntime
+from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES
+from invisp_deploy.runtimes.tensorrt.runtime import TensorRTRuntime
 from tests.graphs import Graphs, write_graphs
 from tests.simulated_tensorrt import simulate, square, write_engine
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.levels import Levels
-from invisp_deploy.camera.raw import render_libraw
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.dataset.open import Dataset
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import ContractError, DatasetError, RawFileError, TrainingError
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.raw import render_libraw
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.isp.levels import Levels
 from invisp_deploy.training.data import Pair, dataset_pairs, load_pairs, sample_batch
 
 LINEAR = {"black": "none", "white_balance": "none", "gamma": 1.0}

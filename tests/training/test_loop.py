@@ -13,16 +13,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, DatasetError, OutputError, TrainingError
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.rivals.cycleisp import CycleIsp
-from invisp_deploy.rivals.grayscale import InvertibleGrayscale
-from invisp_deploy.rivals.open import load_rival
-from invisp_deploy.rivals.unet import UnetPair
+from invisp_deploy.research.rivals.cycleisp import CycleIsp
+from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale
+from invisp_deploy.research.rivals.open import load_rival
+from invisp_deploy.research.rivals.unet import UnetPair
 from invisp_deploy.training import loop
 from invisp_deploy.training.data import Pair, load_pairs
 from invisp_deploy.training.held_out import HeldOut, Measured, measure

@@ -12,9 +12,9 @@ import pytest
 import rawpy
 from PIL import Image
 
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.raw import read_raw, render_libraw
 from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.training.made import make_dngs, photos_in
 
 

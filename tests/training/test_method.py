@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from invisp_deploy.camera.frame import RawFrame
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint, weights_hash
-from invisp_deploy.rivals.open import load_rival
+from invisp_deploy.research.rivals.open import load_rival
 from invisp_deploy.training.method import new_method, saver
 from invisp_deploy.training.options import DataOptions, OptimiserOptions
 from invisp_deploy.training.run import Run

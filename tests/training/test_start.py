@@ -19,7 +19,7 @@ from invisp_deploy.network.checkpoint import Checkpoint, weights_hash
 from invisp_deploy.network.coupling import CouplingFunction
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import LoweredFunction
-from invisp_deploy.rivals.cycleisp import CycleIsp
+from invisp_deploy.research.rivals.cycleisp import CycleIsp
 from invisp_deploy.training import loop
 from invisp_deploy.training.data import Pair, load_pairs
 from invisp_deploy.training.loop import Report, Trained

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invisp_deploy.camera.colour import srgb_to_linear
-from invisp_deploy.camera.dng import write_dng
-from invisp_deploy.camera.frame import RawFrame
-from invisp_deploy.camera.raw import read_raw
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.isp.colour import srgb_to_linear
+from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.training.synthesis import Noise, measured_noise, unprocess
 
 SILENT = Noise(0, 0)

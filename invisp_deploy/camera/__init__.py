@@ -1,1 +1,0 @@
-"""Camera files: RAW in, frame, levels, demosaicing, DNG out."""

@@ -1,0 +1,1 @@
+"""What happens on a device: what is installed, what works, what its engines compute."""

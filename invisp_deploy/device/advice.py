@@ -1,0 +1,110 @@
+"""From what was found to what to do: one sentence each, with the command. Pure; nothing here looks at the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from invisp_deploy.device.examine import Examination
+
+__all__ = ["advise"]
+
+_CPU: Final = "onnxruntime CPUExecutionProvider"
+_CUDA: Final = "onnxruntime CUDAExecutionProvider"
+_SHARED: Final = (
+    "this virtual environment does not see the system's packages: make it again with "
+    "`python3 -m venv --system-site-packages .venv`"
+)
+
+
+def advise(found: Examination) -> tuple[str, ...]:
+    """What to mend first, then what would be needed for a GPU, then what the absent extras are for."""
+    return (*_broken(found), *_onnxruntime(found), *(_jetson(found) or _desktop(found)), *_extras(found))
+
+
+def _broken(found: Examination) -> Iterator[str]:
+    if not found.works(_CPU):
+        yield "ONNX Runtime does not work: `pip install --force-reinstall --no-deps onnxruntime`."
+    elif not found.renders:
+        yield "ONNX Runtime works and rendering does not: `pip install --force-reinstall invisp-deploy`."
+    for module, package in (("rawpy", "rawpy"), ("PIL", "Pillow"), ("tifffile", "tifffile")):
+        if not found.package(module).path:
+            yield f"{package} is missing, a part of the base install: `pip install {package}`."
+
+
+def _onnxruntime(found: Examination) -> Iterator[str]:
+    package = found.package("onnxruntime")
+    if package.rivals:
+        kept = "onnxruntime-gpu" if found.machine.device is not None and not found.machine.l4t else "onnxruntime"
+        others = [name for name in package.rivals if name != kept]
+        yield (
+            f"{' and '.join(package.rivals)} are both installed and write one folder; the files there are those of "
+            f"{package.build or 'an unknown build'}, so that one is imported. Keep one: `pip uninstall --yes "
+            f"{' '.join(others)}`, then `pip install --force-reinstall --no-deps {kept}`."
+        )
+
+
+def _jetson(found: Examination) -> list[str]:
+    """On a Jetson TensorRT is the GPU's way: the wheels of onnxruntime-gpu hold no code for Orin and Thor."""
+    machine = found.machine
+    if not machine.l4t:
+        return []
+    advice = []
+    if machine.environment == "isolated":
+        advice.append(f"JetPack's TensorRT is a package of the system, and {_SHARED}.")
+    if not found.works("tensorrt"):
+        known = {
+            "6": "JetPack 6 brings TensorRT 10.3 for Python 3.10: `sudo apt-get install nvidia-jetpack`, and run "
+            "/usr/bin/python3 (TensorRT 11 does not run on JetPack 6).",
+            "7": "JetPack 7 brings TensorRT 10.13 (7.1), 10.16 (7.2.0) or takes 11.4 (from 7.2.2 on): "
+            "`sudo apt-get install nvidia-jetpack`, and run /usr/bin/python3.",
+        }
+        advice.append(known.get(machine.jetpack, f"JetPack 6 or 7 is needed, Jetson Linux {machine.l4t} is older."))
+    if machine.jetpack == "6" and not machine.python.startswith("3.10."):
+        advice.append(f"JetPack 6's TensorRT is for Python 3.10, this is {machine.python}: use /usr/bin/python3.")
+    if "onnxruntime-gpu" in {one.name for one in found.package("onnxruntime").distributions}:
+        advice.append(
+            "PyPI's onnxruntime-gpu has no code for Jetson's GPUs: `pip uninstall --yes onnxruntime-gpu`, then "
+            "`pip install --force-reinstall --no-deps onnxruntime`, and use TensorRT for the GPU."
+        )
+    if not found.works("cuda-python"):
+        advice.append(f"Engines need cuda-python: {_cuda_python(found)}.")
+    return advice or ["nothing: TensorRT works on this Jetson."]
+
+
+def _desktop(found: Examination) -> Iterator[str]:
+    device = found.machine.device
+    if device is None:
+        yield (
+            "No NVIDIA GPU answers: graphs run on the CPU. If there is one, install NVIDIA's driver (`nvidia-smi` must "
+            "list the GPU; in a container pass `--gpus all`)."
+        )
+        return
+    if not found.works(_CUDA):
+        yield (
+            f"{device.name} is not used by ONNX Runtime: `pip uninstall --yes onnxruntime`, then `pip install "
+            "--force-reinstall --no-deps onnxruntime-gpu` (CUDA 13, Python 3.11 or later); docs/install.md says more."
+        )
+    if not (found.works("tensorrt") or found.works("tensorrt-rtx")):
+        major = device.driver.partition(".")[0]
+        yield (
+            f"For engines: `pip install tensorrt-cu{major} --extra-index-url https://pypi.nvidia.com` (the driver "
+            f"supports CUDA {device.driver}), or `pip install tensorrt-rtx` for a GeForce RTX or RTX PRO card."
+        )
+    if not found.works("cuda-python"):
+        yield f"Engines need cuda-python: {_cuda_python(found)}."
+
+
+def _cuda_python(found: Examination) -> str:
+    """The major version is that of the driver's CUDA."""
+    device = found.machine.device
+    return (
+        f"`pip install 'cuda-python=={device.driver.partition('.')[0]}.*'`" if device else "`pip install cuda-python`"
+    )
+
+
+def _extras(found: Examination) -> Iterator[str]:
+    if not found.works("torch"):
+        yield 'Training and export of weights need PyTorch: `pip install "invisp-deploy[train,export]"`.'
+    if not (found.works("polygraphy") and found.works("onnx")):
+        yield '`invisp verify --layers` needs polygraphy and onnx: `pip install "invisp-deploy[verify]"`.'

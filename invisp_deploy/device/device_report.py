@@ -1,0 +1,135 @@
+"""Engines opened for `verify`, and what becomes of the figures: the sidecars, and a report that can be sent back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from invisp_deploy import __version__
+from invisp_deploy.device.verify import Subject, Verification, parity_kind, read_reference
+from invisp_deploy.errors import ContractError, RequestError
+from invisp_deploy.files import sha256_file, write_whole
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.runtimes.open import open_runtime
+from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_engine_card, sidecar_path
+
+__all__ = ["Opened", "open_subjects", "record", "report_data"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Engines by direction with their files; one of the two may be absent."""
+
+    files: Mapping[Direction, Path]
+    subjects: Mapping[Direction, Subject]
+
+    @property
+    def forward(self) -> Subject | None:
+        return self.subjects.get(Direction.FORWARD)
+
+    @property
+    def inverse(self) -> Subject | None:
+        return self.subjects.get(Direction.INVERSE)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One line each: file, direction, precision, runtime."""
+        return tuple(
+            f"{self.files[way]}: {way.value}, {one.runtime.card.precision}, {one.runtime.name}, against "
+            f"{Path(one.reference.source).name}"
+            for way, one in self.subjects.items()
+        )
+
+
+@contextlib.contextmanager
+def open_subjects(engine: Path | None, inverse: Path | None, provider: str | None) -> Iterator[Opened]:
+    """Open what was named, together with its golden file. The direction is what the file says it is.
+
+    Raises RequestError where nothing was named, ContractError for two of one direction, and what the runtimes
+    and `read_reference` raise.
+    """
+    paths = [path for path in (engine, inverse) if path is not None]
+    if not paths:
+        raise RequestError("There is nothing to verify: pass --engine, --inverse or both.")
+    files: dict[Direction, Path] = {}
+    subjects: dict[Direction, Subject] = {}
+    with contextlib.ExitStack() as stack:
+        for path in paths:
+            runtime = stack.enter_context(open_runtime(path, provider))
+            way = runtime.card.direction
+            if path is inverse and way is Direction.FORWARD:
+                raise ContractError(f"{path} goes forward: pass it as --engine, and the inverse engine as --inverse.")
+            if way in files:
+                raise ContractError(f"{files[way]} and {path} are both {way.value}: pass one of each direction.")
+            files[way] = path
+            subjects[way] = Subject(runtime, read_reference(path, runtime.card), parity_kind(path))
+        yield Opened(files, subjects)
+
+
+def report_data(
+    opened: Opened, done: Verification, machine: Mapping[str, str], versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """Everything needed to judge the figures elsewhere; no names of people, hosts or folders.
+
+    machine: `doctor.machine.Machine.to_dict`. versions: of the Python packages, by module.
+    """
+    return {
+        "invisp_deploy": __version__,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": dict(machine),
+        "versions": dict(versions),
+        "engines": [
+            {
+                "file": opened.files[way].name,
+                "sha256": sha256_file(opened.files[way]),
+                "runtime": subject.runtime.name,
+                "card": _card(opened.files[way], subject),
+            }
+            for way, subject in opened.subjects.items()
+        ],
+        **done.to_dict(),
+    }
+
+
+def record(opened: Opened, done: Verification, data: Mapping[str, Any]) -> list[Path]:
+    """Write the figures into the sidecars of engines; graphs have none. Returns the files written.
+
+    Only for a verification that passed: a sidecar's `verified` says what holds.
+    """
+    written = []
+    for way, path in opened.files.items():
+        if path.suffix.lower() not in ENGINE_SUFFIXES:
+            continue
+        mine = done.of(way)
+        by_name = {figure.name: figure for figure in mine.figures}
+        machine, main = data["machine"], by_name[f"{way.value} PSNR"]
+        figures = {
+            "psnr": round(main.value, 2),
+            "psnr_limit": main.limit,
+            "max_abs": by_name[f"{way.value} largest error"].value,
+            "reference": opened.subjects[way].reference.made_by,
+            "size": list(opened.subjects[way].reference.tensor.shape[2:]),
+            "device": machine["gpu"],
+            "capability": machine.get("capability", ""),
+            "driver": machine.get("cuda", ""),
+            "versions": data["versions"],
+            "date": data["date"],
+            "latency_ms": {"p50": mine.latencies[0].p50, "p90": mine.latencies[0].p90, "runs": mine.latencies[0].runs},
+        }
+        if "round trip PSNR" in by_name:
+            figures["round_trip_psnr"] = round(by_name["round trip PSNR"].value, 2)
+        card = read_engine_card(path).with_verified(figures)
+        write_whole(sidecar_path(path), card.to_json())
+        written.append(sidecar_path(path))
+    return written
+
+
+def _card(path: Path, subject: Subject) -> Any:
+    if path.suffix.lower() in ENGINE_SUFFIXES:
+        return json.loads(read_engine_card(path).to_json())
+    return subject.runtime.card.to_metadata()

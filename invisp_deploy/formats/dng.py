@@ -1,0 +1,143 @@
+"""DNG out: the mosaic bit for bit, with what other programs need to develop it.
+
+Layout as Adobe's own files have it: the first directory holds the preview and all camera tags, a sub
+directory the mosaic with its levels (DNG specification 1.4). Uncompressed 16-bit strips, because LibRaw
+does not read deflated integer mosaics and Photoshop no tiled uncompressed ones.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.files import whole_file
+from invisp_deploy.formats import exif as exif_tags
+from invisp_deploy.formats.tiff_exif import append_exif, stand_in, sub_directory_as_long
+from invisp_deploy.isp.frame import ColorMatrix, RawFrame
+
+__all__ = ["SRGB_MATRIX", "write_dng"]
+
+SRGB_MATRIX: Final[ColorMatrix] = (
+    (3.2404542, -1.5371385, -0.4985314),
+    (-0.9692660, 1.8760108, 0.0415560),
+    (0.0556434, -0.2040259, 1.0572252),
+)
+"""XYZ (D65) to linear sRGB, IEC 61966-2-1: stands in where a camera's own matrix is unknown."""
+
+_PREVIEW_EDGE: Final = 1024
+_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SRATIONAL = 1, 2, 3, 4, 5, 10
+_CFA_PHOTOMETRIC: Final = 32803
+_D65: Final = 21
+
+
+def write_dng(
+    path: Path, frame: RawFrame, *, preview: npt.NDArray[np.uint8] | None = None, software: str = "invisp-deploy"
+) -> None:
+    """Write a frame as DNG, whole or not at all.
+
+    preview: (h, w, 3) uint8 sRGB in sensor order, reduced as needed; without one a plain rendering of the
+    mosaic serves. A frame without white balance gets a neutral of (1, 1, 1), one without a colour
+    matrix that of linear sRGB. Raises OutputError.
+    """
+    import tifffile
+
+    thumbnail = np.ascontiguousarray(_reduced(_plain_rendering(frame) if preview is None else preview))
+    with whole_file(path) as part:
+        with tifffile.TiffWriter(part, byteorder="<") as tiff:
+            tiff.write(
+                thumbnail,
+                photometric="rgb",
+                subfiletype=1,
+                subifds=1,
+                rowsperstrip=thumbnail.shape[0],
+                software=software,
+                metadata=None,
+                extratags=_camera_tags(frame),
+            )
+            tiff.write(
+                frame.mosaic,
+                photometric=_CFA_PHOTOMETRIC,
+                subfiletype=0,
+                rowsperstrip=frame.mosaic.shape[0],
+                software=False,
+                metadata=None,
+                extratags=_mosaic_tags(frame),
+            )
+        sub_directory_as_long(part)
+        if frame.exif:
+            append_exif(part, frame.exif)
+
+
+def _camera_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
+    camera = frame.camera or "unknown camera"
+    gains = frame.gains or (1.0, 1.0, 1.0)
+    neutral = [min(gains) / gain for gain in gains]
+    matrix = [value for row in frame.color_matrix or SRGB_MATRIX for value in row]
+    kept = exif_tags.load_exif(frame.exif)
+    tags: list[tuple[Any, ...]] = [
+        (50706, _BYTE, 4, bytes((1, 4, 0, 0)), True),  # DNGVersion
+        (50707, _BYTE, 4, bytes((1, 1, 0, 0)), True),  # DNGBackwardVersion
+        (50708, _ASCII, 0, camera, True),  # UniqueCameraModel
+        (274, _SHORT, 1, frame.orientation, True),  # Orientation
+        (50721, _SRATIONAL, 9, _rationals(matrix), True),  # ColorMatrix1
+        (50778, _SHORT, 1, _D65, True),  # CalibrationIlluminant1
+        (50728, _RATIONAL, 3, _rationals(neutral), True),  # AsShotNeutral
+        (50730, _SRATIONAL, 1, (0, 1), True),  # BaselineExposure
+        (271, _ASCII, 0, frame.make or "unknown", True),
+        (272, _ASCII, 0, frame.model or "unknown", True),
+    ]
+    if frame.exif:
+        tags.append(stand_in())
+        # date, artist and copyright keep their place in the first directory
+        tags += [(tag, _ASCII, 0, kept[tag], True) for tag in (0x0132, 0x013B, 0x8298) if kept.get(tag)]
+    return tags
+
+
+def _mosaic_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
+    height, width = frame.mosaic.shape
+    pattern = bytes("RGB".index(colour) for colour in frame.cfa)
+    return [
+        (33421, _SHORT, 2, (2, 2), True),  # CFARepeatPatternDim
+        (33422, _BYTE, 4, pattern, True),  # CFAPattern
+        (50710, _BYTE, 3, bytes((0, 1, 2)), True),  # CFAPlaneColor
+        (50711, _SHORT, 1, 1, True),  # CFALayout: rectangular
+        (50713, _SHORT, 2, (2, 2), True),  # BlackLevelRepeatDim
+        (50714, _RATIONAL, 4, _rationals(frame.black), True),  # BlackLevel
+        (50717, _LONG, 1, frame.white, True),  # WhiteLevel
+        (50829, _LONG, 4, (0, 0, height, width), True),  # ActiveArea
+        (50719, _LONG, 2, (0, 0), True),  # DefaultCropOrigin
+        (50720, _LONG, 2, (width, height), True),  # DefaultCropSize
+    ]
+
+
+def _plain_rendering(frame: RawFrame) -> npt.NDArray[np.uint8]:
+    """A quick look at the mosaic: one pixel of each 2x2 square, white balanced, gamma 2.2."""
+    gains = np.array(frame.gains or (1.0, 1.0, 1.0)) / max(frame.gains or (1.0,))
+    height, width = (size // 2 for size in frame.mosaic.shape)
+    rgb = np.empty((height, width, 3), np.float32)
+    for index, colour in enumerate(frame.cfa):
+        site = frame.mosaic[index // 2 : 2 * height : 2, index % 2 : 2 * width : 2].astype(np.float32)
+        channel = "RGB".index(colour)
+        rgb[..., channel] = (site - frame.black[index]) / (frame.white - frame.black[index]) * gains[channel]
+    return np.rint(np.clip(rgb, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
+
+
+def _reduced(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    image.thumbnail((_PREVIEW_EDGE, _PREVIEW_EDGE))
+    return np.asarray(image)
+
+
+def _rationals(values: Any) -> tuple[int, ...]:
+    """Flat numerator, denominator pairs."""
+    pairs: list[int] = []
+    for value in values:
+        fraction = Fraction(float(value)).limit_denominator(1_000_000)
+        pairs += [fraction.numerator, fraction.denominator]
+    return tuple(pairs)

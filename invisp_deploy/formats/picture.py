@@ -1,0 +1,229 @@
+"""Rendered pictures as files: JPEG (quality, subsampling), PNG (8 bit) and TIFF (16 bit) without loss."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.files import whole_file
+from invisp_deploy.formats import exif as exif_tags
+from invisp_deploy.formats.record import IDENTIFIER, Record
+from invisp_deploy.formats.tiff_exif import append_exif, stand_in
+
+__all__ = ["PICTURE_SUFFIXES", "SUBSAMPLINGS", "Picture", "bit_depth", "read_picture", "write_picture"]
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+SUBSAMPLINGS: Final = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+
+_MARKER: Final = 9  # APP9
+_TEXT_KEY: Final = "InvISP"
+_TIFF_TAG: Final = 65042  # private range
+_ICC_TAG: Final = 34675
+_MAX_PIXELS: Final = 1 << 29
+
+
+@dataclass(frozen=True)
+class Picture:
+    """(H, W, 3) uint8 or uint16 sRGB in sensor order, the way back (None if it carries none), the EXIF block."""
+
+    pixels: Pixels
+    record: Record | None
+    exif: bytes = b""
+
+
+def bit_depth(path: Path) -> int:
+    """Bits per colour that a file of that name stores; RequestError for an ending that is no picture's."""
+    suffix = path.suffix.lower()
+    if suffix not in PICTURE_SUFFIXES:
+        raise RequestError(
+            f"A rendered picture is written as {', '.join(PICTURE_SUFFIXES)}, got the name {path.name}: choose one."
+        )
+    return 16 if suffix in (".tif", ".tiff") else 8
+
+
+def write_picture(path: Path, pixels: Pixels, record: Record, exif: bytes, *, quality: int, subsampling: str) -> None:
+    """Write a picture, whole or not at all, with EXIF, orientation, sRGB profile and the way back.
+
+    pixels: (H, W, 3), uint8 for JPEG and PNG, uint16 for TIFF. quality (1 to 100) and subsampling
+    (`4:4:4`, `4:2:2`, `4:2:0`) hold for JPEG. Raises RequestError, OutputError.
+    """
+    from PIL import Image
+
+    suffix = path.suffix.lower()
+    bit_depth(path)
+    tags = _tags(exif, record.orientation, pixels.shape)
+    with whole_file(path) as part:
+        if suffix in (".jpg", ".jpeg"):
+            coded = replace(record, quality=quality, subsampling=subsampling).to_bytes()
+            stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
+            Image.fromarray(pixels).save(
+                stream,
+                "JPEG",
+                quality=quality,
+                subsampling=SUBSAMPLINGS[subsampling],
+                exif=tags,
+                icc_profile=_srgb_profile(),
+                extra=struct.pack(">BBH", 0xFF, 0xE0 + _MARKER, len(coded) + 2) + coded,
+            )
+            part.write_bytes(stream.getbuffer())
+        elif suffix == ".png":
+            from PIL.PngImagePlugin import PngInfo
+
+            text = PngInfo()
+            text.add_text(_TEXT_KEY, base64.b64encode(record.to_bytes()).decode())
+            Image.fromarray(pixels).save(part, "PNG", exif=tags, icc_profile=_srgb_profile(), pnginfo=text)
+        else:
+            _write_tiff(part, pixels, record, tags.tobytes())
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a picture in sensor order (the EXIF orientation is not applied).
+
+    Raises RequestError if there is no such file, ImageFileError for anything that is no complete RGB
+    picture, a damaged way back, or a JPEG that was coded again since it was rendered.
+    """
+    if not path.exists():
+        raise RequestError(f"There is no file {path}.")
+    if path.suffix.lower() in (".tif", ".tiff"):
+        return _read_tiff(path)
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                raise ImageFileError(f"{path} claims {image.width}x{image.height} pixels, more than any camera.")
+            data = _carried(image)
+            if image.mode != "RGB":
+                raise ImageFileError(f"{path} is a picture of mode {image.mode}, expected 8-bit RGB as we render it.")
+            pixels = np.array(image)
+            exif = exif_tags.exif_block(image.getexif())
+            tables = getattr(image, "quantization", None)
+    except UnidentifiedImageError as error:
+        raise ImageFileError(f"{path} is not a JPEG, PNG or TIFF picture.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageFileError(f"{path} is cut short or damaged: {error}.") from error
+    record = Record.from_bytes(data, str(path)) if data else None
+    _check_untouched(path, pixels, record, tables)
+    return Picture(pixels, record, exif)
+
+
+def _carried(image: Any) -> bytes:
+    if image.format == "PNG":
+        text = image.text.get(_TEXT_KEY, "") if hasattr(image, "text") else ""
+        try:
+            return base64.b64decode(text, validate=True)
+        except binascii.Error:
+            return IDENTIFIER
+    for name, data in getattr(image, "applist", []):
+        if name == f"APP{_MARKER}" and data.startswith(IDENTIFIER):
+            return bytes(data)
+    return b""
+
+
+def _check_untouched(path: Path, pixels: Pixels, record: Record | None, tables: Any) -> None:
+    """A resized or re-coded picture still carries the record, but no longer what it speaks of."""
+    if record is None:
+        return
+    if pixels.shape[:2] != (record.height, record.width):
+        raise ImageFileError(
+            f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, it was rendered as {record.width}x{record.height}: use "
+            "the file as it was rendered."
+        )
+    if tables and tables != _tables(record.quality):
+        raise ImageFileError(
+            f"{path} was saved again by another program (its quantisation is not that of quality {record.quality}): "
+            "use the file as it was rendered."
+        )
+
+
+@lru_cache(maxsize=4)
+def _tables(quality: int) -> dict[int, list[int]]:
+    """Quantisation tables of this libjpeg at a quality."""
+    from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG", quality=quality)
+    with Image.open(stream) as image:
+        return dict(image.quantization) if isinstance(image, JpegImageFile) else {}
+
+
+def _tags(block: bytes, orientation: int, shape: tuple[int, ...]) -> Any:
+    tags = exif_tags.load_exif(block)
+    tags[exif_tags.ORIENTATION] = orientation
+    tags.get_ifd(exif_tags.EXIF_IFD).update({0xA001: 1, 0xA002: shape[1], 0xA003: shape[0]})
+    return tags
+
+
+@lru_cache(maxsize=1)
+def _srgb_profile() -> bytes:
+    """LittleCMS's sRGB profile with a fixed date, so that equal input gives equal bytes."""
+    from PIL import ImageCms
+
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+    return bytes(profile)
+
+
+def _write_tiff(path: Path, pixels: Pixels, record: Record, exif: bytes) -> None:
+    import tifffile
+
+    carried, profile = record.to_bytes(), _srgb_profile()
+    tifffile.imwrite(
+        path,
+        pixels,
+        photometric="rgb",
+        byteorder="<",
+        compression="zlib",
+        predictor=True,
+        rowsperstrip=64,
+        metadata=None,
+        software="invisp-deploy",
+        extratags=[
+            (274, 3, 1, record.orientation, True),
+            (_TIFF_TAG, 7, len(carried), carried, True),
+            (_ICC_TAG, 7, len(profile), profile, True),
+            stand_in(),
+        ],
+    )
+    append_exif(path, exif)
+
+
+def _read_tiff(path: Path) -> Picture:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.pages.first
+            pixels = page.asarray()
+            tag = page.tags.get(_TIFF_TAG)
+            carried = None if tag is None else bytes(tag.value)
+    except (tifffile.TiffFileError, zlib.error, OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        # RuntimeError: imagecodecs, which tifffile decodes with where it is installed
+        raise ImageFileError(f"{path} is not a complete TIFF picture: {error}.") from error
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageFileError(
+            f"{path} holds {pixels.dtype} {pixels.shape}, expected RGB of 8 or 16 bits as we render it."
+        )
+    record = None if carried is None else Record.from_bytes(carried, str(path))
+    _check_untouched(path, pixels, record, None)
+    with path.open("rb") as stream:
+        from PIL import Image
+
+        tags = Image.Exif()
+        tags.load_from_fp(stream)
+        exif = exif_tags.exif_block(tags)
+    return Picture(pixels, record, exif)

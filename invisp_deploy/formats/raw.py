@@ -1,0 +1,206 @@
+"""RAW files in, through LibRaw: a frame with everything the camera said, or a sentence why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.errors import RawFileError, RequestError
+from invisp_deploy.formats import exif as exif_tags
+from invisp_deploy.isp.frame import FLIP_TO_ORIENTATION, ColorMatrix, RawFrame
+
+if TYPE_CHECKING:
+    import rawpy
+
+__all__ = ["RAW_SUFFIXES", "read_raw", "render_libraw"]
+
+RAW_SUFFIXES: Final = frozenset(
+    [
+        ".3fr",
+        ".arw",
+        ".cr2",
+        ".cr3",
+        ".crw",
+        ".dng",
+        ".erf",
+        ".gpr",
+        ".iiq",
+        ".k25",
+        ".kdc",
+        ".mef",
+        ".mos",
+        ".mrw",
+        ".nef",
+        ".nrw",
+        ".orf",
+        ".pef",
+        ".raf",
+        ".raw",
+        ".rw2",
+        ".rwl",
+        ".sr2",
+        ".srf",
+        ".srw",
+        ".x3f",
+    ]
+)
+"""File endings that are taken for RAW files when a folder is given."""
+
+_SMALLEST: Final = 1024
+"""Bytes below which a file cannot hold even a RAW file's directory."""
+
+_DEAD_ROWS: Final = 0.005
+"""Share of rows of nothing but zeros from which a mosaic counts as cut short (sensors add noise: none is whole)."""
+
+
+def read_raw(path: Path) -> RawFrame:
+    """Read one RAW file into a frame: visible mosaic, CFA, levels, white balance, orientation, matrix, EXIF.
+
+    Raises RawFileError for a file that is missing parts, is no RAW file, or is not a 2x2 Bayer mosaic;
+    RequestError if there is no such file.
+    """
+    import rawpy
+
+    _check_readable(path)
+    try:
+        with rawpy.imread(str(path)) as raw:
+            return _frame(raw, path)
+    except rawpy.NotSupportedError as error:
+        raise RawFileError(f"{path} holds a mosaic of a kind that LibRaw does not hand out: {error}.") from error
+    except rawpy.LibRawError as error:
+        raise _unreadable(path, error) from error
+
+
+def render_libraw(path: Path) -> npt.NDArray[np.uint8]:
+    """LibRaw's rendering of a RAW file in sensor order, (H, W, 3) uint8 sRGB: the target of training.
+
+    As-shot white balance, no automatic brightening, everything else LibRaw's default; not rotated.
+    Raises RawFileError as `read_raw` does.
+    """
+    import rawpy
+
+    _check_readable(path)
+    try:
+        with rawpy.imread(str(path)) as raw:
+            return raw.postprocess(use_camera_wb=True, no_auto_bright=True, user_flip=0)
+    except rawpy.LibRawError as error:
+        raise _unreadable(path, error) from error
+
+
+def _frame(raw: rawpy.RawPy, path: Path) -> RawFrame:
+    if raw.raw_type != _flat_type() or raw.raw_image_visible is None:
+        raise RawFileError(
+            f"{path} holds {raw.num_colors} colours at every pixel (linear or Foveon RAW), not a Bayer mosaic: "
+            "use the camera's original RAW file."
+        )
+    pattern = raw.raw_pattern  # before any postprocess(), which changes the code of the second green
+    description = raw.color_desc.decode("ascii", "replace")
+    if pattern is None or pattern.shape != (2, 2):
+        size = "none" if pattern is None else f"{pattern.shape[0]}x{pattern.shape[1]}"
+        raise RawFileError(
+            f"{path} has no 2x2 Bayer pattern (found: {size}, colours {description}; X-Trans, Foveon and "
+            "monochrome sensors are not supported): use a file of a Bayer camera."
+        )
+    cfa = "".join(description[index] for index in pattern.ravel())
+    mosaic = raw.raw_image_visible.copy()
+    if mosaic.dtype != np.uint16:
+        raise RawFileError(f"{path} holds a mosaic of {mosaic.dtype}, expected uint16.")
+    _check_complete(mosaic, path)
+    tags = exif_tags.camera_exif(path, _preview(raw))
+    make, model = exif_tags.make_and_model(tags)
+    levels = raw.black_level_per_channel
+    try:
+        return RawFrame(
+            mosaic=mosaic,
+            cfa=cfa,
+            black=_four([float(levels[index]) for index in pattern.ravel()]),
+            white=int(raw.white_level),
+            gains=_gains(raw.camera_whitebalance),
+            orientation=FLIP_TO_ORIENTATION.get(raw.sizes.flip, 1),
+            color_matrix=_color_matrix(raw, tags),
+            make=make,
+            model=model,
+            exif=exif_tags.exif_block(tags),
+        )
+    except RawFileError as error:
+        raise RawFileError(f"{path}: {error}") from error
+
+
+def _flat_type() -> Any:
+    import rawpy
+
+    return rawpy.RawType.Flat
+
+
+def _check_readable(path: Path) -> None:
+    if not path.exists():
+        raise RequestError(f"There is no file {path}.")
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder, expected a RAW file.")
+    try:
+        with path.open("rb") as stream:
+            size = len(stream.read(_SMALLEST))
+    except OSError as error:
+        raise RawFileError(f"{path} could not be opened: {error.strerror or error}.") from error
+    if not size:
+        raise RawFileError(f"{path} is empty (0 bytes): copy it from the camera again.")
+    if size < _SMALLEST:
+        raise RawFileError(f"{path} is not a RAW file, it has only {size} bytes: name a file of a camera.")
+
+
+def _unreadable(path: Path, error: Exception) -> RawFileError:
+    import rawpy
+
+    if isinstance(error, rawpy.LibRawFileUnsupportedError):
+        return RawFileError(f"{path} is not a RAW file that LibRaw knows (header damaged?): name a file of a camera.")
+    if isinstance(error, (rawpy.LibRawIOError, rawpy.LibRawDataError)):
+        return RawFileError(f"{path} is cut short or damaged: copy it from the camera again.")
+    reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+    return RawFileError(f"{path} could not be decoded by LibRaw: {reason}.")
+
+
+def _check_complete(mosaic: npt.NDArray[np.uint16], path: Path) -> None:
+    """LibRaw opens some truncated files without complaint and leaves the rest of the mosaic zero."""
+    dead = int(np.count_nonzero(~mosaic.any(axis=1)))
+    if dead > _DEAD_ROWS * len(mosaic):
+        raise RawFileError(
+            f"{path} is cut short: {dead} of {len(mosaic)} rows hold nothing but zeros; copy it from the camera again."
+        )
+
+
+def _preview(raw: rawpy.RawPy) -> bytes:
+    import rawpy
+
+    try:
+        thumb = raw.extract_thumb()
+    except rawpy.LibRawError:
+        return b""
+    return thumb.data if isinstance(thumb.data, bytes) else b""
+
+
+def _gains(values: list[float]) -> tuple[float, float, float] | None:
+    """First three as-shot gains, None where the file has none (zeros or negative placeholders)."""
+    red, green, blue = (float(value) for value in values[:3])
+    return (red, green, blue) if min(red, green, blue) > 0 else None
+
+
+def _color_matrix(raw: rawpy.RawPy, tags: Any) -> ColorMatrix | None:
+    """XYZ to camera: LibRaw's table, else the DNG's own tag."""
+    table = tuple(float(value) for value in np.asarray(raw.rgb_xyz_matrix)[:3].ravel())
+    if any(table):
+        return _three_by_three(table)
+    own = exif_tags.dng_color_matrix(tags)
+    return _three_by_three(own) if own else None
+
+
+def _three_by_three(values: tuple[float, ...]) -> ColorMatrix:
+    a, b, c, d, e, f, g, h, i = values
+    return (a, b, c), (d, e, f), (g, h, i)
+
+
+def _four(values: list[float]) -> tuple[float, float, float, float]:
+    a, b, c, d = values
+    return a, b, c, d

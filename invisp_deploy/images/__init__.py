@@ -1,1 +1,0 @@
-"""Pictures out and in: JPEG, PNG and TIFF with the record of the way back."""

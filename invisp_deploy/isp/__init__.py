@@ -1,0 +1,1 @@
+"""What a camera's frame goes through before the network and after it, both ways."""

@@ -1,0 +1,1 @@
+"""Tables, plots and sheets that people look at."""

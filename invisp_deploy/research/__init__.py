@@ -1,0 +1,1 @@
+"""The paper's experiments, its rivals and its data."""

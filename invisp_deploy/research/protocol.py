@@ -1,0 +1,245 @@
+"""How a method is judged, always through JPEG files on disk: correctly, and as the paper's authors did it.
+
+::
+
+    RAW -> network -> 8 bit -> JPEG file -> network -> RAW        a method that renders
+           LibRaw  -> 8 bit -> JPEG file -> network -> RAW        one that only recovers, or a foreign JPEG
+
+LibRaw's rendering is the dataset's target, which is a JPEG file already; it is coded again only where the run's quality
+or subsampling is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.dataset.open import Dataset, Shot
+from invisp_deploy.evaluation.metrics import paper_domain, psnr, raw_psnr, rgb_psnr, rgb_ssim
+from invisp_deploy.formats.picture import SUBSAMPLINGS
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.levels import Levels, network_input, recovered_mosaic
+from invisp_deploy.research.areas import Settings, Window, apply, areas_of, patches_of
+from invisp_deploy.research.methods import Method
+
+__all__ = ["AS_RUN", "CAP", "CLIPPED", "CORRECT", "Judged", "Trial", "judge", "recover_area"]
+
+Float = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+CLIPPED: Final = 250
+"""A pixel counts as clipped where LibRaw's rendering has a channel from here on; 255 with room for JPEG's error."""
+
+CAP: Final = 100.0
+"""dB that a figure is given as at most: equal arrays (a tile that is black) have an infinite one."""
+
+CORRECT: Final = {
+    "rgb-psnr": "dB, peak 255: the picture decoded from the JPEG file, rounded to 8 bits before, against LibRaw's.",
+    "rgb-ssim": "SSIM of the same two pictures (scikit-image; Gaussian window of sigma 1.5, mean over channels).",
+    "raw-psnr-paper": "dB, peak 1: the mosaic recovered from the JPEG file against the camera's, both demosaiced, "
+    "white balanced with gains divided by the largest, gamma 1/2.2, clipped to [0, 1]; mean over 3x3 patches of a "
+    "file, or over tiles.",
+    "raw-psnr": "dB, peak 1: the same two linear Bayer mosaics, (DN - black) / (white - black), not demosaiced.",
+    "raw-psnr-clipped": "dB, as raw-psnr, over all pixels of all files where LibRaw's rendering reaches "
+    f"{CLIPPED} of 255 in a channel.",
+    "raw-psnr-unclipped": "dB, as raw-psnr, over all other pixels of all files.",
+}
+"""Figures of the correct protocol: means over files, or over tiles, where nothing else is said."""
+
+AS_RUN: Final = {
+    "rgb-psnr": "dB, peak 255: as above, but truncated to 8 bits, each patch a JPEG file of its own.",
+    "rgb-ssim": "SSIM of the same two pictures.",
+    "raw-psnr": "dB, peak 1: the network's three channels against those that it was given (no mosaic between), white "
+    "balanced with gains divided by the largest, gamma 1/2.2, clipped to [0, 1].",
+}
+"""Figures as the authors' code computes them: means over 3x3 patches of every file, or over tiles."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Figures of a method. files: name to figures; jpeg_bytes, pixels: of all files, for bits per pixel."""
+
+    correct: dict[str, float]
+    as_run: dict[str, float]
+    files: dict[str, dict[str, float]]
+    jpeg_bytes: int
+    pixels: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "correct": self.correct,
+            "as_run": self.as_run,
+            "files": self.files,
+            "jpeg_bytes": self.jpeg_bytes,
+            "pixels": self.pixels,
+        }
+
+
+@dataclass
+class Trial:
+    """One area with everything that a direction needs; made by `recover_area`.
+
+    mosaic, recovered: (h, w) uint16. target, decoded: (h, w, 3) uint8. jpeg_bytes: of the file that was inverted.
+    """
+
+    mosaic: Mosaic
+    levels: Levels
+    target: Pixels
+    decoded: Pixels
+    recovered: Mosaic
+    jpeg_bytes: int
+    raw: Float = field(repr=False)
+
+
+def judge(
+    method: Method,
+    dataset: Dataset,
+    contract: CameraContract,
+    settings: Settings,
+    *,
+    foreign: bool = False,
+    on_file: Callable[[Shot], object] = lambda shot: None,
+) -> Judged:
+    """Judge a method on the test files of a dataset.
+
+    contract: the one that all methods of a table share. foreign: invert LibRaw's JPEGs, not the method's own.
+    Raises ContractError, DatasetError, RequestError.
+    """
+    correct: list[dict[str, float]] = []
+    as_run: list[dict[str, float]] = []
+    files: dict[str, dict[str, float]] = {}
+    squares = np.zeros((2, 2))  # clipped, unclipped: sum of squared errors, pixels
+    jpeg_bytes = pixels = 0
+    own = method.renders and not foreign
+    with TemporaryDirectory() as folder:
+        for shot in dataset.shots("test"):
+            shot.check()
+            network = method.network(shot.facts.brightest_frame())
+            here: list[dict[str, float]] = []
+            for window in areas_of(shot, contract, settings):
+                trial = recover_area(network, dataset, shot, contract, window, settings, Path(folder), own=own)
+                here.append(_figures(trial, settings, own=own))
+                squares += _squares(trial)
+                jpeg_bytes, pixels = jpeg_bytes + trial.jpeg_bytes, pixels + trial.mosaic.size
+                as_run += [
+                    _as_run(network, trial, patch, settings, Path(folder), own=own)
+                    for patch in patches_of((trial.mosaic.shape[0], trial.mosaic.shape[1]), settings)
+                ]
+            files[shot.name] = _mean(here)
+            correct.append(files[shot.name])
+            on_file(shot)
+    figures = _mean(correct)
+    for name, (total, count) in zip(("raw-psnr-clipped", "raw-psnr-unclipped"), squares, strict=True):
+        if count:
+            figures[name] = CAP if total == 0 else min(CAP, float(-10 * np.log10(total / count)))
+    return Judged(figures, _mean(as_run), files, jpeg_bytes, pixels)
+
+
+def recover_area(
+    network: nn.Module,
+    dataset: Dataset,
+    shot: Shot,
+    contract: CameraContract,
+    window: Window,
+    settings: Settings,
+    folder: Path,
+    *,
+    own: bool,
+) -> Trial:
+    """One area through a JPEG file. own: the network's rendering, else LibRaw's. folder: for the file."""
+    levels = shot.levels(contract)
+    mosaic = shot.frame.mosaic
+    raw = network_input(mosaic, levels, window)
+    target = shot.target(window)
+    picture = _rounded(apply(network, Direction.FORWARD, raw)) if own else target
+    decoded, size = _through_jpeg(picture, (dataset.quality, dataset.subsampling), settings, folder, own=own)
+    origin, shape = (window[0].start, window[1].start), (mosaic.shape[0], mosaic.shape[1])
+    recovered = recovered_mosaic(apply(network, Direction.INVERSE, _planes(decoded)), levels, origin, shape)
+    part = np.ascontiguousarray(mosaic[window])
+    return Trial(part, levels.shifted(*origin), target, decoded, recovered, size, raw)
+
+
+def _figures(trial: Trial, settings: Settings, *, own: bool) -> dict[str, float]:
+    height, width = trial.mosaic.shape
+    domains = [
+        paper_domain(network_input(mosaic, trial.levels), trial.levels) for mosaic in (trial.recovered, trial.mosaic)
+    ]
+    paper = [
+        min(CAP, psnr(domains[0][(slice(None), *patch)], domains[1][(slice(None), *patch)], 1))
+        for patch in patches_of((height, width), settings)
+    ]
+    figures = {
+        "raw-psnr-paper": float(np.mean(paper)),
+        "raw-psnr": min(CAP, raw_psnr(trial.recovered, trial.mosaic, trial.levels)),
+    }
+    if own:
+        figures["rgb-psnr"] = min(CAP, rgb_psnr(trial.decoded, trial.target))
+        figures["rgb-ssim"] = rgb_ssim(trial.decoded, trial.target)
+    return figures
+
+
+def _squares(trial: Trial) -> npt.NDArray[np.float64]:
+    """Sum of squared errors of the mosaic (peak 1) and pixels, where the rendering clips and where it does not."""
+    scale = trial.levels.white - float(np.mean(trial.levels.black))
+    errors = np.square((trial.recovered.astype(np.float64) - trial.mosaic) / scale)
+    clipped = (trial.target >= CLIPPED).any(-1)
+    return np.array([[errors[where].sum(), np.count_nonzero(where)] for where in (clipped, ~clipped)])
+
+
+def _as_run(
+    network: nn.Module, trial: Trial, patch: Window, settings: Settings, folder: Path, *, own: bool
+) -> dict[str, float]:
+    raw, target = trial.raw[(slice(None), *patch)], trial.target[patch]
+    figures = {}
+    if own:
+        rendered = apply(network, Direction.FORWARD, raw)
+        truncated = (np.clip(rendered, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+        decoded, _ = _jpeg(truncated, settings, folder)
+        figures = {"rgb-psnr": min(CAP, rgb_psnr(decoded, target)), "rgb-ssim": rgb_ssim(decoded, target)}
+    else:
+        decoded = np.ascontiguousarray(trial.decoded[patch])
+    recovered = apply(network, Direction.INVERSE, _planes(decoded))
+    ours, true = (paper_domain(tensor, trial.levels) for tensor in (recovered, raw))
+    return {**figures, "raw-psnr": min(CAP, psnr(ours, true, 1))}
+
+
+def _through_jpeg(
+    picture: Pixels, stored: tuple[int, str], settings: Settings, folder: Path, *, own: bool
+) -> tuple[Pixels, int]:
+    """Decoded picture and bytes; 0 for LibRaw's own JPEG, which is not coded again where `stored` is what is asked."""
+    if not own and stored == (settings.quality, settings.subsampling):
+        return picture, 0
+    return _jpeg(picture, settings, folder)
+
+
+def _jpeg(picture: Pixels, settings: Settings, folder: Path) -> tuple[Pixels, int]:
+    from PIL import Image
+
+    path = folder / "picture.jpg"
+    Image.fromarray(np.ascontiguousarray(picture)).save(
+        path, "JPEG", quality=settings.quality, subsampling=SUBSAMPLINGS[settings.subsampling]
+    )
+    with Image.open(path) as image:
+        return np.array(image), path.stat().st_size
+
+
+def _rounded(planes: Float) -> Pixels:
+    pixels: Pixels = np.rint(np.clip(planes, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+    return pixels
+
+
+def _planes(pixels: Pixels) -> Float:
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
+
+
+def _mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([one[name] for one in figures])) for name in figures[0]}

@@ -1,0 +1,1 @@
+"""What InvISP is compared with."""

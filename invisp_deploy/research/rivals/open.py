@@ -1,0 +1,100 @@
+"""The rivals by name, and their checkpoints: safetensors with name, sizes, camera contract and card in the header."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors.torch import save
+from torch import nn
+
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.errors import CheckpointError, RequestError
+from invisp_deploy.files import write_whole
+from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.network.checkpoint import fill, read_safetensors, weights_hash
+from invisp_deploy.research.rivals.cycleisp import CycleIsp
+from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale
+from invisp_deploy.research.rivals.unet import UnetPair
+from invisp_deploy.research.rivals.upi import Upi
+
+__all__ = ["RIVALS", "RIVAL_FORMAT", "Rival", "build_rival", "load_rival", "save_rival"]
+
+RIVALS: Final = ("upi", "cycleisp", "grayscale", "unet")
+"""Every rival; all but `upi` are trained."""
+
+RIVAL_FORMAT: Final = "invisp-rival-1"
+"""The header's `format` of a rival's checkpoint; InvISP's is another."""
+
+_TRAINED: Final[dict[str, type[nn.Module]]] = {
+    "cycleisp": CycleIsp,
+    "grayscale": InvertibleGrayscale,
+    "unet": UnetPair,
+}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A trained rival with what it means. `card` holds facts of the training."""
+
+    name: str
+    network: nn.Module
+    contract: CameraContract
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> str:
+        return weights_hash(self.network)
+
+
+def build_rival(name: str, frame: RawFrame, contract: CameraContract) -> nn.Module:
+    """A new method: `forward` RAW -> sRGB, `inverse` sRGB -> RAW, both (B, 3, H, W) float32; `renders`, `multiple`.
+
+    frame: of the camera; only `upi` reads it. Initial weights follow PyTorch's generator. Raises RequestError for an
+    unknown name, for `unet` without a CFA phase in the contract, and as `Upi`.
+    """
+    if name == "upi":
+        return Upi(frame, contract)
+    if name == "unet":
+        return UnetPair(contract.cfa)
+    if name not in _TRAINED:
+        raise RequestError(f"There is no rival {name!r}: choose one of {', '.join(RIVALS)}.")
+    return _TRAINED[name]()
+
+
+def save_rival(path: Path, network: nn.Module, contract: CameraContract, card: dict[str, Any]) -> None:
+    """Write a trained rival, whole or not at all. Raises OutputError; RequestError for what is no trained rival."""
+    name = next((name for name, kind in _TRAINED.items() if type(network) is kind), None)
+    if name is None:
+        raise RequestError(f"{type(network).__name__} has no weights of a rival to save: {', '.join(_TRAINED)} have.")
+    header = {
+        "format": RIVAL_FORMAT,
+        "rival": name,
+        "facts": json.dumps(network.facts, sort_keys=True),
+        "contract": json.dumps(contract.to_dict(), sort_keys=True),
+        "card": json.dumps(card, sort_keys=True),
+    }
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    write_whole(path, save(tensors, metadata=header))
+
+
+def load_rival(path: Path) -> Rival:
+    """Load a rival's checkpoint, strictly, in eval mode.
+
+    Raises RequestError if there is no such file, CheckpointError for a foreign or damaged file and for missing,
+    unexpected, misshapen or not finite values, each named.
+    """
+    if not path.is_file():
+        raise RequestError(f"There is no checkpoint {path}.")
+    header, state = read_safetensors(path, RIVAL_FORMAT, "it holds no trained rival")
+    try:
+        name = header["rival"]
+        contract = CameraContract.from_dict(json.loads(header["contract"]))
+        network = _TRAINED[name](**json.loads(header["facts"]))
+        card = json.loads(header["card"])
+    except (KeyError, ValueError, TypeError, RequestError) as error:
+        raise CheckpointError(f"{path} has a damaged header: {error}") from error
+    fill(network, state, path, f"{name} of {header['facts']}")
+    return Rival(name, network.eval(), contract, card)
