@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from invisp_deploy.errors import RequestError
-
-__all__ = ["CONFIGURATIONS", "KINDS", "SCALE_BOUND", "NetworkConfig"]
 
 SCALE_BOUND: Final = 0.8
 """|s| in y2 = x2 * exp(s) + t never exceeds this, so exp(s) stays within [0.449, 2.226]."""
 
 KINDS: Final = ("dense", "chain")
 """Of F, G and H: every convolution reads all tensors before it (the paper), or the one before it."""
-
-_NAMED: Final = ("blocks", "growth", "squeeze")
-_PLAIN: Final = {"depth": 5, "first": 0, "kind": "dense"}
 
 
 @dataclass(frozen=True)
@@ -100,16 +95,15 @@ class NetworkConfig:
         return 9 * (grown + (inputs + (self.depth - 1) * self.growth) * outputs)
 
     def to_dict(self) -> dict[str, int | str]:
-        """Plain data; `depth`, `first`, `kind` only where they are not the paper's, as files before them had it."""
-        return {name: value for name, value in asdict(self).items() if name in _NAMED or value != _PLAIN[name]}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NetworkConfig:
         """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields."""
-        if not set(_NAMED) <= set(data) <= {*_NAMED, *_PLAIN}:
+        expected = {each.name for each in fields(cls)}
+        if set(data) != expected:
             raise RequestError(
-                f"A network configuration has the fields {sorted(_NAMED)} and may have {sorted(_PLAIN)}, got "
-                f"{sorted(map(str, data))}."
+                f"A network configuration has the fields {sorted(expected)}, got {sorted(map(str, data))}."
             )
         return cls(**data)
 
@@ -117,7 +111,8 @@ class NetworkConfig:
         for name, config in CONFIGURATIONS.items():
             if config == self:
                 return name
-        further = "".join(f", {name} {value}" for name, value in self.to_dict().items() if name in _PLAIN)
+        plain = NetworkConfig(self.blocks, self.growth, self.squeeze).to_dict()
+        further = "".join(f", {name} {value}" for name, value in self.to_dict().items() if value != plain[name])
         return f"{self.blocks} blocks, growth {self.growth}, squeeze {self.squeeze}{further}"
 
 

@@ -9,13 +9,8 @@ from typing import Any
 
 from invisp_deploy.errors import RequestError
 
-__all__ = ["BORDERS", "CFA_PATTERNS", "CameraContract", "authors_contract", "camera_name"]
-
 CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 """The four Bayer phases, read row by row from the top left pixel."""
-
-BORDERS = ("mirror", "reflect", "constant")
-"""How demosaicing goes on beyond the edge of a frame."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +19,6 @@ class CameraContract:
 
     make, model: the camera that the weights were trained for, as the file spells it; both empty
         for weights that are tied to none (the authors' checkpoints say nothing).
-    black: `file` subtracts the file's black level, `none` leaves it in, as the authors' code did for Canon.
     white: `file` divides by the file's white level; `adjusted` by the level that LibRaw's rendering
         maps to full scale (the brightest pixel where that exceeds three quarters of the file's white
         level); a number is that level for every file.
@@ -33,25 +27,18 @@ class CameraContract:
     gamma: the network sees x**(1/gamma).
     cfa: `any` Bayer phase, or the phase (`RGGB`, ...) that frames are aligned to before a network that
         folds pixel squares sees them.
-    border: beyond the edge of a frame, demosaicing sees `mirror`: row -1 is row 1, which keeps the CFA phase;
-        `reflect`: row -1 is row 0, which breaks it (a flat field of 1 becomes 0.25 to 2.25); `constant`: zeros (0.25
-        to 1). The last two are faults that weights may have been trained with.
     """
 
     make: str = ""
     model: str = ""
-    black: str = "file"
     white: str | int = "file"
     white_balance: str = "max"
     gamma: float = 2.2
     cfa: str = "any"
-    border: str = "mirror"
 
     def __post_init__(self) -> None:
-        _choice("black", self.black, ("file", "none"))
         _choice("white_balance", self.white_balance, ("max", "min", "none"))
         _choice("cfa", self.cfa, ("any", *CFA_PATTERNS))
-        _choice("border", self.border, BORDERS)
         if isinstance(self.white, bool) or not (
             self.white in ("file", "adjusted") or (isinstance(self.white, int) and 0 < self.white <= 65535)
         ):
@@ -76,25 +63,11 @@ class CameraContract:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CameraContract:
-        """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields.
-
-        Only `border` may be missing, and is `mirror` then: contracts were written before there was a choice.
-        """
+        """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields."""
         expected = {field.name for field in fields(cls)}
-        if set(data) | {"border"} != expected:
+        if set(data) != expected:
             raise RequestError(f"A camera contract has the fields {sorted(expected)}, got {sorted(map(str, data))}.")
         return cls(**data)
-
-
-def authors_contract(make: str, model: str) -> CameraContract:
-    """What the paper's published code does to a camera's files, faults included.
-
-    The black level stays in (a misspelt camera name), white is 4095 for Canon and 16383 for every other make, and
-    demosaicing sees zeros beyond the edge, which its README tells to set. Without that remark, the library's default
-    is `replace(contract, border="reflect")`.
-    """
-    white = 4095 if make.strip().lower().startswith("canon") else 16383
-    return CameraContract(make, model, black="none", white=white, border="constant")
 
 
 def camera_name(make: str, model: str) -> str:

@@ -30,9 +30,9 @@ from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import levels_of, network_input
+from invisp_deploy.isp.develop import develop
 from invisp_deploy.training.data import dataset_pairs, sample_batch
 
 SIZE = (2832, 4256)
@@ -50,7 +50,7 @@ def enlarged(frame: RawFrame, shift: int) -> RawFrame:
 
 def write_authors(folder: Path, path: Path, contract: CameraContract) -> None:
     frame = read_raw(path)
-    rgb = network_input(frame.mosaic, replace(levels_of(frame, contract), gamma=1.0))
+    rgb = develop(frame.mosaic, replace(frame.recipe(contract), gamma=1.0))
     np.savez(folder / f"{path.stem}.npz", raw=rgb.transpose(1, 2, 0).astype(np.float64))
     Image.fromarray(render_libraw(path)).save(folder / f"{path.stem}.jpg", quality=90, subsampling=1)
 

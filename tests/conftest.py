@@ -16,8 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: netwo
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.isp.frame import RawFrame
 
 if TYPE_CHECKING:
     from invisp_deploy.network.invisp import InvISP

@@ -15,6 +15,7 @@ from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.rendering.model import Model, load
 
 CANON_30D = CameraContract("Canon", "Canon EOS 30D", white="adjusted", white_balance="min", cfa="RGGB")
 
@@ -24,6 +25,9 @@ class Graphs:
     forward: Path
     inverse: Path
     checkpoint: Checkpoint
+
+    def model(self) -> Model:
+        return load(self.forward)
 
 
 def gentle_network(config: NetworkConfig, seed: int = 0, spread: float = 0.02) -> InvISP:
@@ -38,12 +42,17 @@ def gentle_network(config: NetworkConfig, seed: int = 0, spread: float = 0.02) -
 
 
 def write_graphs(
-    folder: Path, config: NetworkConfig, contract: CameraContract, seed: int = 0, interface: str = "tensor"
+    folder: Path,
+    config: NetworkConfig,
+    contract: CameraContract,
+    seed: int = 0,
+    form: str = "mosaic",
+    bits: int = 8,
 ) -> Graphs:
     checkpoint = Checkpoint(gentle_network(config, seed), contract)
     paths = {}
     for view in (ForwardView(checkpoint.network), InverseView(checkpoint.network)):
-        card = GraphCard(view.direction, config, contract, checkpoint.weights, config.halo, interface=interface)
-        paths[view.direction] = folder / f"{view.direction.value}.onnx"
+        card = GraphCard(view.direction, config, contract, checkpoint.weights, form=form, bits=bits)
+        paths[view.direction] = folder / f"{view.direction.value}{'' if bits == 8 else bits}.onnx"
         onnx.save(build_graph(view, card), paths[view.direction])
     return Graphs(paths[Direction.FORWARD], paths[Direction.INVERSE], checkpoint)

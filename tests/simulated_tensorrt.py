@@ -100,13 +100,14 @@ class Engine:
         self.onnx = OnnxRuntime(Path(plan["onnx"]), threads=1)
         self.specs = {spec.name: spec for spec in (*self.onnx.inputs, *self.onnx.outputs)}
         self.names = list(self.specs)
+        self.inputs = [spec.name for spec in self.onnx.inputs]
         self.num_io_tensors = len(self.names)
 
     def get_tensor_name(self, index: int) -> str:
         return self.names[index]
 
     def get_tensor_mode(self, name: str) -> TensorIOMode:
-        return TensorIOMode.OUTPUT if name == self.names[-1] else TensorIOMode.INPUT
+        return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
 
     def get_tensor_dtype(self, name: str) -> DataType:
         return self.trt.dtype or _DTYPES[self.specs[name].dtype]
@@ -144,7 +145,7 @@ class ExecutionContext:
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         plan, spec = self.engine.plan, self.engine.specs[name]
         low, high = (spec.shape_of(*plan[key]) for key in ("smallest", "largest"))
-        fits = name in self.engine.names[:-1] and len(shape) == len(low)
+        fits = name in self.engine.inputs and len(shape) == len(low)
         if not fits or not all(a <= b <= c for a, b, c in zip(low, shape, high, strict=True)):
             return self._no("Set dimension does not satisfy the profile")
         self.shapes[name] = shape
@@ -167,7 +168,7 @@ class ExecutionContext:
         trt, cuda = self.engine.trt, self.engine.trt.cuda
         stream: Stream | None = cuda.streams.get(handle)
         names = self.engine.names
-        if stream is None or set(self.shapes) != set(names[:-1]) or set(self.addresses) != set(names):
+        if stream is None or set(self.shapes) != set(self.engine.inputs) or set(self.addresses) != set(names):
             return self._no("stream, shape or an address is missing")
         if trt.failing_runs and stream.captured is None:
             trt.failing_runs -= 1
@@ -185,13 +186,14 @@ class ExecutionContext:
             if memory is None:
                 return self._no("an illegal memory access was encountered")
             tensors[name] = memory.view(dtype).reshape(shape)
-        target = tensors.pop(names[-1])
+        targets = {name: tensors.pop(name) for name in names if name not in self.engine.inputs}
 
         def work() -> None:
             if trt.meet is not None:
                 trt.meet.wait(10)
             feeds = {name: tensor.copy() for name, tensor in tensors.items()}
-            target[:] = self.engine.onnx.run(feeds)[names[-1]]
+            for name, made in self.engine.onnx.run(feeds).items():
+                targets[name][:] = made
             cuda.clock += COMPUTE
             self.runs += 1
             self.pending = 0

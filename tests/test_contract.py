@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from invisp_deploy.contract import BORDERS, CameraContract, authors_contract, camera_name
+from invisp_deploy.contract import CameraContract, camera_name
 from invisp_deploy.errors import RequestError
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("black", "auto"),
         ("white", "auto"),
         ("white", 0),
         ("white", 65536),
@@ -29,8 +28,6 @@ from invisp_deploy.errors import RequestError
         ("gamma", True),
         ("cfa", "RGB"),
         ("cfa", "RGBG"),
-        ("border", "nearest"),
-        ("border", None),
         ("make", None),
     ],
 )
@@ -43,7 +40,7 @@ def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
     "contract",
     [
         CameraContract(),
-        CameraContract("Canon", "Canon EOS 5D", "none", 4095, "min", 1.0, "GBRG", "reflect"),
+        CameraContract("Canon", "Canon EOS 5D", 4095, "min", 1.0, "GBRG"),
         CameraContract(white="adjusted"),
     ],
 )
@@ -55,34 +52,9 @@ def test_missing_and_unknown_fields_are_refused() -> None:
     data = CameraContract().to_dict()
     with pytest.raises(RequestError, match="has the fields"):
         CameraContract.from_dict(data | {"exposure": 1})
-    for name in data.keys() - {"border"}:
+    for name in data:
         with pytest.raises(RequestError, match="has the fields"):
             CameraContract.from_dict({key: value for key, value in data.items() if key != name})
-
-
-def test_contracts_from_before_borders_had_a_choice_are_mirrored() -> None:
-    data = CameraContract("Canon", "Canon EOS 30D", border="constant").to_dict()
-    assert CameraContract.from_dict(data).border == "constant"
-    del data["border"]
-    assert CameraContract.from_dict(data) == CameraContract("Canon", "Canon EOS 30D", border="mirror")
-
-
-@pytest.mark.parametrize(
-    ("make", "model", "white"),
-    [
-        ("Canon", "Canon EOS 5D", 4095),
-        ("CANON ", "EOS 5D", 4095),
-        ("NIKON CORPORATION", "NIKON D700", 16383),
-        ("Sony", "Canon-like", 16383),
-    ],
-)
-def test_the_authors_contract_has_every_fault_of_theirs_by_name(make: str, model: str, white: int) -> None:
-    contract = authors_contract(make, model)
-    assert contract == CameraContract(make, model, "none", white, "max", 2.2, "any", "constant")
-    right = CameraContract(make, model)
-    changed = {name for name, value in contract.to_dict().items() if value != right.to_dict()[name]}
-    assert changed == {"black", "white", "border"}
-    assert {contract.border, "reflect", right.border} == set(BORDERS)
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from invisp_deploy.benchmark.timing import HasDevice, Subject
 from invisp_deploy.errors import RequestError
+from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime
-from invisp_deploy.runtimes.golden import kind_of, natural_levels, natural_planes
-from invisp_deploy.runtimes.open import open_runtime
+from invisp_deploy.runtimes.golden import natural_feeds
+from invisp_deploy.runtimes.open import open_graph, open_runtime
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES
 
 __all__ = ["Case", "Key", "Source", "cases_of", "feeds_for", "graph_sources", "open_source", "tiles_of"]
-
-_SEED: Final = 7
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Key:
     runtime: str
     configuration: str
     precision: str
-    interface: str
+    form: str
     direction: str
     tile: str
     label: str = ""
@@ -52,11 +51,11 @@ class Key:
             self.runtime,
             self.configuration,
             self.precision,
-            self.interface,
+            self.form,
             self.direction,
             self.tile,
         )
-        return " ".join(word for word in words if word and word != "tensor")
+        return " ".join(word for word in words if word and word != "mosaic")
 
     def to_dict(self) -> dict[str, str]:
         return asdict(self)
@@ -130,7 +129,9 @@ def graph_sources(arguments: Sequence[str], providers: Sequence[str]) -> list[So
 
 def open_source(source: Source, threads: int) -> Runtime:
     """The source's runtime with that many threads on a CPU. Raises as `open_runtime`."""
-    return open_runtime(source.path, source.provider, 0 if source.is_engine else threads)
+    if source.is_engine:
+        return open_runtime(source.path, source.provider)
+    return open_graph(source.path, source.provider, threads)
 
 
 def cases_of(sources: Sequence[Source], runtimes: Sequence[Runtime], edges: Sequence[int], threads: int) -> list[Case]:
@@ -176,13 +177,16 @@ def tiles_of(runtime: Runtime, edges: Sequence[int], path: Path) -> list[tuple[i
 
 
 def feeds_for(runtime: Runtime, height: int, width: int) -> dict[str, Any]:
-    """Inputs like a picture, always the same: float32 in [0, 1], or for a camera graph mosaic or bytes, and levels."""
-    given, kind = runtime.inputs[0], kind_of(runtime.card)
-    return {given.name: given.from_planes(natural_planes(kind, height, width, _SEED)), **natural_levels(kind)}
+    """Inputs like a picture, always the same."""
+    return dict(natural_feeds(runtime.card, height, width))
 
 
 def _engines(folder: Path) -> Iterator[Path]:
     return (file for file in folder.iterdir() if file.suffix.lower() in (".onnx", *ENGINE_SUFFIXES))
+
+
+def _form(card: GraphCard) -> str:
+    return card.form if card.bits == 8 else f"{card.form} {card.bits} bits"
 
 
 def _key(source: Source, runtime: Runtime, tile: str) -> Key:
@@ -190,4 +194,4 @@ def _key(source: Source, runtime: Runtime, tile: str) -> Key:
     kind = runtime.engine.backend if runtime.engine is not None else re.sub(r" \d\S*", "", runtime.name, count=1)
     kept = f" ({len(card.kept)} kept fp16)" if card.kept else ""
     precision, way = f"{card.precision}{kept}", card.direction.value
-    return Key(kind, str(card.config), precision, card.interface, way, tile, source.label)
+    return Key(kind, str(card.config), precision, _form(card), way, tile, source.label)

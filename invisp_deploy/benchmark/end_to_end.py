@@ -11,19 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from invisp_deploy.benchmark.alone import run_alone
-from invisp_deploy.benchmark.cases import Source, open_source
+from invisp_deploy.benchmark.cases import Source
 from invisp_deploy.errors import EngineError
-from invisp_deploy.formats.picture import PICTURE_SUFFIXES
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.rendering.camera import camera_part
-from invisp_deploy.rendering.files import RunOptions
-from invisp_deploy.rendering.recover import PictureSource, way_back_of
-from invisp_deploy.rendering.render import FrameSource
-from invisp_deploy.rendering.steps import decode
+from invisp_deploy.rendering.files import decode, is_picture
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.rendering.recover import way_back_of
+from invisp_deploy.rendering.render import AlignedFrame
 from invisp_deploy.rendering.tiled import plan_for
-from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.runtimes.open import open_runtime
 
 __all__ = ["bare_calls", "fits", "measure_file"]
 
@@ -33,28 +34,27 @@ _PAIRS: Final = 3
 def bare_calls(task: dict[str, Any]) -> dict[str, Any]:
     """`seconds` of a runtime's calls on the `tiles` of a file, their inputs made before the clock starts."""
     options = RunOptions(memory=task["memory"])
-    with open_source(Source(Path(task["graph"]), "", task["provider"]), task["threads"]) as runtime:
-        decoded = decode(Path(task["file"]), runtime, options)
-        source: FrameSource | PictureSource
+    with open_runtime(Path(task["graph"]), task["provider"], task["threads"]) as runtime:
+        decoded = decode(Path(task["file"]), options)
         if isinstance(decoded, RawFrame):
-            source = FrameSource(decoded, runtime)
-            height, width = source.mosaic.shape
+            aligned = AlignedFrame(decoded, runtime)
+            pixels: Array = aligned.mosaic
+            numbers = aligned.recipe.numbers()
         else:
-            record = way_back_of(decoded, runtime)
-            source = PictureSource(decoded, camera_part(runtime.card, record.levels))
-            height, width = record.height, record.width
+            pixels, numbers = decoded.pixels, way_back_of(decoded, runtime).recipe.numbers()
+        height, width = pixels.shape[:2]
         plan = plan_for(runtime, height, width, options.memory)
-        inputs = [source.read((tile.rows.window, tile.columns.window))[None] for tile in plan]
+        inputs = [np.ascontiguousarray(pixels[tile.rows.window, tile.columns.window]) for tile in plan]
         begun = time.perf_counter()
-        for planes in inputs:
-            runtime.apply(planes, source.camera.tensors)
+        for window in inputs:
+            runtime.apply(window, numbers)
         seconds = time.perf_counter() - begun
     return {"seconds": seconds, "tiles": len(inputs), "pixels": height * width, "computed": plan.computed}
 
 
 def fits(file: Path, runtime: Runtime) -> bool:
     """Whether a runtime goes the way of that file: pictures are recovered, anything else is rendered."""
-    return (file.suffix.lower() in PICTURE_SUFFIXES) is (runtime.card.direction is Direction.INVERSE)
+    return is_picture(file) is (runtime.card.direction is Direction.INVERSE)
 
 
 def measure_file(
@@ -67,7 +67,7 @@ def measure_file(
     task = {"kind": "bare", "graph": str(source.path), "provider": source.provider, "file": str(file)}
     whole, bare, found = [], [], {}
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / ("out.dng" if file.suffix.lower() in PICTURE_SUFFIXES else "out.jpg")
+        output = Path(folder) / ("out.dng" if is_picture(file) else "out.jpg")
         command = [sys.executable, "-m", "invisp_deploy.cli.run", str(file), "-o", str(output), "--overwrite"]
         command += ["--engine", str(source.path), "--memory", str(memory)]
         command += [] if source.provider is None else ["--provider", source.provider]

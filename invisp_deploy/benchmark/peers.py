@@ -162,11 +162,11 @@ class NaiveOnnx(Runtime):
         self.card = card
         self.inputs, self.outputs = graph_specs(card)
 
-    def timed(self, feeds: Feeds) -> tuple[Array, Times] | None:
-        """The output and the times of its parts; None on the CPU."""
+    def timed(self, feeds: Feeds) -> tuple[dict[str, Array], Times] | None:
+        """The outputs and the times of their parts; None on the CPU."""
         if self._device == "cpu":
             return None
-        return timed_run(self._session, self._named(feeds), self._session.get_outputs()[0].name, self._device)
+        return timed_run(self._session, self._named(feeds), [self._session.get_outputs()[0].name], self._device)
 
     def _run(self, feeds: Feeds) -> dict[str, Array]:
         (result,) = self._session.run(None, self._named(feeds))
@@ -223,5 +223,5 @@ def device_rates() -> dict[str, float]:
 
 def _card(checkpoint: Checkpoint, direction: Direction, precision: str) -> GraphCard:
     versions = {"torch": torch.__version__}
-    weights, halo = checkpoint.weights, checkpoint.config.halo
-    return GraphCard(direction, checkpoint.config, checkpoint.contract, weights, halo, precision, versions)
+    config, contract = checkpoint.config, checkpoint.contract
+    return GraphCard(direction, config, contract, checkpoint.weights, precision, versions, form="tensor")

@@ -76,5 +76,5 @@ def _sizes(figure: Any, curves: Any) -> None:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    words = (row["label"], row["runtime"], row["configuration"], row["precision"], row["interface"])
+    words = (row["label"], row["runtime"], row["configuration"], row["precision"], row["form"])
     return " ".join(word for word in words if word and word != "tensor")

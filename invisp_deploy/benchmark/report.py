@@ -55,7 +55,7 @@ def _cases(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         "runtime": [row["runtime"] for row in rows],
         "configuration": [row["configuration"] for row in rows],
         "precision": [row["precision"] for row in rows],
-        "io": [row["interface"] for row in rows],
+        "form": [row["form"] for row in rows],
         "direction": [row["direction"] for row in rows],
         "tile": [row["tile"] for row in rows],
         "calls": [f"{row['calls']}{'' if row['warm_up']['steady'] else ' (not steady)'}" for row in rows],
@@ -97,7 +97,7 @@ def _against(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-_KEY: Final = ("label", "runtime", "configuration", "precision", "interface", "direction", "tile")
+_KEY: Final = ("label", "runtime", "configuration", "precision", "form", "direction", "tile")
 
 
 def _sizes(curve: Mapping[str, Any]) -> list[str]:

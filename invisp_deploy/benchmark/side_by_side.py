@@ -10,9 +10,9 @@ from typing import Any
 from invisp_deploy.benchmark.cases import Case, Key, feeds_for
 from invisp_deploy.benchmark.peers import EAGER, PEERS, open_peer
 from invisp_deploy.errors import ContractError
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.runtimes.base import Array
-from invisp_deploy.runtimes.golden import psnr
 from invisp_deploy.tolerances import TOLERANCES, parity_for
 
 __all__ = ["Failed", "SideBySide", "side_by_side"]
@@ -53,7 +53,7 @@ def side_by_side(
     the checkpoint's weights, and as `load_checkpoint`.
     """
     weights = load_checkpoint(checkpoint).weights
-    ours = [case for case in cases if case.runtime.card.weights == weights and not case.runtime.card.takes_mosaic]
+    ours = [case for case in cases if case.runtime.card.weights == weights and case.runtime.card.form == "tensor"]
     if not ours:
         found = ", ".join(sorted({case.runtime.card.weights[:12] for case in cases}))
         raise ContractError(

@@ -12,17 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.benchmark.alone import forget_peak, peak_mb, run_alone
-from invisp_deploy.benchmark.cases import Source, open_source
+from invisp_deploy.benchmark.cases import Source
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.isp.alignment import Border
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import levels_of
+from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import recover
 from invisp_deploy.rendering.render import render
 from invisp_deploy.rendering.tiled import plan_for
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
+from invisp_deploy.runtimes.open import open_runtime
 
 __all__ = ["fit_line", "frame_shape", "made_frame", "made_picture", "measure_sizes", "run_frame"]
 
@@ -43,28 +44,15 @@ def made_frame(shape: tuple[int, int], card: GraphCard) -> RawFrame:
     mosaic = _repeated(np.clip(patch, 128, 4095).astype(np.uint16), shape)
     contract = card.contract
     cfa = "RGGB" if contract.cfa == "any" else contract.cfa
-    return RawFrame(mosaic, cfa, (128.0,) * 4, 4095, (2.0, 1.0, 1.5), make=contract.make, model=contract.model)
+    facts = FrameFacts(cfa, (128.0,) * 4, 4095, (2.0, 1.0, 1.5), make=contract.make, model=contract.model)
+    return RawFrame.of(facts, mosaic)
 
 
 def made_picture(shape: tuple[int, int], card: GraphCard) -> Picture:
     """An 8-bit picture that carries the way back that a rendering by the card's weights would have left."""
     patch = np.random.default_rng(0).integers(20, 236, (_PATCH, _PATCH, 3)).astype(np.uint8)
     frame = made_frame((2, 2), card)
-    record = Record(
-        weights=card.weights,
-        precision=card.precision,
-        make=frame.make,
-        model=frame.model,
-        orientation=1,
-        color_matrix=None,
-        levels=levels_of(frame, card.contract),
-        black=frame.black,
-        white=frame.white,
-        gains=frame.gains,
-        border=Border(),
-        height=shape[0],
-        width=shape[1],
-    )
+    record = Record(card.weights, card.precision, frame.facts, frame.recipe(card.contract), *shape)
     return Picture(_repeated(patch, shape), record)
 
 
@@ -74,8 +62,7 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
     seconds: of `render` or `recover` alone. peak_mb: of the process from the frame's making on, so with the frame,
     the result, Python and the runtime. Raises as these do.
     """
-    source = Source(Path(task["graph"]), "", task["provider"])
-    with open_source(source, task["threads"]) as runtime:
+    with open_runtime(Path(task["graph"]), task["provider"], task["threads"]) as runtime:
         card = runtime.card
         shape = frame_shape(task["megapixels"], card.step)
         forget_peak()
@@ -83,9 +70,9 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
         given = made_frame(shape, card) if forward else made_picture(shape, card)
         begun = time.perf_counter()
         if isinstance(given, RawFrame):
-            render(given, runtime, memory=task["memory"])
+            render(given, runtime, RunOptions(memory=task["memory"]))
         else:
-            recover(given, runtime, memory=task["memory"])
+            recover(given, runtime, RunOptions(memory=task["memory"]))
         seconds = time.perf_counter() - begun
         plan = plan_for(runtime, *shape, task["memory"])
     return {

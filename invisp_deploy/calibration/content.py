@@ -15,7 +15,7 @@ import numpy as np
 
 from invisp_deploy.errors import CalibrationError
 from invisp_deploy.isp.frame import Mosaic
-from invisp_deploy.isp.levels import Levels
+from invisp_deploy.isp.recipe import Recipe
 
 __all__ = ["LEAST_CORRELATION", "check_content", "neighbour_correlation"]
 
@@ -29,7 +29,7 @@ _LEAST_SPREAD: Final = 1.0
 """Standard deviation in DN below which a colour counts as constant."""
 
 
-def check_content(mosaic: Mosaic, levels: Levels, path: Path) -> None:
+def check_content(mosaic: Mosaic, levels: Recipe, path: Path) -> None:
     """Raise CalibrationError, naming the file, for a black frame, a constant one, or noise.
 
     mosaic: (H, W) uint16 DN, at least 8x8; levels: at its top left pixel.

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from invisp_deploy.calibration.record import CalibratedFile
 from invisp_deploy.formats.exif import EXIF_IFD, load_exif
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 
 __all__ = ["covered"]
 

@@ -13,7 +13,7 @@ from invisp_deploy.calibration.content import check_content
 from invisp_deploy.calibration.tiles import Place, TileSource, check_tiles
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.formats.raw import render_libraw
-from invisp_deploy.isp.levels import Levels
+from invisp_deploy.isp.recipe import Recipe
 
 __all__ = ["HeldOut", "held_out"]
 
@@ -25,7 +25,7 @@ class HeldOut:
     path: Path
     raw: npt.NDArray[np.float32]
     libraw: npt.NDArray[np.uint8]
-    levels: Levels
+    levels: Recipe
 
 
 def held_out(

@@ -16,7 +16,8 @@ from torch.nn import functional
 from invisp_deploy.calibration.held_out import HeldOut
 from invisp_deploy.calibration.observe import Jpeg, rounded8
 from invisp_deploy.errors import CalibrationError
-from invisp_deploy.evaluation.metrics import paper_domain, psnr
+from invisp_deploy.evaluation.metrics import paper_domain
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.network.invisp import InvISP
 
 __all__ = ["MEASURES", "Bench", "Figures", "naive_half"]

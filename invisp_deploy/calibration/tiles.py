@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CalibrationError, ContractError, RequestError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.isp.alignment import Border, aligned, border_for
-from invisp_deploy.isp.frame import Mosaic, RawFrame
-from invisp_deploy.isp.levels import Levels, levels_of, network_input
+from invisp_deploy.isp.alignment import Alignment, alignment_for
+from invisp_deploy.isp.develop import develop
+from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.recipe import Recipe
 
 __all__ = ["CalibrationTile", "Place", "TileSource", "calibration_tiles", "check_tiles"]
 
@@ -46,8 +48,8 @@ class TileSource:
     path: Path
     frame: RawFrame
     mosaic: Mosaic
-    levels: Levels
-    border: Border = field(default_factory=Border)
+    levels: Recipe
+    border: Alignment = field(default_factory=Alignment)
 
     @classmethod
     def open(cls, path: Path, contract: CameraContract) -> TileSource:
@@ -57,9 +59,9 @@ class TileSource:
             raise ContractError(
                 f"{path} is from {frame.camera or 'an unknown camera'}, these weights are for {contract.camera}."
             )
-        border = border_for((frame.mosaic.shape[0], frame.mosaic.shape[1]), frame.cfa, contract.cfa, 2)
-        levels = levels_of(frame, contract).shifted(border.top, border.left)
-        return cls(path, frame, aligned(frame.mosaic, border), levels, border)
+        border = alignment_for(frame.mosaic.shape, frame.cfa, contract.cfa, 2)
+        levels = frame.recipe(contract).shifted(border.top, border.left)
+        return cls(path, frame, border.forward(frame.mosaic), levels, border)
 
     def tiles(
         self, count: int, size: int, rng: np.random.Generator, *, avoid: Sequence[Place] = ()
@@ -83,7 +85,7 @@ class TileSource:
                     "smaller tiles, or hold other files out."
                 )
             window = (slice(row, row + size), slice(column, column + size))
-            yield CalibrationTile(self.path, row, column, network_input(self.mosaic, self.levels, window)[None])
+            yield CalibrationTile(self.path, row, column, develop(self.mosaic, self.levels, window)[None])
 
 
 def calibration_tiles(

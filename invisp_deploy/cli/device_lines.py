@@ -22,7 +22,7 @@ def verification_lines(done: Verification) -> Iterator[str]:
         value = f"{figure.value:.1f}" if figure.unit == "dB" else f"{figure.value:.2g}"
         yield f"{'ok    ' if figure.ok else 'FAILED'} {figure.name:24} {value:>8} {figure.unit:6}  {bound}"
     for latency in done.latencies:
-        height, width = latency.shape[-2:]
+        height, width = latency.shape
         yield (
             f"       {latency.direction + ' latency':24} {latency.p50:8.2f} ms p50, {latency.p90:.2f} ms p90 of "
             f"{latency.runs} runs at {height}x{width}, copies included"

@@ -9,7 +9,8 @@ import click
 
 from invisp_deploy.cli.common import INVISP, InvispCommand, json_option, print_json, progress, result_line
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS, golden_path, sidecar_path
+from invisp_deploy.runtimes.golden import golden_path
+from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS, sidecar_path
 
 if TYPE_CHECKING:
     from invisp_deploy.engines.make import MadeEngine

@@ -13,7 +13,6 @@ from invisp_deploy.cli.evaluate_tables import rate, table1, table2
 from invisp_deploy.cli.shipped import check_one, model_option
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder
-from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
 __all__ = ["main"]
@@ -67,9 +66,9 @@ def roundtrip(
     invisp-eval roundtrip photo.CR2 -o report/ --model nano
     """
     from invisp_deploy.evaluation.metrics import DEFINITIONS
-    from invisp_deploy.evaluation.roundtrip import round_trip
-    from invisp_deploy.models import DEFAULT_MODEL, shipped_graph
-    from invisp_deploy.rendering.files import RunOptions
+    from invisp_deploy.evaluation.roundtrip import report_round_trip
+    from invisp_deploy.rendering.model import Model, load
+    from invisp_deploy.rendering.options import RunOptions
     from invisp_deploy.runtimes.open import open_runtime
 
     check_one(model, forward=forward, inverse=inverse)
@@ -77,7 +76,6 @@ def roundtrip(
         raise RequestError("Pass --forward and --inverse together: both graphs of one export.")
     if not raw.is_file():
         raise RequestError(f"There is no file {raw}.")
-    shipped = model or DEFAULT_MODEL
     bars: list[Any] = []
 
     def start(total: int) -> Callable[[int], object]:
@@ -86,12 +84,11 @@ def roundtrip(
         return update
 
     try:
-        with (
-            open_runtime(forward or shipped_graph(Direction.FORWARD, shipped)) as forward_runtime,
-            open_runtime(inverse or shipped_graph(Direction.INVERSE, shipped)) as inverse_runtime,
-            output_folder(output),
-        ):
-            trip = round_trip(raw, output, forward_runtime, inverse_runtime, RunOptions(**options), start)
+        opened = (
+            Model.of(str(forward), open_runtime(forward), open_runtime(inverse)) if forward and inverse else load(model)
+        )
+        with opened, output_folder(output):
+            trip = report_round_trip(raw, output, opened, RunOptions(**options), start)
     finally:
         for bar in bars:
             bar.close()

@@ -24,7 +24,7 @@ from invisp_deploy.cli.engine import engine_command
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-from invisp_deploy.graph_card import INTERFACES, PRECISIONS
+from invisp_deploy.graph_card import FORMS, PRECISIONS
 
 if TYPE_CHECKING:
     from typing import Any
@@ -63,11 +63,11 @@ main.add_command(engine_command)
 @click.option("--scales", type=click.Path(path_type=Path), help="Record of invisp-calibrate; int8 and fp8 need it.")
 @click.option(
     "--io",
-    "interface",
-    type=click.Choice(INTERFACES),
-    default="tensor",
+    "form",
+    type=click.Choice(FORMS),
+    default="mosaic",
     show_default=True,
-    help="Float tensors, or mosaic and 8-bit sRGB with the camera's arithmetic in the graph.",
+    help="A camera's mosaic and a picture's codes, or float tensors for training and research.",
 )
 @click.option("--opset", type=click.Choice(["17", "18", "19"]), help="ONNX operator set [17; fp8: 19].")
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier export.")
@@ -82,7 +82,7 @@ def onnx_command(
     contract_file: Path | None,
     precision: str,
     scales: Path | None,
-    interface: str,
+    form: str,
     opset: str | None,
     overwrite: bool,
     as_json: bool,
@@ -111,7 +111,7 @@ def onnx_command(
     if record is not None:
         record.check_weights(loaded.weights, str(scales))
     number = None if opset is None else int(opset)
-    report = export_onnx(loaded, folder, arithmetic=arithmetic, interface=interface, opset=number, overwrite=overwrite)
+    report = export_onnx(loaded, folder, arithmetic=arithmetic, form=form, opset=number, overwrite=overwrite)
     for warning in report["warnings"]:
         click.echo(f"Warning: {warning}", err=True)
     if as_json:
@@ -138,7 +138,7 @@ def _arithmetic(precision: str, scales: Path | None) -> tuple[Arithmetic, ScaleR
 def _print(folder: Path, report: dict[str, Any]) -> None:
     exact = report["precision"] == "fp32"
     forward, inverse = folder / "forward.onnx", folder / "inverse.onnx"
-    for path, direction, key in ((forward, "raw -> srgb", "forward"), (inverse, "srgb -> raw", "inverse")):
+    for path, direction, key in ((forward, "RAW -> picture", "forward"), (inverse, "picture -> RAW", "inverse")):
         count = sum(report["operators"][path.name].values())
         worst, decibels = report["worst"][key], report["worst"][f"{key}_psnr"]
         near = f"within {worst:.1e} of PyTorch" if exact else f"at least {decibels:.1f} dB to fp32"

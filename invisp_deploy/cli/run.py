@@ -19,17 +19,20 @@ from invisp_deploy.cli.common import (
     version_option,
 )
 from invisp_deploy.cli.inputs import files_of, is_picture
-from invisp_deploy.cli.shipped import check_one, graph_for, model_option
+from invisp_deploy.cli.shipped import check_one, model_option
 from invisp_deploy.cli.stream import StreamingCommand, run_stream, stream_options, take_stream_options
 from invisp_deploy.cli.stream_source import SourceRequest
 from invisp_deploy.contract import CFA_PATTERNS
-from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.errors import ContractError, InvispError, RequestError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
 if TYPE_CHECKING:
-    from invisp_deploy.rendering.files import RunOptions, RunResult
-    from invisp_deploy.runtimes.base import Runtime
+    from invisp_deploy.formats.frame import RawFrame
+    from invisp_deploy.formats.picture import Picture
+    from invisp_deploy.rendering.files import RunResult
+    from invisp_deploy.rendering.model import Model
+    from invisp_deploy.rendering.options import RunOptions
 
 __all__ = ["main"]
 
@@ -95,14 +98,13 @@ def main(
         sys.exit(run_stream(request, output, as_json=as_json))
     if not inputs:
         raise click.MissingParameter(param_type="argument", param_hint="'INPUTS...'")
-    engines = _Engines(engine, model, provider)
-    jobs = _jobs(inputs, output, engines)
+    models = _Models(engine, model, provider)
+    jobs = _jobs(inputs, output, models.direction)
     single = len(jobs) == 1 and not output.is_dir()
     rows: list[dict[str, Any]] = []
     for source, target in jobs:
         try:
-            runtime = engines.for_file(source)
-            result = _run(source, target, runtime, run_options, quiet=as_json)
+            result, runtime = _run(source, target, models, run_options, quiet=as_json)
         except InvispError as error:
             if single:
                 raise
@@ -111,9 +113,9 @@ def main(
             continue
         rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": result.output.stat().st_size})
         if not as_json:
-            _print(source, result, runtime.name, shipped=engine is None)
+            _print(source, result, runtime, shipped=engine is None)
     failed = sum(not row["ok"] for row in rows)
-    verified = None if engines.given is None else engines.given.verified
+    verified = models.verified
     if as_json:
         print_json({"files": rows, "failed": failed, "verified": verified})
     elif not single:
@@ -126,33 +128,38 @@ def main(
         sys.exit(1)
 
 
-class _Engines:
-    """The runtime for a file, opened at its first use and kept."""
+class _Models:
+    """The model for a file, opened at its first use and kept."""
 
-    def __init__(self, path: Path | None, model: str | None, provider: str | None) -> None:
-        self._model = model
+    def __init__(self, engine: Path | None, name: str | None, provider: str | None) -> None:
+        self._given = engine or name
         self._provider = provider
-        self._open: dict[Path, Runtime] = {}
-        self.given = None if path is None else self._load(path)
+        self._open: dict[str, Model] = {}
+        self.direction = None if engine is None else self._load(engine).named
 
-    def for_file(self, path: Path) -> Runtime:
-        return self.given or self._load(graph_for(path, self._model))
+    def for_file(self, decoded: RawFrame | Picture) -> Model:
+        from invisp_deploy.formats.picture import Picture
+        from invisp_deploy.rendering.model import model_that_rendered
+
+        shipped = model_that_rendered(decoded.record) if isinstance(decoded, Picture) else None
+        return self._load(self._given or shipped)
 
     @property
-    def direction(self) -> Direction | None:
-        return None if self.given is None else self.given.card.direction
+    def verified(self) -> bool | None:
+        """Whether all engines that were used are verified; None where none was."""
+        said = [one.verified for model in self._open.values() for one in model.opened if one.verified is not None]
+        return all(said) if said else None
 
-    def _load(self, path: Path) -> Runtime:
-        from invisp_deploy.runtimes.open import open_runtime
+    def _load(self, name: str | Path | None) -> Model:
+        from invisp_deploy.rendering.model import load
 
-        if path not in self._open:
-            self._open[path] = open_runtime(path, self._provider)
-        return self._open[path]
+        if str(name) not in self._open:
+            self._open[str(name)] = load(name, provider=self._provider)
+        return self._open[str(name)]
 
 
 def _options(options: dict[str, Any]) -> RunOptions:
-    from invisp_deploy.rendering.explicit import Explicit
-    from invisp_deploy.rendering.files import RunOptions
+    from invisp_deploy.rendering.options import Explicit, RunOptions
 
     explicit = Explicit(
         _gains(options.pop("white_balance")), options.pop("black"), options.pop("white"), options.pop("cfa")
@@ -172,9 +179,9 @@ def _gains(text: str | None) -> tuple[float, float, float] | None:
     return red, green, blue
 
 
-def _jobs(inputs: Sequence[Path], output: Path, engines: _Engines) -> list[tuple[Path, Path]]:
+def _jobs(inputs: Sequence[Path], output: Path, direction: Direction | None) -> list[tuple[Path, Path]]:
     """Pairs of input and output. Raises RequestError before any work where they do not fit together."""
-    files = [file for path in inputs for file in (files_of(path, engines.direction) if path.is_dir() else [path])]
+    files = [file for path in inputs for file in (files_of(path, direction) if path.is_dir() else [path])]
     if len(files) == 1 and not inputs[0].is_dir() and not output.is_dir():
         return [(files[0], output)]
     if not output.is_dir():
@@ -186,10 +193,11 @@ def _jobs(inputs: Sequence[Path], output: Path, engines: _Engines) -> list[tuple
     return jobs
 
 
-def _run(source: Path, target: Path, runtime: Runtime, options: RunOptions, *, quiet: bool) -> RunResult:
-    from invisp_deploy.rendering.files import recover_file, render_file
+def _run(source: Path, target: Path, models: _Models, options: RunOptions, *, quiet: bool) -> tuple[RunResult, str]:
+    """The result, and the name of the runtime that computed it."""
+    from invisp_deploy.files import check_output
+    from invisp_deploy.rendering.files import decode, run_file
 
-    run = recover_file if is_picture(source) else render_file
     bar: Any = None
 
     def start(total: int) -> Callable[[int], object]:
@@ -198,8 +206,18 @@ def _run(source: Path, target: Path, runtime: Runtime, options: RunOptions, *, q
         update: Callable[[int], object] = bar.update
         return update
 
+    check_output(target, overwrite=options.overwrite)
+    if models.direction is not None and is_picture(source) is not (models.direction is Direction.INVERSE):
+        wanted = (
+            "a picture, and the graph renders RAW files"
+            if is_picture(source)
+            else "a RAW file, and the graph takes pictures"
+        )
+        raise ContractError(f"{source} is {wanted}: pass the graph of the other direction.")
+    decoded = decode(source, options)
+    model = models.for_file(decoded)
     try:
-        return run(source, target, runtime, options, start)
+        return run_file(decoded, target, model, options, start, name=str(source)), model.opened[-1].name
     finally:
         if bar is not None:
             bar.close()

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invisp_deploy.cli.inputs import files_of, is_picture, is_raw
-from invisp_deploy.cli.shipped import graph_for
-from invisp_deploy.errors import RequestError
+from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.graph_card import Direction
 
 if TYPE_CHECKING:
-    from invisp_deploy.rendering.files import RunOptions
+    from invisp_deploy.rendering.options import RunOptions
     from invisp_deploy.runtimes.base import Runtime
     from invisp_deploy.streaming.pipe_format import PipeFormat
     from invisp_deploy.streaming.pipeline import Frame
@@ -55,14 +54,18 @@ def open_source(request: SourceRequest) -> Iterator[Source]:
     """The runtime is opened here and closed after the block. Raises RequestError for what does not go together, and
     what runtime and `check_pipe` raise.
     """
-    from invisp_deploy.runtimes.open import open_runtime
+    from invisp_deploy.rendering.model import load
     from invisp_deploy.streaming.sources import paced
     from invisp_deploy.streaming.work import check_pipe
 
     _check(request)
-    paths = _known_paths(request, None) if request.engine is None else []
-    engine = request.engine or graph_for(paths[0] if paths else None, request.model)
-    with open_runtime(engine, request.provider, request.stream["threads"]) as runtime:
+    first = next(iter(_known_paths(request, None)), None)
+    named = request.engine or request.model or _shipped_for(first)
+    with load(named, provider=request.provider, threads=request.stream["threads"]) as model:
+        taken_back = model.named is Direction.INVERSE or (
+            model.named is None and first is not None and is_picture(first)
+        )
+        runtime = model.runtime(Direction.INVERSE if taken_back else Direction.FORWARD)
         stop = threading.Event()
         pipe = _pipe(request, runtime.card.direction)
         if pipe is not None:
@@ -70,6 +73,19 @@ def open_source(request: SourceRequest) -> Iterator[Source]:
         frames = _frames(request, runtime.card.direction, pipe, stop)
         rate = request.stream["rate"]
         yield Source(frames if rate is None else paced(frames, rate, stop), runtime, pipe, stop)
+
+
+def _shipped_for(path: Path | None) -> str | None:
+    """The shipped model for a stream that begins with that file; None for the default one."""
+    from invisp_deploy.formats.picture import read_picture
+    from invisp_deploy.rendering.model import model_that_rendered
+
+    if path is None or not is_picture(path):
+        return None
+    try:
+        return model_that_rendered(read_picture(path).record)
+    except InvispError:  # the stream says it of the frame
+        return None
 
 
 def _check(request: SourceRequest) -> None:

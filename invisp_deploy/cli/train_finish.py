@@ -60,7 +60,7 @@ def _validated(
     checkpoint: Checkpoint, run: Run, held: tuple[Path, ...], start: Start | None, record: ScaleRecord | None
 ) -> dict[str, Any]:
     """What the card says of held-out files: measured through JPEG files on disk, and said."""
-    from invisp_deploy.rendering.files import RunOptions
+    from invisp_deploy.rendering.options import RunOptions
     from invisp_deploy.training.validation import mean_metrics, validate, validate_tuned
 
     quality, subsampling = run.jpeg.typical

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
-from invisp_deploy.contract import BORDERS, CFA_PATTERNS, CameraContract, authors_contract
+from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.training.options import (
     NORMS,
@@ -31,7 +31,7 @@ METHODS: Final = (INVISP, "cycleisp", "grayscale", "unet", "upi")
 """The last has nothing to train and is refused with a sentence."""
 
 _SIZES: Final = ("blocks", "growth", "squeeze", "depth", "first", "kind")
-_CONTRACT: Final = ("black", "white", "white_balance", "gamma", "cfa", "border")
+_CONTRACT: Final = ("white", "white_balance", "gamma", "cfa")
 _FLAGS: Final = {"name": "--config", "norm": "--loss", "ema_decay": "--ema"}
 
 
@@ -44,19 +44,12 @@ _OPTIONS: Final = (
     click.option("--depth", type=int, help="Convolutions in each of F, G and H.  [default: 5]"),
     click.option("--first", type=int, help="Channels of x1 in a coupling.  [default: half]"),
     click.option("--kind", type=click.Choice(KINDS), help="Of F, G and H.  [default: dense]"),
-    click.option(
-        "--contract",
-        type=click.Choice(["default", "authors"]),
-        help="authors: what the published code does to files, faults included; other options change single points.",
-    ),
-    click.option("--black", type=click.Choice(["file", "none"]), help="[default: file]"),
     click.option("--white", help="file, adjusted, or a level in DN.  [default: file]"),
     click.option("--white-balance", type=click.Choice(["max", "min", "none"]), help="[default: max]"),
     click.option("--gamma", type=click.FloatRange(1, 4), help="[default: 2.2]"),
     click.option(
         "--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with folding the first file's."
     ),
-    click.option("--border", type=click.Choice(BORDERS), help="Beyond the edge of a frame.  [default: mirror]"),
     click.option("--steps", type=int, help="Default: 20000; with --from 1000."),
     click.option("--minutes", type=float, help="Instead of --steps: optimiser time, from the measured time of a step."),
     click.option("--patch", type=int, help="Edge of the crops, pixels.  [default: 128]"),
@@ -131,8 +124,7 @@ def new_run(given: Mapping[str, Any], contract: CameraContract, config: NetworkC
 
 def new_contract(given: Mapping[str, Any], make: str, model: str, cfa: str) -> CameraContract:
     """The contract as asked for. make, model, cfa: of the first file, whose phase is the contract's under folding."""
-    authors = given.get("contract") == "authors"
-    contract = authors_contract(make, model) if authors else CameraContract(make, model)
+    contract = CameraContract(make, model)
     method = given.get("method", INVISP)
     any_phase = method == "cycleisp" or (method == INVISP and _config(given).squeeze == 1)
     own = {name: given[name] for name in _CONTRACT if name in given}
@@ -146,9 +138,6 @@ def check_against(path: Path, run: Run, given: Mapping[str, Any]) -> None:
             found: object = getattr(run.config, name, None)
         elif name == "name":
             value, found = CONFIGURATIONS[value], run.config
-        elif name == "contract":
-            expected = authors_contract if value == "authors" else CameraContract
-            value, found = expected(run.contract.make, run.contract.model), run.contract
         elif name in _CONTRACT:
             found = getattr(run.contract, name)
         elif name in ("method", "minutes"):

@@ -13,7 +13,7 @@ from invisp_deploy.errors import RequestError
 
 if TYPE_CHECKING:
     from invisp_deploy.dataset.open import Dataset
-    from invisp_deploy.isp.frame import RawFrame
+    from invisp_deploy.formats.frame import RawFrame
     from invisp_deploy.training.data import Pair
     from invisp_deploy.training.held_out import HeldOut
     from invisp_deploy.training.run import Source

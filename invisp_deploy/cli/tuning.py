@@ -24,7 +24,7 @@ TUNING: Final = {"steps": 1_000, "learning_rate": 5e-5}
 
 OF_THE_WEIGHTS: Final = (
     "method", "name", "blocks", "growth", "squeeze", "depth", "first",
-    "contract", "black", "white", "white_balance", "gamma", "cfa", "border",
+    "white", "white_balance", "gamma", "cfa",
 )  # fmt: skip
 """Options that the weights to start from decide."""
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from invisp_deploy.isp.frame import ColorMatrix, Mosaic, RawFrame
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.frame import ColorMatrix, Mosaic
 
 __all__ = ["Facts"]
 

@@ -26,8 +26,8 @@ from invisp_deploy.dataset.facts import Facts
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.strips import StripJpeg, Window
 from invisp_deploy.errors import DatasetError, RawFileError, RequestError
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import Levels, levels_of
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.recipe import Recipe
 
 __all__ = ["DATASET_FILE", "FORMAT", "PREPARING_FILE", "VERSION", "Dataset", "Shot", "Split", "open_dataset"]
 
@@ -107,9 +107,9 @@ class Shot:
         """
         return self._strips.pixels(window or (slice(0, self.facts.height), slice(0, self.facts.width)))
 
-    def levels(self, contract: CameraContract) -> Levels:
-        """What `levels_of(self.frame, contract)` gives, without reading the mosaic. Raises ContractError."""
-        return levels_of(self.facts.brightest_frame(), contract)
+    def recipe(self, contract: CameraContract) -> Recipe:
+        """What `self.frame.recipe(contract)` gives, without reading the mosaic. Raises ContractError."""
+        return self.facts.brightest_frame().recipe(contract)
 
     def check(self) -> None:
         """Raise DatasetError if one of the files is gone or has another size than it was written with.

@@ -17,8 +17,9 @@ from invisp_deploy.dataset.strips import jpeg_with_restarts
 from invisp_deploy.errors import DatasetError, RawFileError, RequestError
 from invisp_deploy.files import whole_file, write_whole
 from invisp_deploy.formats.exif import MADE_SOFTWARE, SOFTWARE, load_exif
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
-from invisp_deploy.isp.frame import Mosaic, RawFrame
+from invisp_deploy.isp.frame import Mosaic
 
 __all__ = ["Task", "facts_path", "finished", "write_shot"]
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from invisp_deploy import __version__
-from invisp_deploy.device.verify import Subject, Verification, parity_kind, read_reference
+from invisp_deploy.device.verify import Subject, Verification, parity_kind
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import sha256_file, write_whole
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.runtimes.golden import golden_path, read_golden
 from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_engine_card, sidecar_path
-
-__all__ = ["Opened", "open_subjects", "record", "report_data"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Opened:
         """One line each: file, direction, precision, runtime."""
         return tuple(
             f"{self.files[way]}: {way.value}, {one.runtime.card.precision}, {one.runtime.name}, against "
-            f"{Path(one.reference.source).name}"
+            f"{golden_path(self.files[way]).name}"
             for way, one in self.subjects.items()
         )
 
@@ -51,7 +50,7 @@ def open_subjects(engine: Path | None, inverse: Path | None, provider: str | Non
     """Open what was named, together with its golden file. The direction is what the file says it is.
 
     Raises RequestError where nothing was named, ContractError for two of one direction, and what the runtimes
-    and `read_reference` raise.
+    and `read_golden` raise.
     """
     paths = [path for path in (engine, inverse) if path is not None]
     if not paths:
@@ -67,7 +66,7 @@ def open_subjects(engine: Path | None, inverse: Path | None, provider: str | Non
             if way in files:
                 raise ContractError(f"{files[way]} and {path} are both {way.value}: pass one of each direction.")
             files[way] = path
-            subjects[way] = Subject(runtime, read_reference(path, runtime.card), parity_kind(path))
+            subjects[way] = Subject(runtime, read_golden(golden_path(path)), parity_kind(path))
         yield Opened(files, subjects)
 
 
@@ -112,8 +111,8 @@ def record(opened: Opened, done: Verification, data: Mapping[str, Any]) -> list[
             "psnr": round(main.value, 2),
             "psnr_limit": main.limit,
             "max_abs": by_name[f"{way.value} largest error"].value,
-            "reference": opened.subjects[way].reference.made_by,
-            "size": list(opened.subjects[way].reference.tensor.shape[2:]),
+            "reference": opened.subjects[way].golden.reference,
+            "size": [opened.subjects[way].golden.height, opened.subjects[way].golden.width],
             "device": machine["gpu"],
             "capability": machine.get("capability", ""),
             "driver": machine.get("cuda", ""),

@@ -21,8 +21,7 @@ import numpy.typing as npt
 from invisp_deploy.errors import ContractError, EngineError, GraphError, MissingExtraError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import graph_specs
-from invisp_deploy.runtimes.golden import kind_of, natural_levels, natural_planes
+from invisp_deploy.runtimes.golden import natural_feeds
 from invisp_deploy.runtimes.tensorrt.cuda_device import require_device
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_engine_card
 
@@ -30,7 +29,6 @@ __all__ = ["Layer", "Summary", "comparable", "compare_layers", "marked_network",
 
 _TENSORS: Final = re.compile(r"block\d+\.([FGH]\.conv\d+|[A-Za-z_]\w*)|fold(\.order)?|unfold|raw|srgb")
 _EDGE: Final = 64
-_SEED: Final = 2021
 _PARTED: Final = 100.0  # dB; other sum orders in fp32 stay above it
 _CAP: Final = 150.0  # dB; one rounding of fp32
 
@@ -123,16 +121,13 @@ def compare_layers(engine: Path, reference: Path, *, source: Path | None = None,
     ]
     if (cards[0].weights, cards[0].direction) != (cards[1].weights, cards[1].direction):
         raise ContractError(f"{graph} and {reference} are not the same direction of the same weights: compare those.")
-    if cards[0].interface != cards[1].interface:
+    if (cards[0].form, cards[0].bits) != (cards[1].form, cards[1].bits):
         raise ContractError(
-            f"{graph} has the interface {cards[1].interface}, {reference} {cards[0].interface}: export both with the "
-            "same --io."
+            f"{graph} has the form {cards[1].form} with {cards[1].bits} bits, {reference} {cards[0].form} with "
+            f"{cards[0].bits}: compare graphs of the same form and depth."
         )
     names = comparable(models)
-    (given, *_), _ = graph_specs(cards[0])
-    kind = kind_of(cards[0])
-    picture = given.from_planes(natural_planes(kind, _EDGE, _EDGE, _SEED))
-    feeds = [{given.name: picture, **natural_levels(kind)}]
+    feeds = [dict(natural_feeds(cards[0], _EDGE, _EDGE))]
     G_LOGGER.module_severity = G_LOGGER.CRITICAL
     layers: dict[str, Layer] = {}
 

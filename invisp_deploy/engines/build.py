@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from invisp_deploy.engines.progress import BuildProgress, interrupts, progress_monitor
 from invisp_deploy.errors import EngineError, GraphError, RequestError
-from invisp_deploy.graph_card import CAMERA_LEVELS
+from invisp_deploy.isp.recipe import GRAPH_INPUTS
 from invisp_deploy.runtimes.tensorrt.backend import strongly_typed_flag
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 
@@ -99,7 +99,7 @@ def parse_graph(module: Any, onnx: Path, logger: Any) -> tuple[Any, Any]:
             f"({reasons or 'no reason given'}): export it again with `invisp-export onnx`."
         )
     given = (network.num_inputs, network.num_outputs)
-    if given not in ((1, 1), (1 + len(CAMERA_LEVELS), 1)):  # the parser takes some files that are no graphs at all
+    if given != (1 + len(GRAPH_INPUTS), 2):  # the parser takes some files that are no graphs at all
         raise GraphError(
             f"{onnx} has {given[0]} inputs and {given[1]} outputs for the parser of "
             f"{module.__name__}, which none of our graphs has: export it with `invisp-export onnx`."

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from invisp_deploy.errors import ParityError
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.runtimes.base import Runtime
-from invisp_deploy.runtimes.golden import Golden, of_one, psnr
+from invisp_deploy.runtimes.golden import Golden, shares
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
 from invisp_deploy.tolerances import parity_for
@@ -35,10 +36,10 @@ def check_engine(engine: Runtime, card: EngineCard, golden: Golden, device: Cuda
     psnr (dB, at most 200: equal arrays have an infinite one, which JSON has no number for), max_abs, the limit
     that psnr passed, and where. Raises ParityError where it does not pass.
     """
-    crops = of_one(golden.cut(engine.apply(golden.input(), golden.levels())))
-    expected = of_one(golden.crops)
+    crops = shares(golden.cut(engine.apply(golden.input(), golden.numbers)), golden.numbers)
+    expected = shares(golden.crops, golden.numbers)
     direction, precision = card.graph.direction.value, card.graph.precision
-    limits = parity_for(card.backend, precision, direction, codes=card.graph.takes_mosaic)
+    limits = parity_for(card.backend, precision, direction, codes=True)
     figure = min(psnr(crops, expected), 200.0)
     if not figure >= limits.psnr:  # NaN does not pass
         raise ParityError(

@@ -22,7 +22,7 @@ from invisp_deploy.errors import EngineError, OutputError, RequestError
 from invisp_deploy.files import check_output, sha256_file, write_whole
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Runtime
-from invisp_deploy.runtimes.golden import make_golden
+from invisp_deploy.runtimes.golden import golden_path, make_golden
 from invisp_deploy.runtimes.tensorrt.backend import require_backend
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice, find_device, require_device
 from invisp_deploy.runtimes.tensorrt.engine_card import (
@@ -30,7 +30,6 @@ from invisp_deploy.runtimes.tensorrt.engine_card import (
     ENGINE_SUFFIXES,
     EngineCard,
     Profile,
-    golden_path,
     sidecar_path,
 )
 
@@ -79,10 +78,10 @@ def make_engine(
     _check_paths(request)
     with _open_graph(request.onnx) as reference:
         card = reference.card
-        if card.interface == "camera":
+        if card.form != "mosaic":
             raise RequestError(
-                f"{request.onnx} takes a mosaic of 16-bit numbers, a type that TensorRT does not have: export it with "
-                "`invisp-export onnx --io camera-bytes`, which takes the same mosaic as bytes."
+                f"{request.onnx} is a float graph, which is for training and research: engines are built from those of "
+                "`invisp export onnx` without `io`, which take a camera's mosaic."
             )
         profile = make_profile(card, request.tile, request.sizes)
         asked = parse_targets(request.targets)

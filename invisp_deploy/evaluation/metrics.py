@@ -6,24 +6,15 @@ The definitions are the text that reports print; `DEFINITIONS` maps a metric's n
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import RequestError
-from invisp_deploy.isp.levels import Levels, network_input
-
-__all__ = [
-    "DEFINITIONS",
-    "PAPER_GAMMA",
-    "paper_domain",
-    "psnr",
-    "raw_psnr",
-    "raw_psnr_paper",
-    "rgb_psnr",
-    "rgb_ssim",
-]
+from invisp_deploy.isp.develop import develop
+from invisp_deploy.isp.psnr import psnr
+from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Curve
 
 Float = npt.NDArray[np.float32]
 
@@ -42,18 +33,6 @@ DEFINITIONS: Final = {
     "raw-psnr": "dB, peak 1: RAW recovered from the JPEG file against the RAW file on the linear Bayer mosaic, "
     "(DN - black) / (white - black), not clipped, one figure over all pixels.",
 }
-
-
-def psnr(a: npt.NDArray[Any], b: npt.NDArray[Any], peak: float) -> float:
-    """Peak signal-to-noise ratio in dB over all elements; infinite where the two are equal."""
-    if a.shape != b.shape:
-        raise RequestError(f"PSNR compares arrays of one shape, got {a.shape} and {b.shape}.")
-    squares, count = 0.0, 0
-    for start in range(0, len(a), 256):  # row blocks bound the memory of the difference
-        difference = a[start : start + 256].astype(np.float64) - b[start : start + 256]
-        squares += float(np.square(difference).sum())
-        count += difference.size
-    return float("inf") if squares == 0 else float(10 * np.log10(peak**2 * count / squares))
 
 
 def rgb_psnr(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> float:
@@ -87,12 +66,12 @@ def rgb_ssim(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> f
     return float(total / inner)
 
 
-def raw_psnr(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], levels: Levels) -> float:
+def raw_psnr(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], recipe: Recipe) -> float:
     """(H, W) uint16 DN both; `raw-psnr`."""
-    return psnr(recovered, mosaic, levels.white - float(np.mean(levels.black)))
+    return psnr(recovered, mosaic, recipe.white - float(np.mean(recipe.black)))
 
 
-def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], levels: Levels) -> float:
+def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], recipe: Recipe) -> float:
     """(H, W) uint16 DN both; `raw-psnr-paper`."""
     height, width = mosaic.shape
     rows = np.linspace(0, height, _PATCHES + 1).astype(int)
@@ -101,13 +80,13 @@ def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uin
     for top, bottom in pairwise(rows):
         for left, right in pairwise(columns):
             window = (slice(int(top), int(bottom)), slice(int(left), int(right)))
-            ours, true = (paper_domain(network_input(array, levels, window), levels) for array in (recovered, mosaic))
+            ours, true = (paper_domain(develop(array, recipe, window), recipe) for array in (recovered, mosaic))
             figures.append(psnr(ours, true, 1))
     return float(np.mean(figures))
 
 
-def paper_domain(tensor: Float, levels: Levels) -> Float:
+def paper_domain(planes: Float, recipe: Recipe) -> Float:
     """(3, H, W) of the contract's domain -> the domain that the paper measures RAW in, clipped to [0, 1]."""
-    linear = np.maximum(tensor, 0) ** np.float32(levels.gamma) / np.float32(max(levels.gains))
-    domain: Float = np.power(np.clip(linear, 0, 1), np.float32(1 / PAPER_GAMMA), dtype=np.float32)
-    return domain
+    numbers = recipe.numbers()
+    linear = Curve(recipe.gamma).inverse(planes, numbers) / np.float32(max(recipe.gains))
+    return Curve(PAPER_GAMMA).forward(np.clip(linear, 0, 1), numbers)

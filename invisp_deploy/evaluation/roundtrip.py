@@ -1,28 +1,49 @@
-"""The round trip of one RAW file through files on disk: RAW -> JPEG -> DNG, measured and drawn."""
+"""The round trip of RAW files through files on disk: RAW -> JPEG -> DNG, measured, and drawn where it is asked for."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.evaluation.metrics import DEFINITIONS, raw_psnr, raw_psnr_paper, rgb_psnr
 from invisp_deploy.files import check_output, whole_file, write_whole
-from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.picture import Picture, read_picture
 from invisp_deploy.formats.raw import read_raw, render_libraw
-from invisp_deploy.isp.levels import levels_of
-from invisp_deploy.rendering.files import RunOptions, StartProgress, recover_file, render_file
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.rendering.files import RunResult, StartProgress, run_file
+from invisp_deploy.rendering.model import Model
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.rendering.tiled import silent
 from invisp_deploy.report.sheet import FULL_SCALE, Sheet, draw_sheet
-from invisp_deploy.runtimes.base import Runtime
-
-__all__ = ["RoundTrip", "round_trip"]
 
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """Files and figures. metrics: name to dB, as `evaluation.metrics.DEFINITIONS` defines them."""
+    """One file there and back. picture: decoded from the JPEG file, the frame's own window (H, W, 3) uint8.
+
+    metrics: name to dB, as `evaluation.metrics.DEFINITIONS` defines them.
+    """
+
+    frame: RawFrame
+    recovered: RawFrame
+    picture: Any
+    recipe: Recipe
+    runs: tuple[RunResult, RunResult]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RoundTripReport:
+    """Files of a report, and the figures."""
 
     jpeg: Path
     dng: Path
@@ -32,47 +53,69 @@ class RoundTrip:
 
 
 def round_trip(
-    raw: Path, folder: Path, forward: Runtime, inverse: Runtime, options: RunOptions, start: StartProgress
+    raw: Path, jpeg: Path, dng: Path, model: Model, options: RunOptions, start: StartProgress = lambda total: silent
 ) -> RoundTrip:
-    """Render, recover, compare; writes STEM.jpg, STEM.dng, roundtrip.png, report.json and report.md to `folder`.
+    """Render a RAW file to `jpeg`, take that back to `dng`, compare with the file and with LibRaw's rendering.
 
-    Both graphs must come from the same weights (ContractError); none of the files may be there already unless
-    `options.overwrite`, and none may be the RAW file itself (RequestError). Raises InvispError.
+    Raises InvispError.
     """
-    if forward.card.weights != inverse.card.weights:
-        raise ContractError("The forward and the inverse graph come from different weights: pass both of one export.")
-    trip = RoundTrip(
+    frame = read_raw(raw)
+    there = run_file(frame, jpeg, model, options, start, name=str(raw))
+    picture = read_picture(jpeg)
+    back = run_file(picture, dng, model, options, start, name=str(jpeg))
+    recovered = read_raw(dng)
+    recipe = frame.recipe(model.runtime(Direction.FORWARD).card.contract)
+    decoded = _own(picture, jpeg)
+    metrics = {
+        "rgb-psnr": rgb_psnr(decoded, render_libraw(raw)),
+        "raw-psnr-paper": raw_psnr_paper(recovered.mosaic, frame.mosaic, recipe),
+        "raw-psnr": raw_psnr(recovered.mosaic, frame.mosaic, recipe),
+    }
+    return RoundTrip(frame, recovered, decoded, recipe, (there, back), metrics)
+
+
+def round_trips(
+    paths: Sequence[Path], model: Model, options: RunOptions, on_file: Callable[[Path], object] = lambda path: None
+) -> dict[str, dict[str, float]]:
+    """File name -> metrics of `round_trip` through files that are not kept.
+
+    Files that share their name are told apart by their path.
+    """
+    names = [path.name for path in paths]
+    figures = {}
+    for path in paths:
+        with TemporaryDirectory() as folder:
+            trip = round_trip(path, Path(folder) / "photo.jpg", Path(folder) / "photo.dng", model, options)
+        figures[path.name if names.count(path.name) == 1 else str(path)] = trip.metrics
+        on_file(path)
+    return figures
+
+
+def report_round_trip(
+    raw: Path, folder: Path, model: Model, options: RunOptions, start: StartProgress = lambda total: silent
+) -> RoundTripReport:
+    """`round_trip` with STEM.jpg, STEM.dng, roundtrip.png, report.json and report.md in `folder`.
+
+    None of the files may be there already unless `options.overwrite`, and none may be the RAW file itself
+    (RequestError). Raises InvispError.
+    """
+    made = RoundTripReport(
         folder / f"{raw.stem}.jpg", folder / f"{raw.stem}.dng", folder / "roundtrip.png", folder / "report.md", {}
     )
     facts_file = folder / "report.json"
-    outputs = (trip.jpeg, trip.dng, trip.picture, facts_file, trip.report)
+    outputs = (made.jpeg, made.dng, made.picture, facts_file, made.report)
     if raw.resolve() in [output.resolve() for output in outputs]:
         raise RequestError(f"The report would replace {raw} itself: name another folder.")
     for output in outputs:
         check_output(output, overwrite=options.overwrite)
-    rendered = render_file(raw, trip.jpeg, forward, options, start)
-    recovered_run = recover_file(trip.jpeg, trip.dng, inverse, options, start)
-    frame, recovered = read_raw(raw), read_raw(trip.dng)
-    picture = read_picture(trip.jpeg)
-    if picture.record is None:
-        raise ContractError(f"{trip.jpeg} lost its way back.")
-    inner = picture.record.border.cut(*picture.pixels.shape[:2])
-    levels = levels_of(frame, forward.card.contract)
-    target = render_libraw(raw)
-    decoded = picture.pixels[inner].astype("uint8", copy=False)
-    trip.metrics.update(
-        {
-            "rgb-psnr": rgb_psnr(decoded, target),
-            "raw-psnr-paper": raw_psnr_paper(recovered.mosaic, frame.mosaic, levels),
-            "raw-psnr": raw_psnr(recovered.mosaic, frame.mosaic, levels),
-        }
-    )
-    size = trip.jpeg.stat().st_size
+    trip = round_trip(raw, made.jpeg, made.dng, model, options, start)
+    made.metrics.update(trip.metrics)
+    size = made.jpeg.stat().st_size
     sheet = Sheet(
-        frame.mosaic,
-        recovered.mosaic,
-        levels,
-        decoded,
+        trip.frame.mosaic,
+        trip.recovered.mosaic,
+        trip.recipe,
+        trip.picture,
         (
             f"RAW: {raw.name}, {raw.stat().st_size / 1e6:.1f} MB",
             f"JPEG: {size / 1e6:.1f} MB, {trip.metrics['rgb-psnr']:.1f} dB to LibRaw's rendering",
@@ -82,12 +125,13 @@ def round_trip(
     )
     from PIL import Image
 
-    with whole_file(trip.picture) as part:
+    with whole_file(made.picture) as part:
         Image.fromarray(draw_sheet(sheet)).save(part, "PNG")
+    forward, inverse = (model.runtime(direction) for direction in Direction)
     facts: dict[str, Any] = {
         "file": raw.name,
-        "camera": frame.camera,
-        "size": [frame.mosaic.shape[1], frame.mosaic.shape[0]],
+        "camera": trip.frame.camera,
+        "size": [trip.frame.mosaic.shape[1], trip.frame.mosaic.shape[0]],
         "weights": forward.card.weights,
         "configuration": str(forward.card.config),
         "runtimes": [forward.name, inverse.name],
@@ -95,13 +139,20 @@ def round_trip(
         "subsampling": options.subsampling,
         "jpeg_bytes": size,
         "raw_bytes": raw.stat().st_size,
-        "seconds": {"render": rendered.seconds, "recover": recovered_run.seconds},
+        "seconds": {"render": trip.runs[0].seconds, "recover": trip.runs[1].seconds},
         "metrics": trip.metrics,
         "definitions": {name: DEFINITIONS[name] for name in trip.metrics},
     }
     write_whole(facts_file, json.dumps(facts, indent=2, sort_keys=True) + "\n")
-    write_whole(trip.report, _markdown(facts))
-    return trip
+    write_whole(made.report, _markdown(facts))
+    return made
+
+
+def _own(picture: Picture, path: Path) -> Any:
+    """The frame's own window of a rendered picture."""
+    if picture.record is None:
+        raise ContractError(f"{path} lost its way back.")
+    return picture.record.alignment.inverse(picture.pixels).astype(np.uint8, copy=False)
 
 
 def _markdown(facts: dict[str, Any]) -> str:

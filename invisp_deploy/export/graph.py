@@ -19,6 +19,7 @@ strided convolution could do as much, but would drop an odd last row where Space
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -30,31 +31,13 @@ from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FP32, Arithmetic
 from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import GraphError, RequestError
-from invisp_deploy.export.camera import (
-    camera_levels,
-    mosaic_value,
-    rgb_value,
-    write_decoded,
-    write_encoded,
-    write_mosaic,
-    write_raw,
-)
 from invisp_deploy.export.function import write_function
 from invisp_deploy.export.nodes import Array, Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.steps import Codes, steps
 from invisp_deploy.network.coupling import Coupling, CouplingFunction
-
-__all__ = [
-    "CAMERA_OPERATORS",
-    "IR_VERSIONS",
-    "LOWERING",
-    "OPERATORS",
-    "OPSETS",
-    "build_graph",
-    "check_graph",
-    "operator_counts",
-]
+from invisp_deploy.runtimes.base import MEAN, TensorSpec, graph_specs
 
 OPERATORS: Final = frozenset(
     {"Add", "Concat", "Conv", "DepthToSpace", "Exp", "LeakyRelu", "Mul", "Sigmoid", "SpaceToDepth", "Split", "Sub"}
@@ -69,13 +52,30 @@ LOWERING: Final = {
 }
 """What a lower precision may add to them."""
 
-CAMERA_OPERATORS: Final = frozenset(
-    {"Cast", "Clip", "Div", "Equal", "Floor", "Gather", "MatMul", "Max", "Pad", "Pow", "Reshape", "Round", "Transpose"}
+STEP_OPERATORS: Final = frozenset(
+    {
+        "Cast",
+        "Clip",
+        "Div",
+        "Equal",
+        "Floor",
+        "Gather",
+        "MatMul",
+        "Max",
+        "Pad",
+        "Pow",
+        "ReduceMean",
+        "Reshape",
+        "Round",
+        "Transpose",
+    }
 )
-"""What the camera's arithmetic adds."""
+"""What the steps of `isp` add, and the mean of the result."""
 
 OPSETS: Final = {"fp32": (17, 18), "fp16": (17, 18), "int8": (17, 18), "fp8": (19,)}
 """Operator sets by precision, the default first: TensorRT 10.3 reads up to 20, FP8 came with 19."""
+
+_TYPES: Final = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "uint8": TensorProto.UINT8}
 
 IR_VERSIONS: Final = {17: 8, 18: 8, 19: 9}
 """The file format that came with an operator set, so that whatever reads the one reads the other."""
@@ -84,7 +84,8 @@ IR_VERSIONS: Final = {17: 8, 18: 8, 19: 9}
 def build_graph(
     view: View, card: GraphCard, opset: int | None = None, arithmetic: Arithmetic = FP32
 ) -> onnx.ModelProto:
-    """The view as a model, float32 (batch, 3, height, width) in and out; all but the 3 is dynamic.
+    """The view as a model of the card's form: a mosaic and its numbers to codes and the mean of the result, or back;
+    or float32 (batch, 3, height, width) in and out. All sizes of the picture are dynamic.
 
     The same weights, card, opset and arithmetic give the same bytes. Raises RequestError for an opset that the
     precision does not have and for scales of another network, GraphError for the card of another view or arithmetic.
@@ -115,34 +116,48 @@ def build_graph(
     )
     for key, value in card.to_metadata().items():
         model.metadata_props.add(key=key, value=value)
-    check_graph(model, arithmetic.precision, card.interface)
+    check_graph(model, arithmetic.precision, card.form)
     return model
 
 
 def _interface(graph: _Graph, card: GraphCard) -> tuple[list[ValueInfoProto], list[ValueInfoProto]]:
-    """Write all nodes between the interface's inputs and outputs."""
+    """Write all nodes between the inputs and outputs of the card's form."""
     source, target = card.direction.input_name, card.direction.output_name
-    if card.interface == "tensor":
+    if card.form == "tensor":
         graph.build(source, target)
-        shape = ("batch", 3, "height", "width")
-        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (source, target)]
-        return values[:1], values[1:]
-    by_bytes, gamma = card.interface == "camera-bytes", card.contract.gamma
-    mosaic, rgb = mosaic_value(by_bytes=by_bytes), rgb_value()
-    if card.direction is Direction.FORWARD:
-        write_raw(graph, source, gamma, by_bytes=by_bytes)
-        graph.build(source, target)
-        write_encoded(graph, target)
-        return [mosaic, *camera_levels()], [rgb]
-    write_decoded(graph, source)
-    graph.build(source, target)
-    write_mosaic(graph, target, gamma, by_bytes=by_bytes)
-    return [rgb, *camera_levels()], [mosaic]
+    else:
+        developing, codes = steps(card.contract.gamma), Codes(card.bits)
+        if card.direction is Direction.FORWARD:
+            _written([step.write_forward for step in developing], graph, "mosaic", source)
+            graph.build(source, target)
+            codes.write_forward(graph, target, "rgb")
+        else:
+            codes.write_inverse(graph, "rgb", source)
+            graph.build(source, target)
+            _written([step.write_inverse for step in reversed(developing)], graph, target, "mosaic")
+        shape = graph.constant("mean.shape", np.array([1], np.int64))
+        graph.node("Reshape", MEAN, graph.node("ReduceMean", "mean.all", target), shape)
+    inputs, outputs = graph_specs(card)
+    return [_value(spec) for spec in inputs], [_value(spec) for spec in outputs]
 
 
-def check_graph(model: onnx.ModelProto, precision: str = "fp32", interface: str = "tensor") -> None:
+def _written(writers: Sequence[Callable[..., str]], graph: _Graph, x: str, output: str) -> None:
+    for write in writers[:-1]:
+        x = write(graph, x)
+    writers[-1](graph, x, output)
+
+
+def _value(spec: TensorSpec) -> ValueInfoProto:
+    names = iter(
+        ("height", "width") if spec.rows is None or spec.shape[0] is not None else ("batch", "height", "width")
+    )
+    shape = [size if isinstance(size, int) else next(names) for size in spec.shape]
+    return helper.make_tensor_value_info(spec.name, _TYPES[spec.dtype], shape)
+
+
+def check_graph(model: onnx.ModelProto, precision: str = "fp32", form: str = "mosaic") -> None:
     """Raise GraphError unless ONNX's full check passes, all operators are allowed and all data is inside."""
-    allowed = OPERATORS | LOWERING[precision] | (CAMERA_OPERATORS if interface != "tensor" else frozenset())
+    allowed = OPERATORS | LOWERING[precision] | (STEP_OPERATORS if form == "mosaic" else frozenset())
     if foreign := sorted(set(operator_counts(model)) - allowed):
         raise GraphError(f"The graph holds {', '.join(foreign)}; only {', '.join(sorted(allowed))} are allowed.")
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
@@ -232,3 +247,23 @@ def _pixel_order(squeeze: int) -> Array:
 def _array(tensor: Tensor) -> Array:
     array: Array = tensor.detach().cpu().numpy()
     return array
+
+
+def network_inside(model: onnx.ModelProto, direction: Direction) -> onnx.ModelProto:
+    """The float graph that a mosaic graph holds between its steps, as a model of its own with the same constants."""
+    source, target = direction.input_name, direction.output_name
+    made = {name: node for node in model.graph.node for name in node.output}
+    needed: set[str] = set()
+    pending = [target]
+    while pending:
+        name = pending.pop()
+        if name in needed or name == source:
+            continue
+        needed.add(name)
+        pending += made[name].input if name in made else []
+    nodes = [node for node in model.graph.node if needed.intersection(node.output)]
+    constants = [tensor for tensor in model.graph.initializer if tensor.name in needed]
+    shape = ("batch", 3, "height", "width")
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (source, target)]
+    inside = helper.make_graph(nodes, model.graph.name, ends[:1], ends[1:], constants)
+    return helper.make_model(inside, ir_version=model.ir_version, opset_imports=list(model.opset_import))

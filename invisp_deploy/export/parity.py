@@ -1,4 +1,4 @@
-"""Two written graphs against PyTorch: names, shapes, finite values, numbers and the round trip.
+"""Written graphs against PyTorch: the network inside, number by number, and the steps around it, code by code.
 
 Errors are largest absolute differences, divided by the largest magnitude on either side of the network where
 that exceeds 1: fp32 rounding is relative, and untamed weights leave [0, 1] by far. ONNX Runtime computes on the
@@ -6,28 +6,39 @@ CPU with ORT_ENABLE_EXTENDED: the layouts that ORT_ENABLE_ALL adds round ten tim
 2.6e-7 in the largest network) and would measure themselves.
 
 Lower precisions differ from fp32 by design; they are held to the decibels of `tolerances.PARITY`, also relative to
-the peak. ONNX Runtime computes fp16 convolutions in fp32 on a CPU: what fp16 costs, `invisp-calibrate` measures.
+the peak. ONNX Runtime computes fp16 convolutions in fp32 on a CPU: what fp16 costs, `invisp calibrate` measures.
+
+A mosaic graph's steps are compared with those of `isp` in numpy around the network that the graph holds, at all four
+Bayer phases, with levels that differ from site to site. In fp32 and fp16 the picture may differ by one code where a
+rounding crosses a half. In int8 and fp8 the last bit of an input may move a value to the next step of the 8-bit grid,
+so they are held to the decibels that their precision has against fp32.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 
 from invisp_deploy.errors import ParityError
-from invisp_deploy.graph_card import Direction
+from invisp_deploy.export.graph import network_inside
+from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.psnr import psnr
+from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.runtimes.golden import natural_input, psnr
+from invisp_deploy.runtimes.around import StepsAround
+from invisp_deploy.runtimes.base import Feeds, Runtime, graph_specs
+from invisp_deploy.runtimes.golden import natural_planes, shares
 from invisp_deploy.tolerances import TOLERANCES, parity_for
 
-__all__ = ["ShapeParity", "check_parity", "conditions", "parity_shapes", "pytorch_pair"]
+_CEILING: Final = 200.0
+_EDGE: Final = 24
+_PHASES: Final = Recipe("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (1.0, 0.51, 0.85), 2.2)
 
-_CEILING = 200.0
 Array = npt.NDArray[np.float32]
 
 
@@ -50,16 +61,38 @@ class ShapeParity:
     peak: float
 
 
-def check_parity(network: InvISP, forward: Path, inverse: Path, precision: str = "fp32") -> list[ShapeParity]:
-    """Compare both files with `network` (fp32, eval mode, CPU) at every shape of `parity_shapes`.
+@dataclass(frozen=True)
+class PhaseParity:
+    """At one Bayer phase: largest difference of the picture in codes; decibels of picture and mosaic, at most 200."""
+
+    cfa: str
+    bits: int
+    codes: int
+    picture_psnr: float
+    mosaic_psnr: float
+
+
+def check_steps(card: GraphCard, forward: onnx.ModelProto, inverse: onnx.ModelProto) -> list[PhaseParity]:
+    """Compare the steps of two mosaic graphs with those in numpy around the networks inside. card: of either.
+
+    Tolerances: `step-codes`, `step-mosaic-psnr`. Raises ParityError.
+    """
+    pairs = (_pair(card, forward, Direction.FORWARD), _pair(card, inverse, Direction.INVERSE))
+    return [_phase(card, pairs, row, column) for row in (0, 1) for column in (0, 1)]
+
+
+def check_parity(
+    network: InvISP, forward: onnx.ModelProto, inverse: onnx.ModelProto, precision: str = "fp32"
+) -> list[ShapeParity]:
+    """Compare two float models with `network` (fp32, eval mode, CPU) at every shape of `parity_shapes`.
 
     Tolerances: `onnxruntime-parity` and `round-trip`; of lower precisions those of `PARITY`. Raises ParityError
-    that names file, shape, error and tolerance; also for wrong names or shapes, values that are not finite, and
-    files that do not load.
+    that names direction, shape, error and tolerance; also for wrong names or shapes, values that are not finite, and
+    models that do not load.
     """
     graphs = {
-        Direction.FORWARD: _session(forward, Direction.FORWARD),
-        Direction.INVERSE: _session(inverse, Direction.INVERSE),
+        Direction.FORWARD: _Session(forward, Direction.FORWARD),
+        Direction.INVERSE: _Session(inverse, Direction.INVERSE),
     }
     found = [_compare(network, graphs, shape, seed) for seed, shape in enumerate(parity_shapes(network.config.squeeze))]
     for entry in found:
@@ -91,7 +124,7 @@ def pytorch_pair(network: InvISP, raw: Array) -> tuple[Array, Array]:
 def _compare(
     network: InvISP, graphs: dict[Direction, _Session], shape: tuple[int, int, int, int], seed: int
 ) -> ShapeParity:
-    raw = natural_input(shape, seed)
+    raw = natural_planes(shape, seed)
     srgb, raw_back = pytorch_pair(network, raw)
     if not np.isfinite(srgb).all() or not np.isfinite(raw_back).all():
         raise ParityError(
@@ -142,12 +175,16 @@ def _gate_lowered(found: ShapeParity, graphs: dict[Direction, _Session], precisi
 
 
 class _Session:
-    """One file in ONNX Runtime."""
+    """One model in ONNX Runtime."""
 
-    def __init__(self, session: Any, path: Path, direction: Direction) -> None:
-        self.session = session
-        self.name = path.name
+    def __init__(self, model: onnx.ModelProto, direction: Direction) -> None:
         self.direction = direction
+        self.name = f"the {direction.value} graph"
+        self.session = _session(model, self.name)
+        names = [node.name for node in (*self.session.get_inputs(), *self.session.get_outputs())]
+        expected = [direction.input_name, direction.output_name]
+        if names != expected:
+            raise ParityError(f"{self.name} has the input and output {names}, expected {expected}.")
 
     def run(self, array: Array) -> Array:
         result: Array = self.session.run([self.direction.output_name], {self.direction.input_name: array})[0]
@@ -158,7 +195,21 @@ class _Session:
         return result
 
 
-def _session(path: Path, direction: Direction) -> _Session:
+class _Bytes(Runtime):
+    """A model in memory as a runtime."""
+
+    def __init__(self, model: onnx.ModelProto, direction: Direction, card: GraphCard) -> None:
+        self.name = f"the {direction.value} graph"
+        self.card = replace(card, direction=direction)
+        self.inputs, self.outputs = graph_specs(self.card)
+        self._session = _session(model, self.name)
+
+    def _run(self, feeds: Feeds) -> dict[str, Array]:
+        names = [spec.name for spec in self.outputs]
+        return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
+
+
+def _session(model: onnx.ModelProto, name: str) -> Any:
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
 
@@ -166,14 +217,57 @@ def _session(path: Path, direction: Direction) -> _Session:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except (Fail, InvalidGraph, InvalidProtobuf, NotImplemented) as error:
-        raise ParityError(f"ONNX Runtime {onnxruntime.__version__} does not load {path.name}: {error}") from error
-    names = [node.name for node in (*session.get_inputs(), *session.get_outputs())]
-    expected = [direction.input_name, direction.output_name]
-    if names != expected:
-        raise ParityError(f"{path.name} has the input and output {names}, expected {expected}.")
-    return _Session(session, path, direction)
+        raise ParityError(f"ONNX Runtime {onnxruntime.__version__} does not load {name}: {error}") from error
+
+
+def _pair(card: GraphCard, model: onnx.ModelProto, direction: Direction) -> tuple[Runtime, Runtime]:
+    """A mosaic graph, and the network inside it with the steps in numpy around it."""
+    inside = _Bytes(network_inside(model, direction), direction, replace(card, form="tensor"))
+    return _Bytes(model, direction, card), StepsAround(inside, card.bits)
+
+
+def _phase(
+    card: GraphCard, pairs: tuple[tuple[Runtime, Runtime], tuple[Runtime, Runtime]], row: int, column: int
+) -> PhaseParity:
+    (forward, render), (inverse, recover) = pairs
+    recipe = replace(_PHASES, gamma=card.contract.gamma).shifted(row, column)
+    edge = _EDGE * card.config.squeeze
+    plane = natural_planes((1, 3, edge, edge + 2 * card.config.squeeze), 7)[0, 1]
+    mosaic = np.rint(127 + plane * (recipe.white - 100)).astype(np.uint16)  # some pixels below black, some above white
+    numbers = recipe.numbers()
+    rgb, expected = forward.apply(mosaic, numbers), render.apply(mosaic, numbers)
+    back, expected_back = inverse.apply(rgb, numbers), recover.apply(rgb, numbers)
+    found = PhaseParity(
+        recipe.cfa,
+        card.bits,
+        int(np.abs(rgb.astype(np.int64) - expected).max()),
+        min(psnr(shares(rgb, numbers), shares(expected, numbers)), _CEILING),
+        min(psnr(shares(back, numbers), shares(expected_back, numbers)), _CEILING),
+    )
+    _gate_phase(found, card.precision)
+    return found
+
+
+def _gate_phase(found: PhaseParity, precision: str) -> None:
+    exact = precision in ("fp32", "fp16")
+    most = TOLERANCES[f"step-codes-{found.bits}"].limit
+    if exact and found.codes > most:
+        raise ParityError(
+            f"The graph's picture differs from the steps in numpy by {found.codes} codes of {found.bits} bits at "
+            f"{found.cfa}, {most:g} may: nothing was exported; please report it."
+        )
+    lowered = parity_for("onnxruntime", precision, "forward").psnr
+    limits = {"mosaic": (found.mosaic_psnr, TOLERANCES["step-mosaic-psnr"].limit if exact else lowered)}
+    if not exact:
+        limits["picture"] = (found.picture_psnr, lowered)
+    for name, (value, limit) in limits.items():
+        if not value >= limit:
+            raise ParityError(
+                f"The graph's {name} reaches {value:.1f} dB against the steps in numpy at {found.cfa}, {limit:g} are "
+                "expected: nothing was exported; please report it."
+            )
 
 
 def _advice(condition: float, peak: float) -> str:

@@ -11,14 +11,12 @@ from typing import Any, Final
 import onnx
 import onnxruntime
 
-from invisp_deploy.export.camera_parity import PhaseParity
 from invisp_deploy.export.graph import operator_counts
-from invisp_deploy.export.parity import ShapeParity
+from invisp_deploy.export.parity import PhaseParity, ShapeParity
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.runtimes.golden import golden_path
 from invisp_deploy.tolerances import TOLERANCES, Tolerance, parity_for
-
-__all__ = ["WORST_CONDITION", "make_report", "report_json", "report_text"]
 
 _ERRORS: Final = ("forward", "inverse", "round_trip")
 WORST_CONDITION: Final = 1e3
@@ -32,16 +30,16 @@ def make_report(
     conditions: Sequence[float],
     folder: Path,
 ) -> dict[str, Any]:
-    """The report as plain data; sizes and digests are those of the models' files and golden.npz in `folder`."""
+    """The report as plain data; sizes and digests are those of the models' files and golden files in `folder`."""
     first = next(iter(models.values()))
     card = GraphCard.from_metadata({entry.key: entry.value for entry in first.metadata_props}, "the graph")
     return {
         "weights": card.weights,
         "config": card.config.to_dict(),
         "contract": card.contract.to_dict(),
-        "halo": card.halo,
+        "halo": card.config.halo,
         "precision": card.precision,
-        "interface": card.interface,
+        "form": card.form,
         "phases": [asdict(entry) for entry in phases],
         "kept": list(card.kept),
         "scales": card.scales,
@@ -64,7 +62,7 @@ def make_report(
         ],
         "files": {
             name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
-            for name in (*models, "golden.npz")
+            for name in (*models, *(golden_path(Path(name)).name for name in models))
         },
     }
 
@@ -97,7 +95,7 @@ def report_text(report: Mapping[str, Any]) -> str:
                 ("camera contract", ", ".join(f"{name} {value!r}" for name, value in contract.items())),
                 ("receptive radius", f"{report['halo']} px"),
                 ("precision of F, G, H", _precision(report)),
-                ("interface", report["interface"]),
+                ("form", report["form"]),
                 ("ONNX", f"opset {report['opset']}, IR version {report['ir_version']}"),
                 ("made with", ", ".join(f"{name} {value}" for name, value in report["versions"].items())),
             ],
@@ -147,17 +145,17 @@ def report_text(report: Mapping[str, Any]) -> str:
 
 
 def _phases(report: Mapping[str, Any]) -> list[str]:
-    """Of a camera graph: the table of Bayer phases."""
+    """Of mosaic graphs: the table of Bayer phases."""
     if not report["phases"]:
         return []
     rows = [
-        (row["cfa"], str(row["rgb_codes"]), f"{row['rgb_psnr']:.1f}", f"{row['mosaic_psnr']:.1f}")
+        (row["cfa"], str(row["bits"]), str(row["codes"]), f"{row['picture_psnr']:.1f}", f"{row['mosaic_psnr']:.1f}")
         for row in report["phases"]
     ]
     return [
-        "Camera graphs against the separate steps (levels in numpy, the tensor graphs between), 200 dB where equal:",
+        "The graphs' steps against the same steps in numpy around the network that they hold, 200 dB where equal:",
         "",
-        *_table(("CFA", "largest difference, codes", "picture, dB", "mosaic, dB"), rows),
+        *_table(("CFA", "bits", "largest difference, codes", "picture, dB", "mosaic, dB"), rows),
         "",
     ]
 

@@ -1,8 +1,7 @@
-"""Checkpoint to folder: both graphs, the golden arrays and the report, finished only after parity."""
+"""Checkpoint to folder: graphs of both directions, their golden files and the report, finished only after parity."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,23 +10,29 @@ import torch
 
 from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FP32, Arithmetic
-from invisp_deploy.errors import RequestError
-from invisp_deploy.export.camera_parity import PhaseParity, check_camera
 from invisp_deploy.export.folder import whole_folder
-from invisp_deploy.export.golden import camera_arrays, golden_arrays
-from invisp_deploy.export.graph import build_graph
-from invisp_deploy.export.parity import check_parity, conditions
+from invisp_deploy.export.graph import build_graph, network_inside
+from invisp_deploy.export.parity import PhaseParity, check_parity, check_steps, conditions
 from invisp_deploy.export.report import make_report, report_json, report_text
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.files import write_whole
-from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.graph_card import BITS, Direction, GraphCard
 from invisp_deploy.network.checkpoint import Checkpoint
-from invisp_deploy.runtimes.golden import npz_bytes
+from invisp_deploy.runtimes.around import StepsAround
+from invisp_deploy.runtimes.golden import golden_path, make_golden, write_golden
+from invisp_deploy.runtimes.torch_ import TorchRuntime
 
-__all__ = ["FILES", "export_onnx"]
+GRAPHS: Final = {
+    "mosaic": ("forward.onnx", "inverse.onnx", "forward16.onnx", "inverse16.onnx"),
+    "tensor": ("forward.onnx", "inverse.onnx"),
+}
+"""Graphs of an export, by form: both directions with 8-bit codes, and the pair that renders to 16 bits."""
 
-FILES: Final = ("forward.onnx", "inverse.onnx", "golden.npz", "report.md", "report.json")
-"""What an export writes, the report last: where it stands, the others are its own."""
+
+def files_of(form: str) -> tuple[str, ...]:
+    """What an export of that form writes, the report last: where it stands, the others are its own."""
+    goldens = (golden_path(Path(name)).name for name in GRAPHS[form])
+    return (*GRAPHS[form], *goldens, "report.md", "report.json")
 
 
 def export_onnx(
@@ -35,66 +40,50 @@ def export_onnx(
     folder: Path,
     *,
     arithmetic: Arithmetic = FP32,
-    interface: str = "tensor",
+    form: str = "mosaic",
     opset: int | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write `FILES` to `folder`, all or none, and return what report.json says.
+    """Write `files_of(form)` to `folder`, all or none, and return what report.json says.
 
     Raises ParityError where a graph disagrees with PyTorch or the round trip misses, RequestError for an
-    opset or folder that does not do or a border that camera graphs do not have, OutputError where writing fails.
+    opset or folder that does not do, OutputError where writing fails.
     """
-    if interface != "tensor" and checkpoint.contract.border != "mirror":
-        raise RequestError(
-            f"The weights' contract has the border {checkpoint.contract.border!r}, camera graphs demosaic with "
-            "mirrored borders only: export the tensor graphs, without --io camera."
-        )
     network = checkpoint.network.eval()
-    with whole_folder(folder, FILES, overwrite=overwrite) as part:
-        models = _write_graphs(checkpoint, part, arithmetic, interface, opset)
+    with whole_folder(folder, files_of(form), overwrite=overwrite) as part:
+        models: dict[str, onnx.ModelProto] = {}
         phases: list[PhaseParity] = []
-        if interface == "tensor":
-            parity = check_parity(network, part / "forward.onnx", part / "inverse.onnx", arithmetic.precision)
-        else:  # the network inside is held to PyTorch by its tensor graphs, the camera around it to the steps
-            with tempfile.TemporaryDirectory() as name:
-                twins = Path(name)
-                _write_graphs(checkpoint, twins, arithmetic, "tensor", opset)
-                parity = check_parity(network, twins / "forward.onnx", twins / "inverse.onnx", arithmetic.precision)
-                phases = check_camera(_card(checkpoint, Direction.FORWARD, arithmetic, interface), part, twins)
-        gamma = checkpoint.contract.gamma
-        arrays = golden_arrays(network) if interface == "tensor" else camera_arrays(network, gamma)
-        write_whole(part / "golden.npz", npz_bytes(arrays))
+        for bits in BITS if form == "mosaic" else BITS[:1]:
+            pair = {}
+            for view in (ForwardView(network), InverseView(network)):
+                card = _card(checkpoint, view.direction, arithmetic, form, bits)
+                pair[view.direction] = build_graph(view, card, opset, arithmetic)
+                name = f"{view.direction.value}{'' if bits == BITS[0] else bits}.onnx"
+                models[name] = pair[view.direction]
+                write_whole(part / name, models[name].SerializeToString(deterministic=True))
+                reference = StepsAround(TorchRuntime(checkpoint, view.direction), bits)
+                write_golden(golden_path(part / name), make_golden(reference))
+            if form == "mosaic":
+                phases += check_steps(card, pair[Direction.FORWARD], pair[Direction.INVERSE])
+            if bits == BITS[0]:  # the network inside is the same whatever the codes
+                forward, inverse = (network_inside(model, direction) for direction, model in pair.items())
+                parity = check_parity(network, forward, inverse, arithmetic.precision)
         report = make_report(models, parity, phases, conditions(network), part)
         write_whole(part / "report.md", report_text(report))
         write_whole(part / "report.json", report_json(report))
     return report
 
 
-def _write_graphs(
-    checkpoint: Checkpoint, folder: Path, arithmetic: Arithmetic, interface: str, opset: int | None
-) -> dict[str, onnx.ModelProto]:
-    models: dict[str, onnx.ModelProto] = {}
-    for view in (ForwardView(checkpoint.network), InverseView(checkpoint.network)):
-        name = f"{view.direction.value}.onnx"
-        models[name] = build_graph(view, _card(checkpoint, view.direction, arithmetic, interface), opset, arithmetic)
-        write_whole(folder / name, models[name].SerializeToString(deterministic=True))
-    return models
-
-
-def _card(checkpoint: Checkpoint, direction: Direction, arithmetic: Arithmetic, interface: str) -> GraphCard:
+def _card(checkpoint: Checkpoint, direction: Direction, arithmetic: Arithmetic, form: str, bits: int) -> GraphCard:
     return GraphCard(
         direction=direction,
         config=checkpoint.config,
         contract=checkpoint.contract,
         weights=checkpoint.weights,
-        halo=checkpoint.config.halo,
         precision=arithmetic.precision,
-        versions=_versions(),
+        versions={"invisp-deploy": __version__, "onnx": onnx.__version__, "torch": torch.__version__},
         kept=tuple(sorted(arithmetic.kept)),
         scales=arithmetic.digest,
-        interface=interface,
+        form=form,
+        bits=bits,
     )
-
-
-def _versions() -> dict[str, str]:
-    return {"invisp-deploy": __version__, "onnx": onnx.__version__, "torch": torch.__version__}

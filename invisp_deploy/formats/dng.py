@@ -7,6 +7,7 @@ does not read deflated integer mosaics and Photoshop no tiled uncompressed ones.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -14,12 +15,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from invisp_deploy.contract import CameraContract
+from invisp_deploy.errors import RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats import exif as exif_tags
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.tiff_exif import append_exif, stand_in, sub_directory_as_long
-from invisp_deploy.isp.frame import ColorMatrix, RawFrame
-
-__all__ = ["SRGB_MATRIX", "write_dng"]
+from invisp_deploy.isp.develop import quick_look
+from invisp_deploy.isp.frame import ColorMatrix
 
 SRGB_MATRIX: Final[ColorMatrix] = (
     (3.2404542, -1.5371385, -0.4985314),
@@ -34,18 +37,18 @@ _CFA_PHOTOMETRIC: Final = 32803
 _D65: Final = 21
 
 
-def write_dng(
-    path: Path, frame: RawFrame, *, preview: npt.NDArray[np.uint8] | None = None, software: str = "invisp-deploy"
-) -> None:
+def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy") -> None:
     """Write a frame as DNG, whole or not at all.
 
-    preview: (h, w, 3) uint8 sRGB in sensor order, reduced as needed; without one a plain rendering of the
-    mosaic serves. A frame without white balance gets a neutral of (1, 1, 1), one without a colour
-    matrix that of linear sRGB. Raises OutputError.
+    Its preview is reduced as needed; without one a quick look at the mosaic serves. A frame without white balance
+    gets a neutral of (1, 1, 1), one without a colour matrix that of linear sRGB. Raises RequestError for another
+    ending, OutputError.
     """
     import tifffile
 
-    thumbnail = np.ascontiguousarray(_reduced(_plain_rendering(frame) if preview is None else preview))
+    if path.suffix.lower() != ".dng":
+        raise RequestError(f"A RAW frame is written as .dng, got the name {path.name}.")
+    thumbnail = np.ascontiguousarray(_reduced(_looked_at(frame) if frame.preview is None else frame.preview))
     with whole_file(path) as part:
         with tifffile.TiffWriter(part, byteorder="<") as tiff:
             tiff.write(
@@ -114,16 +117,9 @@ def _mosaic_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
     ]
 
 
-def _plain_rendering(frame: RawFrame) -> npt.NDArray[np.uint8]:
-    """A quick look at the mosaic: one pixel of each 2x2 square, white balanced, gamma 2.2."""
-    gains = np.array(frame.gains or (1.0, 1.0, 1.0)) / max(frame.gains or (1.0,))
-    height, width = (size // 2 for size in frame.mosaic.shape)
-    rgb = np.empty((height, width, 3), np.float32)
-    for index, colour in enumerate(frame.cfa):
-        site = frame.mosaic[index // 2 : 2 * height : 2, index % 2 : 2 * width : 2].astype(np.float32)
-        channel = "RGB".index(colour)
-        rgb[..., channel] = (site - frame.black[index]) / (frame.white - frame.black[index]) * gains[channel]
-    return np.rint(np.clip(rgb, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
+def _looked_at(frame: RawFrame) -> npt.NDArray[np.uint8]:
+    known = frame if frame.gains else replace(frame, gains=(1.0, 1.0, 1.0))
+    return quick_look(frame.mosaic, known.recipe(CameraContract(white_balance="min")))
 
 
 def _reduced(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

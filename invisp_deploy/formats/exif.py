@@ -11,22 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from PIL.Image import Exif
 
-__all__ = [
-    "COLOR_MATRICES",
-    "EXIF_IFD",
-    "GPS_IFD",
-    "MADE_SOFTWARE",
-    "MAKE",
-    "MODEL",
-    "ORIENTATION",
-    "SOFTWARE",
-    "camera_exif",
-    "dng_color_matrix",
-    "exif_block",
-    "load_exif",
-    "make_and_model",
-]
-
 EXIF_IFD: Final = 0x8769
 GPS_IFD: Final = 0x8825
 ORIENTATION: Final = 0x0112

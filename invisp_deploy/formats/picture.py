@@ -21,8 +21,6 @@ from invisp_deploy.formats import exif as exif_tags
 from invisp_deploy.formats.record import IDENTIFIER, Record
 from invisp_deploy.formats.tiff_exif import append_exif, stand_in
 
-__all__ = ["PICTURE_SUFFIXES", "SUBSAMPLINGS", "Picture", "bit_depth", "read_picture", "write_picture"]
-
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
@@ -43,6 +41,10 @@ class Picture:
     record: Record | None
     exif: bytes = b""
 
+    def save(self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2") -> None:
+        """Write it as .jpg, .png (8 bit) or .tif (16 bit), whole or not at all. Raises as `write_picture`."""
+        write_picture(Path(path), self, quality=quality, subsampling=subsampling)
+
 
 def bit_depth(path: Path) -> int:
     """Bits per colour that a file of that name stores; RequestError for an ending that is no picture's."""
@@ -54,17 +56,21 @@ def bit_depth(path: Path) -> int:
     return 16 if suffix in (".tif", ".tiff") else 8
 
 
-def write_picture(path: Path, pixels: Pixels, record: Record, exif: bytes, *, quality: int, subsampling: str) -> None:
+def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: str) -> None:
     """Write a picture, whole or not at all, with EXIF, orientation, sRGB profile and the way back.
 
-    pixels: (H, W, 3), uint8 for JPEG and PNG, uint16 for TIFF. quality (1 to 100) and subsampling
-    (`4:4:4`, `4:2:2`, `4:2:0`) hold for JPEG. Raises RequestError, OutputError.
+    Pixels are uint8 for JPEG and PNG, uint16 for TIFF. quality (1 to 100) and subsampling (of `SUBSAMPLINGS`) hold
+    for JPEG. Raises RequestError for another depth or ending and a picture without a record, OutputError.
     """
     from PIL import Image
 
     suffix = path.suffix.lower()
-    bit_depth(path)
-    tags = _tags(exif, record.orientation, pixels.shape)
+    pixels, record = picture.pixels, picture.record
+    if record is None:
+        raise RequestError("Only a picture that carries its way back is written: render one.")
+    if pixels.dtype.itemsize * 8 != bit_depth(path):
+        raise RequestError(f"{path} stores {bit_depth(path)} bits a colour, the picture has {pixels.dtype}.")
+    tags = _tags(picture.exif, record.facts.orientation, pixels.shape)
     with whole_file(path) as part:
         if suffix in (".jpg", ".jpeg"):
             coded = replace(record, quality=quality, subsampling=subsampling).to_bytes()
@@ -89,12 +95,13 @@ def write_picture(path: Path, pixels: Pixels, record: Record, exif: bytes, *, qu
             _write_tiff(part, pixels, record, tags.tobytes())
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: str | Path) -> Picture:
     """Read a picture in sensor order (the EXIF orientation is not applied).
 
     Raises RequestError if there is no such file, ImageFileError for anything that is no complete RGB
     picture, a damaged way back, or a JPEG that was coded again since it was rendered.
     """
+    path = Path(path)
     if not path.exists():
         raise RequestError(f"There is no file {path}.")
     if path.suffix.lower() in (".tif", ".tiff"):
@@ -193,7 +200,7 @@ def _write_tiff(path: Path, pixels: Pixels, record: Record, exif: bytes) -> None
         metadata=None,
         software="invisp-deploy",
         extratags=[
-            (274, 3, 1, record.orientation, True),
+            (274, 3, 1, record.facts.orientation, True),
             (_TIFF_TAG, 7, len(carried), carried, True),
             (_ICC_TAG, 7, len(profile), profile, True),
             stand_in(),

@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from invisp_deploy.errors import RawFileError, RequestError
 from invisp_deploy.formats import exif as exif_tags
-from invisp_deploy.isp.frame import FLIP_TO_ORIENTATION, ColorMatrix, RawFrame
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.frame import ColorMatrix
 
 if TYPE_CHECKING:
     import rawpy
-
-__all__ = ["RAW_SUFFIXES", "read_raw", "render_libraw"]
 
 RAW_SUFFIXES: Final = frozenset(
     [
@@ -49,6 +48,9 @@ RAW_SUFFIXES: Final = frozenset(
 )
 """File endings that are taken for RAW files when a folder is given."""
 
+FLIP_TO_ORIENTATION: Final = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
+"""LibRaw's flip (bit 0 mirrors columns, bit 1 rows, bit 2 transposes) to the EXIF orientation."""
+
 _SMALLEST: Final = 1024
 """Bytes below which a file cannot hold even a RAW file's directory."""
 
@@ -56,7 +58,7 @@ _DEAD_ROWS: Final = 0.005
 """Share of rows of nothing but zeros from which a mosaic counts as cut short (sensors add noise: none is whole)."""
 
 
-def read_raw(path: Path) -> RawFrame:
+def read_raw(path: str | Path) -> RawFrame:
     """Read one RAW file into a frame: visible mosaic, CFA, levels, white balance, orientation, matrix, EXIF.
 
     Raises RawFileError for a file that is missing parts, is no RAW file, or is not a 2x2 Bayer mosaic;
@@ -64,6 +66,7 @@ def read_raw(path: Path) -> RawFrame:
     """
     import rawpy
 
+    path = Path(path)
     _check_readable(path)
     try:
         with rawpy.imread(str(path)) as raw:

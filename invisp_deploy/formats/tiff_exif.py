@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from invisp_deploy.formats.exif import EXIF_IFD, load_exif
 
-__all__ = ["append_exif", "stand_in", "sub_directory_as_long"]
-
 _LONG: Final = 4
 _SUB_IFDS: Final = 330
 _UNDEFINED: Final = 7

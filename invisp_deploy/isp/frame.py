@@ -1,4 +1,4 @@
-"""One RAW frame: the mosaic and what the camera said about it."""
+"""What a camera says of a frame, beside its mosaic."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ import numpy.typing as npt
 from invisp_deploy.contract import CFA_PATTERNS, camera_name
 from invisp_deploy.errors import RawFileError
 
-__all__ = ["FLIP_TO_ORIENTATION", "ColorMatrix", "Mosaic", "RawFrame"]
-
 Mosaic = npt.NDArray[np.uint16]
-ColorMatrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+"""(H, W), DN, in sensor order."""
 
-FLIP_TO_ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
-"""LibRaw's flip (bit 0 mirrors columns, bit 1 rows, bit 2 transposes) to the EXIF orientation."""
+ColorMatrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
-class RawFrame:
-    """A Bayer mosaic in sensor order (never rotated) with its camera data.
+class FrameFacts:
+    """What a file states of its mosaic; the record of the way back holds it as it is.
 
-    mosaic: (H, W) uint16, DN.
     cfa: the 2x2 pattern read row by row from the top left pixel, one of RGGB, GRBG, GBRG, BGGR.
     black: DN at the four positions of that pattern, row by row.
     white: DN of full scale as the file states it.
@@ -31,35 +27,48 @@ class RawFrame:
     orientation: EXIF orientation 1..8 that shows the picture upright.
     color_matrix: CIE XYZ (D65) to camera RGB, rows R, G, B, as DNG's ColorMatrix; None if unknown.
     make, model: as the file spells them; empty if it does not say.
-    exif: EXIF block (`Exif\\0\\0` + TIFF) with the tags worth keeping, empty if there are none.
+
+    Raises RawFileError for a value that no camera states.
     """
 
-    mosaic: Mosaic
     cfa: str
     black: tuple[float, float, float, float]
     white: int
-    gains: tuple[float, float, float] | None
+    gains: tuple[float, float, float] | None = None
     orientation: int = 1
     color_matrix: ColorMatrix | None = None
     make: str = ""
     model: str = ""
-    exif: bytes = b""
 
     def __post_init__(self) -> None:
-        if self.mosaic.ndim != 2 or self.mosaic.dtype != np.uint16 or min(self.mosaic.shape) < 2:
-            raise RawFileError(
-                f"A mosaic is a uint16 array of at least 2x2, got {self.mosaic.dtype} {self.mosaic.shape}."
-            )
         if self.cfa not in CFA_PATTERNS:
             raise RawFileError(f"A mosaic is one of {', '.join(CFA_PATTERNS)}, got {self.cfa!r}.")
+        if not _numbers(self.black, 4) or not _numbers((self.white,), 1):
+            raise RawFileError(f"Levels are numbers, four of black and one of white, got {self.black}, {self.white!r}.")
         if not 0 <= min(self.black) <= max(self.black) < self.white <= 65535:
             raise RawFileError(
                 f"The black level {self.black} must lie below the white level {self.white}: the levels are wrong."
             )
+        if self.gains is not None and not (_numbers(self.gains, 3) and min(self.gains) > 0):
+            raise RawFileError(f"White-balance gains are three numbers above 0, got {self.gains}.")
         if self.orientation not in range(1, 9):
             raise RawFileError(f"An EXIF orientation is 1 to 8, got {self.orientation}.")
+        if self.color_matrix is not None and not (
+            len(self.color_matrix) == 3 and all(_numbers(row, 3) for row in self.color_matrix)
+        ):
+            raise RawFileError(f"A colour matrix has three rows of three numbers, got {self.color_matrix}.")
+        if not isinstance(self.make, str) or not isinstance(self.model, str):
+            raise RawFileError(f"Make and model are text, got {self.make!r} and {self.model!r}.")
 
     @property
     def camera(self) -> str:
         """Make and model as one name; empty if the file does not say."""
         return camera_name(self.make, self.model)
+
+
+def _numbers(values: object, count: int) -> bool:
+    """Whether these are so many finite numbers."""
+    if not isinstance(values, tuple) or len(values) != count:
+        return False
+    plain = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in values)
+    return plain and bool(np.isfinite(values).all())

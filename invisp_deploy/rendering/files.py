@@ -1,51 +1,34 @@
-"""File to file: one RAW file to a picture, one picture to a DNG."""
+"""File to file in three steps, each on its own so that a stream can overlap them: decode, infer, save."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
-from invisp_deploy.formats.picture import bit_depth
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.picture import PICTURE_SUFFIXES, Picture, bit_depth, read_picture
+from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.rendering.camera import camera_part
-from invisp_deploy.rendering.explicit import Explicit
-from invisp_deploy.rendering.recover import PictureSource
-from invisp_deploy.rendering.render import FrameSource
-from invisp_deploy.rendering.steps import Recovered, Rendered, decode, encode, infer
-from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, seam_error
-from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
-from invisp_deploy.runtimes.base import Runtime
-
-__all__ = ["RunOptions", "RunResult", "StartProgress", "recover_file", "render_file"]
+from invisp_deploy.rendering.model import Model
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.rendering.recover import recover, way_back_of
+from invisp_deploy.rendering.render import AlignedFrame, render
+from invisp_deploy.rendering.tiled import Progress, plan_for, seam_error, silent
+from invisp_deploy.runtimes.base import Array, Runtime
 
 StartProgress = Callable[[int], Progress]
 """Called with the number of pixels ahead; returns what each tile is reported to."""
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How a file is run. quality, subsampling: of a JPEG. memory: MB for a tile. halo: None is the exact one.
-
-    force: go on with another camera, other weights or no record. explicit: values given by hand.
-    """
-
-    quality: int = 90
-    subsampling: str = "4:2:2"
-    memory: int = DEFAULT_MEMORY
-    halo: int | None = None
-    force: bool = False
-    overwrite: bool = False
-    explicit: Explicit = Explicit()  # noqa: RUF009 - frozen
-
-
-@dataclass(frozen=True)
 class RunResult:
-    """What became of one file. seconds: the network alone and all. halo_error: of a reduced halo, graph units."""
+    """What became of one file. seconds: the network alone and all. halo_error: of a reduced halo, share of full scale.
+
+    forced: the file is of another camera than the weights', or was rendered by others.
+    """
 
     output: Path
     height: int
@@ -59,75 +42,80 @@ class RunResult:
     forced: bool
 
 
-def render_file(
-    path: Path, output: Path, runtime: Runtime, options: RunOptions, start: StartProgress = lambda total: _silent
-) -> RunResult:
-    """RAW file -> .jpg, .png (8 bit) or .tif (16 bit). Raises InvispError; the output is whole or absent."""
-    bits = bit_depth(output)
-    return _run_file(path, output, runtime, options, start, Direction.FORWARD, bits)
+def is_picture(path: Path) -> bool:
+    """Whether a file of that name is taken back; any other is rendered."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
-def recover_file(
-    path: Path, output: Path, runtime: Runtime, options: RunOptions, start: StartProgress = lambda total: _silent
-) -> RunResult:
-    """Picture that carries its way back -> .dng. Raises InvispError; the output is whole or absent."""
-    if output.suffix.lower() != ".dng":
-        raise RequestError(f"A recovered RAW file is written as .dng, got the name {output.name}.")
-    return _run_file(path, output, runtime, options, start, Direction.INVERSE, 16)
+def decode(path: Path, options: RunOptions) -> RawFrame | Picture:
+    """What a file holds: a picture by its ending, else a RAW frame, with the explicit white balance if there is one.
+
+    Raises as `read_raw` or `read_picture`.
+    """
+    if is_picture(path):
+        return read_picture(path)
+    frame = read_raw(path)
+    return replace(frame, gains=options.explicit.white_balance) if options.explicit.white_balance else frame
 
 
-def _run_file(
-    path: Path,
+def infer(
+    decoded: RawFrame | Picture, runtime: Runtime, options: RunOptions, *, name: str, progress: Progress = silent
+) -> Picture | RawFrame:
+    """What `render` makes of a frame, `recover` of a picture. Raises as these do."""
+    if isinstance(decoded, RawFrame):
+        return render(decoded, runtime, options, name=name, progress=progress)
+    return recover(decoded, runtime, options, name=name, progress=progress)
+
+
+def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> None:
+    """Write a picture or a .dng, whole or not at all. Raises RequestError, OutputError."""
+    if isinstance(made, RawFrame):
+        made.save(output)
+    else:
+        made.save(output, quality=options.quality, subsampling=options.subsampling)
+
+
+def run_file(
+    decoded: RawFrame | Picture,
     output: Path,
-    runtime: Runtime,
+    model: Model,
     options: RunOptions,
-    start: StartProgress,
-    direction: Direction,
-    bits: int,
+    start: StartProgress = lambda total: silent,
+    *,
+    name: str,
 ) -> RunResult:
+    """A frame to .jpg, .png (8 bit) or .tif (16 bit); a picture that carries its way back to .dng.
+
+    name: of the file that was decoded. Raises InvispError; the output is whole or absent.
+    """
     begun = time.perf_counter()
     check_output(output, overwrite=options.overwrite)
-    check_direction(runtime, direction, str(path))
-    decoded = decode(path, runtime, options)
-    height, width = decoded.mosaic.shape if isinstance(decoded, RawFrame) else decoded.pixels.shape[:2]
+    if isinstance(decoded, RawFrame):
+        runtime = model.runtime(Direction.FORWARD, bit_depth(output))
+        aligned = AlignedFrame(decoded, runtime, name=name, force=options.force)
+        pixels: Array = aligned.mosaic
+        recipe, forced = aligned.recipe, not aligned.fits
+    else:
+        runtime = model.runtime(Direction.INVERSE, decoded.pixels.dtype.itemsize * 8)
+        way_back = way_back_of(decoded, runtime, options, name=name)
+        forced = way_back.forced or way_back.weights != runtime.card.weights
+        pixels, recipe = decoded.pixels, way_back.recipe
+    height, width = pixels.shape[:2]
+    plan = plan_for(runtime, height, width, options.memory, options.halo)
     inner = time.perf_counter()
-    result = infer(decoded, runtime, options, bits=bits, name=str(path), progress=start(height * width))
+    made = infer(decoded, runtime, options, name=name, progress=start(height * width))
     network = time.perf_counter() - inner
-    error = 0.0
-    if options.halo is not None:
-        if isinstance(decoded, RawFrame):
-            source: FrameSource | PictureSource = FrameSource(decoded, runtime, force=True)
-        else:
-            source = PictureSource(decoded, camera_part(runtime.card, result.record.levels))
-        plan = plan_for(runtime, result.record.height, result.record.width, options.memory, options.halo)
-        error = seam_error(runtime, plan, source.read, source.camera.tensors)
-    encode(output, result, options)
-    return _result(output, result, runtime, options, (begun, network), error)
-
-
-def _result(
-    output: Path,
-    result: Rendered | Recovered,
-    runtime: Runtime,
-    options: RunOptions,
-    times: tuple[float, float],
-    error: float,
-) -> RunResult:
-    record = result.record
-    plan = plan_for(runtime, record.height, record.width, options.memory, options.halo)
+    error = 0.0 if options.halo is None else seam_error(runtime, plan, pixels, recipe.numbers())
+    save(output, made, options)
     return RunResult(
         output=output,
-        height=record.height,
-        width=record.width,
+        height=height,
+        width=width,
         tiles=len(plan),
-        computed=plan.computed / (record.height * record.width),
-        network_seconds=times[1],
-        seconds=time.perf_counter() - times[0],
+        computed=plan.computed / (height * width),
+        network_seconds=network,
+        seconds=time.perf_counter() - begun,
         halo=plan.halo,
         halo_error=error,
-        forced=result.forced,
+        forced=forced,
     )
-
-
-def _silent(pixels: int) -> None:
-    return None

@@ -4,93 +4,109 @@ from __future__ import annotations
 
 import numpy as np
 
-from invisp_deploy.errors import ContractError, ImageFileError
+from invisp_deploy.contract import CFA_PATTERNS
+from invisp_deploy.errors import ContractError, ImageFileError, RequestError
+from invisp_deploy.formats.exif import load_exif, make_and_model
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.record import Record
-from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.rendering.camera import CameraPart, Window, camera_part
-from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles
-from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
-from invisp_deploy.runtimes.base import Array, Runtime
-
-__all__ = ["PictureSource", "recover", "way_back_of"]
-
-
-class PictureSource:
-    """The inverse graph's input of a picture, window by window. camera: of the graph and the picture's levels."""
-
-    def __init__(self, picture: Picture, camera: CameraPart) -> None:
-        self.pixels = picture.pixels
-        self.camera = camera
-
-    def read(self, window: Window) -> Array:
-        """(3, h, w) sRGB, float32 in [0, 1]; for a camera graph uint8."""
-        return self.camera.of_pixels(self.pixels, window)
+from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.alignment import Alignment, alignment_for
+from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.isp.recipe import recipe_for
+from invisp_deploy.rendering.options import Explicit, RunOptions
+from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
+from invisp_deploy.runtimes.base import Runtime
 
 
 def recover(
     picture: Picture,
     runtime: Runtime,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     *,
-    memory: int = DEFAULT_MEMORY,
-    halo: int | None = None,
     name: str = "the picture",
-    force: bool = False,
-    progress: Progress = lambda pixels: None,
+    progress: Progress = silent,
 ) -> RawFrame:
-    """Recover the frame that a picture was rendered from, by the record it carries. Raises as `way_back_of`."""
-    way_back = way_back_of(picture, runtime, name=name, force=force)
-    source = PictureSource(picture, camera_part(runtime.card, way_back.levels))
-    shape = (way_back.height, way_back.width)
-    mosaic = np.empty(shape, np.uint16)
+    """Recover the frame that a picture was rendered from, by the record it carries; the picture is its preview.
 
-    def write(core: Window, result: Array) -> None:
-        mosaic[core] = source.camera.to_mosaic(result, (core[0].start, core[1].start), shape)
-
-    plan = plan_for(runtime, way_back.height, way_back.width, memory, halo)
-    run_tiles(runtime, plan, source.read, write, progress, source.camera.tensors)
-    return RawFrame(
-        mosaic=np.ascontiguousarray(mosaic[way_back.border.cut(way_back.height, way_back.width)]),
-        cfa=way_back.levels.shifted(way_back.border.top, way_back.border.left).cfa,
-        black=way_back.black,
-        white=way_back.white,
-        gains=way_back.gains,
-        orientation=way_back.orientation,
-        color_matrix=way_back.color_matrix,
-        make=way_back.make,
-        model=way_back.model,
-        exif=picture.exif,
-    )
+    With `options.force`, one that carries no record takes the explicit values. Raises as `way_back_of`.
+    """
+    way_back = way_back_of(picture, runtime, options, name=name)
+    mosaic = np.empty((way_back.height, way_back.width), np.uint16)
+    plan = plan_for(runtime, way_back.height, way_back.width, options.memory, options.halo)
+    run_tiles(runtime, plan, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
+    shown = way_back.alignment.inverse(picture.pixels)
+    preview = shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8)
+    own = np.ascontiguousarray(way_back.alignment.inverse(mosaic))
+    return RawFrame.of(way_back.facts, own, picture.exif, preview)
 
 
-def way_back_of(picture: Picture, runtime: Runtime, *, name: str = "the picture", force: bool = False) -> Record:
+def way_back_of(
+    picture: Picture,
+    runtime: Runtime,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
+    *,
+    name: str = "the picture",
+) -> Record:
     """The record that leads from this picture through this runtime to RAW.
 
-    Raises ContractError where the runtime renders, where the record names other weights (`force` goes
-    on all the same), or where a camera graph does not take the picture's size; ImageFileError where there is no
-    record or the picture has another size.
+    Raises ContractError where the runtime renders, where the record names other weights or another curve (`force` goes
+    on with other weights), or where the graph does not take the picture's size; ImageFileError where there is no
+    record or the picture has another size; RequestError for 16-bit pictures with an 8-bit graph, and the other way.
     """
     check_direction(runtime, Direction.INVERSE, name)
-    way_back = picture.record
+    card, way_back = runtime.card, picture.record
+    if way_back is None and options.force:
+        way_back = explicit_record(options.explicit, picture, card, name)
     if way_back is None:
         raise ImageFileError(
-            f"{name} carries no way back: it was not rendered by invisp-run, or its metadata was removed; pass --force "
-            "with --white-balance, --black, --white and --cfa to recover a RAW file that may be far off."
+            f"{name} carries no way back: it was not rendered by invisp, or its metadata was removed; pass `force` "
+            "with `white_balance`, `black`, `white` and `cfa` to recover a RAW file that may be far off."
         )
-    if way_back.weights != runtime.card.weights and not force:
+    if way_back.weights != card.weights and not options.force:
         raise ContractError(
-            f"{name} was rendered by the weights {way_back.weights[:12]}, this engine has {runtime.card.weights[:12]}: "
-            "pass the inverse graph of the same export, or --force for a RAW file that may be far off."
+            f"{name} was rendered by the weights {way_back.weights[:12]}, this model has {card.weights[:12]}: "
+            "take the model that rendered it, or pass `force` for a RAW file that may be far off."
+        )
+    if way_back.recipe.gamma != card.contract.gamma:
+        raise ContractError(
+            f"{name} was rendered with the gamma {way_back.recipe.gamma:g}, this model has {card.contract.gamma:g}: "
+            "take the model that rendered it."
+        )
+    if picture.pixels.dtype.itemsize * 8 != card.bits:
+        raise RequestError(
+            f"{name} has codes of {picture.pixels.dtype.itemsize * 8} bits, the graph takes {card.bits}: pass the "
+            "other graph of its export (inverse.onnx takes 8 bits, inverse16.onnx 16)."
         )
     if picture.pixels.shape[:2] != (way_back.height, way_back.width):
         raise ImageFileError(
             f"{name} is {picture.pixels.shape[1]}x{picture.pixels.shape[0]}, its way back is for "
             f"{way_back.width}x{way_back.height}."
         )
-    if way_back.height % runtime.card.step or way_back.width % runtime.card.step:
+    if way_back.height % card.step or way_back.width % card.step:
         raise ContractError(
-            f"{name} is {way_back.width}x{way_back.height}, this graph takes multiples of {runtime.card.step}: recover "
+            f"{name} is {way_back.width}x{way_back.height}, this graph takes multiples of {card.step}: recover "
             "it with the inverse of the graph that rendered it."
         )
     return way_back
+
+
+def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name: str) -> Record:
+    """A way back for a picture that carries none. Raises RequestError for a value that is missing."""
+    gains, black, white, cfa = explicit.white_balance, explicit.black, explicit.white, explicit.cfa
+    if gains is None or black is None or white is None or cfa not in CFA_PATTERNS:
+        raise RequestError(
+            f"{name} carries no way back: `force` needs `white_balance` (three gains), `black` and `white` (DN) and "
+            f"`cfa` (one of {', '.join(CFA_PATTERNS)})."
+        )
+    height, width = picture.pixels.shape[:2]
+    if card.contract.cfa not in ("any", cfa):
+        raise ContractError(f"These weights recover {card.contract.cfa} mosaics: pass that as `cfa`, got {cfa}.")
+    if alignment_for((height, width), cfa, "any", card.step) != Alignment():
+        raise RequestError(
+            f"{name} is {width}x{height}, these weights take multiples of {card.step}: crop the picture."
+        )
+    make, model = make_and_model(load_exif(picture.exif))
+    facts = FrameFacts(cfa, (black,) * 4, white, gains, make=make, model=model)
+    recipe = recipe_for(facts, np.zeros((2, 2), np.uint16), card.contract)
+    return Record(card.weights, card.precision, facts, recipe, height, width, forced=True)

@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from invisp_deploy.errors import ContractError, EngineError
+from invisp_deploy.errors import ContractError
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.camera import Window
+from invisp_deploy.isp.recipe import Numbers
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Grain, Plan, Span, Tile, plan_tiles, plan_windows
-from invisp_deploy.runtimes.base import NO_LEVELS, Array, Feeds, Runtime
-
-__all__ = ["Progress", "Read", "check_direction", "plan_for", "run_tiles", "seam_error"]
-
-Read = Callable[[Window], Array]
-"""Planes (C, h, w) of a window."""
+from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.runtimes.golden import shares
 
 Progress = Callable[[int], object]
 """Called with the number of finished pixels after each tile."""
+
+
+def silent(pixels: int) -> None:
+    """No progress."""
 
 
 def plan_for(runtime: Runtime, height: int, width: int, memory: int = DEFAULT_MEMORY, halo: int | None = None) -> Plan:
@@ -34,35 +34,25 @@ def plan_for(runtime: Runtime, height: int, width: int, memory: int = DEFAULT_ME
 
 
 def run_tiles(
-    runtime: Runtime,
-    plan: Plan,
-    read: Read,
-    write: Callable[[Window, Array], None],
-    progress: Progress = lambda pixels: None,
-    levels: Feeds = NO_LEVELS,
+    runtime: Runtime, plan: Plan, pixels: Array, numbers: Numbers, result: Array, progress: Progress = silent
 ) -> None:
-    """For each tile: `read` its window (C, h, w), compute, `write` its core (C, h, w) at the core's place.
+    """Compute each tile's window of `pixels` and write its core into `result`, which has the same height and width.
 
-    levels: of a camera graph. Raises EngineError where a tensor graph returns something that is not finite.
+    numbers: of the whole picture; tiles begin at multiples of the card's step, which keeps the CFA phase. Raises as
+    `Runtime.apply`.
     """
     for tile in plan:
-        result = _compute(runtime, tile, read, levels)
-        core = result[:, tile.rows.inner, tile.columns.inner]
-        if not np.isfinite(core).all():
-            raise EngineError(
-                f"{runtime.name} returned values that are not finite in rows {tile.rows.core_start} to "
-                f"{tile.rows.core_stop}: the weights do not fit this input."
-            )
-        write((tile.rows.core, tile.columns.core), core)
-        progress(core.shape[1] * core.shape[2])
-        del result, core  # or they would stand in memory beside the next tile's tensors
+        core = _compute(runtime, tile, pixels, numbers)
+        result[tile.rows.core, tile.columns.core] = core
+        progress(core.shape[0] * core.shape[1])
+        del core  # or it would stand in memory beside the next tile's tensors
 
 
-def seam_error(runtime: Runtime, plan: Plan, read: Read, levels: Feeds = NO_LEVELS) -> float:
+def seam_error(runtime: Runtime, plan: Plan, pixels: Array, numbers: Numbers) -> float:
     """Largest difference that a halo below the exact one makes at the plan's first seam; 0 without seams.
 
-    In the units of a tensor graph; of a camera graph, codes of 255 or DN of white. Computes one narrow strip beside
-    the seam both ways, in windows that an engine takes where there is one.
+    As a share of full scale. Computes one narrow strip beside the seam both ways, in windows that an engine takes
+    where there is one.
     """
     exact, step = runtime.card.reach, runtime.card.step
     if plan.halo >= exact or len(plan) == 1:
@@ -84,10 +74,8 @@ def seam_error(runtime: Runtime, plan: Plan, read: Read, levels: Feeds = NO_LEVE
     for start, stop in windows:
         along = Span(start, edge - strip, edge, stop)
         tile = Tile(along, across) if axis == 0 else Tile(across, along)
-        result = _compute(runtime, tile, read, levels)
-        results.append(result[:, tile.rows.inner, tile.columns.inner].astype(np.float32))
-    full = {"uint8": 255.0, "uint16": float(levels["white"][0]) if levels else 1.0}.get(result.dtype.name, 1.0)
-    return float(np.abs(results[0] - results[1]).max()) / full
+        results.append(shares(_compute(runtime, tile, pixels, numbers), numbers))
+    return float(np.abs(results[0] - results[1]).max())
 
 
 def check_direction(runtime: Runtime, wanted: Direction, file: str) -> None:
@@ -95,10 +83,11 @@ def check_direction(runtime: Runtime, wanted: Direction, file: str) -> None:
     if runtime.card.direction is wanted:
         return
     if wanted is Direction.INVERSE:
-        raise ContractError(f"{file} is a picture, and the engine renders RAW files: pass the inverse graph.")
-    raise ContractError(f"{file} is a RAW file, and the engine recovers RAW from pictures: pass the forward graph.")
+        raise ContractError(f"{file} is a picture, and the graph renders RAW files: pass the inverse graph.")
+    raise ContractError(f"{file} is a RAW file, and the graph recovers RAW from pictures: pass the forward graph.")
 
 
-def _compute(runtime: Runtime, tile: Tile, read: Read, levels: Feeds) -> Array:
-    result: Array = runtime.apply(read((tile.rows.window, tile.columns.window))[None], levels)[0]
-    return result
+def _compute(runtime: Runtime, tile: Tile, pixels: Array, numbers: Numbers) -> Array:
+    made = runtime.apply(pixels[tile.rows.window, tile.columns.window], numbers)
+    core: Array = made[tile.rows.inner, tile.columns.inner]
+    return core

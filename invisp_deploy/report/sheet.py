@@ -8,10 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from invisp_deploy.isp.develop import quick_look
 from invisp_deploy.isp.frame import Mosaic
-from invisp_deploy.isp.levels import Levels
-
-__all__ = ["FULL_SCALE", "Sheet", "draw_sheet", "error_map"]
+from invisp_deploy.isp.recipe import Recipe
 
 FULL_SCALE: Final = 0.01
 """Difference, as a share of the range from black to white, that the error map shows as white."""
@@ -24,11 +23,11 @@ _INK, _PAPER = (32, 32, 32), (250, 250, 248)
 
 @dataclass(frozen=True)
 class Sheet:
-    """What is drawn: both mosaics with their levels, the decoded JPEG (H, W, 3) uint8, and captions."""
+    """What is drawn: both mosaics with their recipe, the decoded JPEG (H, W, 3) uint8, and captions."""
 
     mosaic: Mosaic
     recovered: Mosaic
-    levels: Levels
+    recipe: Recipe
     jpeg: npt.NDArray[np.uint8]
     captions: tuple[str, str, str, str]
 
@@ -40,10 +39,10 @@ def draw_sheet(sheet: Sheet) -> npt.NDArray[np.uint8]:
     panels = [
         Image.fromarray(plane)
         for plane in (
-            _developed(sheet.mosaic, sheet.levels),
+            quick_look(sheet.mosaic, sheet.recipe),
             sheet.jpeg,
-            _developed(sheet.recovered, sheet.levels),
-            error_map(sheet.recovered, sheet.mosaic, sheet.levels),
+            quick_look(sheet.recovered, sheet.recipe),
+            error_map(sheet.recovered, sheet.mosaic, sheet.recipe),
         )
     ]
     scale = _PANEL / max(sheet.jpeg.shape[:2])
@@ -59,26 +58,12 @@ def draw_sheet(sheet: Sheet) -> npt.NDArray[np.uint8]:
     return np.asarray(page)
 
 
-def error_map(recovered: Mosaic, mosaic: Mosaic, levels: Levels) -> npt.NDArray[np.uint8]:
+def error_map(recovered: Mosaic, mosaic: Mosaic, recipe: Recipe) -> npt.NDArray[np.uint8]:
     """(H, W) uint16 DN twice -> (H/2, W/2, 3) uint8: mean |difference| per 2x2 square, black to white hot."""
     height, width = (size - size % 2 for size in mosaic.shape)
     difference = np.abs(recovered[:height, :width].astype(np.int32) - mosaic[:height, :width])
     squares = difference.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3), dtype=np.float32)
-    heat = np.clip(squares / (levels.white - min(levels.black)) / FULL_SCALE, 0, 1)
+    heat = np.clip(squares / (recipe.white - min(recipe.black)) / FULL_SCALE, 0, 1)
     channels = (np.clip(3 * heat - offset, 0, 1) for offset in (0, 1, 2))
     hot: npt.NDArray[np.uint8] = np.rint(np.stack(tuple(channels), -1) * 255).astype(np.uint8)
     return hot
-
-
-def _developed(mosaic: Mosaic, levels: Levels) -> npt.NDArray[np.uint8]:
-    """A RAW mosaic as people picture it: one pixel per 2x2 square, white balanced, gamma, no colour matrix."""
-    height, width = (size // 2 for size in mosaic.shape)
-    rgb = np.zeros((height, width, 3), np.float32)
-    gains = np.array(levels.gains) / min(levels.gains)
-    for index, colour in enumerate(levels.cfa):
-        site = mosaic[index // 2 : 2 * height : 2, index % 2 : 2 * width : 2].astype(np.float32)
-        share = (site - levels.black[index]) / (levels.white - levels.black[index])
-        channel = "RGB".index(colour)
-        rgb[..., channel] += share * gains[channel] / levels.cfa.count(colour)
-    shown: npt.NDArray[np.uint8] = np.rint(np.clip(rgb, 0, 1) ** (1 / levels.gamma) * 255).astype(np.uint8)
-    return shown

@@ -16,8 +16,9 @@ import numpy as np
 from invisp_deploy.errors import RawFileError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats.dng import SRGB_MATRIX
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.demosaic import demosaic, remosaic
-from invisp_deploy.isp.frame import Mosaic, RawFrame
+from invisp_deploy.isp.frame import Mosaic
 
 __all__ = ["LOSSY_QUALITY", "mosaic_of_lossy", "write_lossless", "write_lossy"]
 
@@ -54,7 +55,7 @@ def write_lossless(path: Path, frame: RawFrame) -> None:
 def write_lossy(path: Path, frame: RawFrame, quality: int = LOSSY_QUALITY) -> None:
     """Write demosaiced camera RGB, whole or not at all; sides cut to even. Raises OutputError.
 
-    Levels are taken out before (black is 0, white 65535), values beyond white are clipped.
+    Recipe are taken out before (black is 0, white 65535), values beyond white are clipped.
     """
     from imagecodecs import jpeg8_encode
 

@@ -16,9 +16,9 @@ from torch import nn
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset
 from invisp_deploy.errors import CheckpointError, ContractError, RequestError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import network_input
+from invisp_deploy.isp.develop import develop
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.research.areas import Settings, areas_of
 from invisp_deploy.research.rivals.cost import macs_per_pixel
@@ -84,10 +84,10 @@ def upi_method(label: str, dataset: Dataset, contract: CameraContract, curve: st
     """
     samples = []
     for shot in dataset.shots("train")[:_GAIN_FILES]:
-        frame, levels = shot.frame, shot.levels(contract)
+        frame, levels = shot.frame, shot.recipe(contract)
         upi = Upi(shot.facts.brightest_frame(), contract, curve=curve)
         for window in areas_of(shot, contract, _GAIN_TILES):
-            raw = torch.from_numpy(network_input(frame.mosaic, levels, window))[None]
+            raw = torch.from_numpy(develop(frame.mosaic, levels, window))[None]
             target = shot.target(window).astype(np.float32).transpose(2, 0, 1) / np.float32(255)
             samples.append((upi, raw, torch.from_numpy(np.ascontiguousarray(target))[None]))
     gain = fitted_gain(samples)

@@ -23,11 +23,13 @@ from torch import nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
-from invisp_deploy.evaluation.metrics import paper_domain, psnr, raw_psnr, rgb_psnr, rgb_ssim
+from invisp_deploy.evaluation.metrics import paper_domain, raw_psnr, rgb_psnr, rgb_ssim
 from invisp_deploy.formats.picture import SUBSAMPLINGS
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
-from invisp_deploy.isp.levels import Levels, network_input, recovered_mosaic
+from invisp_deploy.isp.psnr import psnr
+from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.research.areas import Settings, Window, apply, areas_of, patches_of
 from invisp_deploy.research.methods import Method
 
@@ -92,7 +94,7 @@ class Trial:
     """
 
     mosaic: Mosaic
-    levels: Levels
+    levels: Recipe
     target: Pixels
     decoded: Pixels
     recovered: Mosaic
@@ -156,23 +158,21 @@ def recover_area(
     own: bool,
 ) -> Trial:
     """One area through a JPEG file. own: the network's rendering, else LibRaw's. folder: for the file."""
-    levels = shot.levels(contract)
+    levels = shot.recipe(contract)
     mosaic = shot.frame.mosaic
-    raw = network_input(mosaic, levels, window)
+    raw = develop(mosaic, levels, window)
     target = shot.target(window)
     picture = _rounded(apply(network, Direction.FORWARD, raw)) if own else target
     decoded, size = _through_jpeg(picture, (dataset.quality, dataset.subsampling), settings, folder, own=own)
-    origin, shape = (window[0].start, window[1].start), (mosaic.shape[0], mosaic.shape[1])
-    recovered = recovered_mosaic(apply(network, Direction.INVERSE, _planes(decoded)), levels, origin, shape)
+    origin = (window[0].start, window[1].start)
+    recovered = undevelop(apply(network, Direction.INVERSE, _planes(decoded)), levels, origin)
     part = np.ascontiguousarray(mosaic[window])
     return Trial(part, levels.shifted(*origin), target, decoded, recovered, size, raw)
 
 
 def _figures(trial: Trial, settings: Settings, *, own: bool) -> dict[str, float]:
     height, width = trial.mosaic.shape
-    domains = [
-        paper_domain(network_input(mosaic, trial.levels), trial.levels) for mosaic in (trial.recovered, trial.mosaic)
-    ]
+    domains = [paper_domain(develop(mosaic, trial.levels), trial.levels) for mosaic in (trial.recovered, trial.mosaic)]
     paper = [
         min(CAP, psnr(domains[0][(slice(None), *patch)], domains[1][(slice(None), *patch)], 1))
         for patch in patches_of((height, width), settings)

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from invisp_deploy.dataset.open import Dataset, Shot
-from invisp_deploy.evaluation.metrics import psnr, raw_psnr
+from invisp_deploy.evaluation.metrics import raw_psnr
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.report.markdown import number, table
 from invisp_deploy.research.areas import Settings, areas_of
 from invisp_deploy.research.dng import LOSSY_QUALITY, mosaic_of_lossy, write_lossless, write_lossy
@@ -71,7 +72,7 @@ def table2(
                 part = replace(
                     frame,
                     mosaic=np.ascontiguousarray(frame.mosaic[window]),
-                    cfa=shot.levels(contract).shifted(window[0].start, window[1].start).cfa,
+                    cfa=shot.recipe(contract).shifted(window[0].start, window[1].start).cfa,
                     black=_shifted(frame.black, window[0].start, window[1].start),
                 )
                 shape = part.mosaic.shape

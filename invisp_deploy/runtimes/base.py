@@ -1,7 +1,9 @@
 """What every runtime is: named tensors in, named tensors out, checked once and here.
 
-A picture goes by two names. Its tensor is what the graph takes, in the graph's own layout; its planes are (B, C, H, W)
-whatever the graph: three of float32 or of uint8 sRGB, or one of uint16 mosaic.
+What runs has one form: a frame's mosaic goes in and its picture comes out, or the other way, both as bytes, with the
+frame's numbers (`isp.recipe.GRAPH_INPUTS`) beside it. Beside the result stands the mean of what the network computed,
+which shows a value that was not finite; rounding to codes would hide it. `Runtime.apply` takes and gives arrays of
+pixels: a mosaic (H, W) uint16, codes (H, W, 3) uint8 or uint16.
 """
 
 from __future__ import annotations
@@ -10,23 +12,22 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.errors import EngineError
-from invisp_deploy.graph_card import CAMERA_LEVELS, Direction, GraphCard
+from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
-
-__all__ = ["NO_LEVELS", "Array", "Feeds", "Limits", "Runtime", "Size", "TensorSpec", "graph_specs"]
 
 Array = npt.NDArray[Any]
 Feeds = Mapping[str, Array]
 
-NO_LEVELS: Final[Feeds] = MappingProxyType({})
-"""The levels of a tensor graph, which takes none."""
+MEAN: Final = "mean"
+"""The output beside the picture or mosaic: the mean of the network's own result, finite where all of it is."""
 
 _Runtime = TypeVar("_Runtime", bound="Runtime")
 
@@ -72,26 +73,6 @@ class TensorSpec:
         axes = range(len(self.shape))
         sides = {} if self.rows is None else {self.rows: height, self.rows + 1: width}
         return tuple(sides.get(axis, _whole(self.shape[axis] or 1)[0]) for axis in axes)
-
-    def from_planes(self, planes: Array) -> Array:
-        """Planes (B, C, H, W) as this tensor holds them; what cannot be such planes stays as it is."""
-        if self.rows == 1 and planes.ndim == 4:
-            if self._by_bytes and planes.dtype.name == "uint16" and planes.shape[1] == 1:
-                little = np.ascontiguousarray(planes[:, 0], np.dtype("<u2"))
-                return little.view(np.uint8).reshape(*little.shape, 2)
-            planes = planes.transpose(0, 2, 3, 1)
-        return np.ascontiguousarray(planes)
-
-    def to_planes(self, tensor: Array) -> Array:
-        """This tensor as planes (B, C, H, W); a view where it can be."""
-        if self.rows != 1:
-            return tensor
-        held = np.ascontiguousarray(tensor).view(np.dtype("<u2")) if self._by_bytes else tensor
-        return held.transpose(0, 3, 1, 2)
-
-    @property
-    def _by_bytes(self) -> bool:
-        return self.dtype == "uint8" and self.shape[-1] == 2
 
     @property
     def limits(self) -> Limits | None:
@@ -155,14 +136,17 @@ class Runtime(ABC):
                 raise EngineError(f"{self.name} did not return {spec}: the graph does not match its metadata.")
         return results
 
-    def apply(self, planes: Array, levels: Feeds = NO_LEVELS) -> Array:
-        """`run` for the one picture in and the one out, as planes (B, C, H, W).
+    def apply(self, pixels: Array, numbers: Numbers) -> Array:
+        """`run` for one picture: a mosaic (H, W) uint16 to codes (H, W, 3) of the card's bits, or the other way.
 
-        A tensor graph takes and gives three of float32. A camera graph takes or gives one of uint16 DN on its raw
-        side and three of uint8 on the other, and `levels` are its further inputs (`graph_card.CAMERA_LEVELS`).
+        numbers: of the frame whose top left pixel this is. Raises as `run`, and EngineError where the network computed
+        a value that is not finite.
         """
         given, made = self.inputs[0], self.outputs[0]
-        return made.to_planes(self.run({given.name: given.from_planes(planes), **levels})[made.name])
+        results = self.run({given.name: to_bytes(pixels), **numbers})
+        if not np.isfinite(results[MEAN]).all():
+            raise EngineError(f"{self.name} computed values that are not finite: the weights do not fit this input.")
+        return from_bytes(results[made.name], mosaic=self.card.direction is Direction.INVERSE)
 
     def close(self) -> None:  # noqa: B027 - most runtimes have nothing to give back
         """Give memory and devices back; the runtime is of no use afterwards."""
@@ -181,18 +165,32 @@ class Runtime(ABC):
 
 def graph_specs(card: GraphCard) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Inputs and outputs that a graph of that card has."""
-    if not card.takes_mosaic:
+    if card.form == "tensor":
         shape = (None, 3, None, None)
         return (
             (TensorSpec(card.direction.input_name, "float32", shape),),
             (TensorSpec(card.direction.output_name, "float32", shape),),
         )
-    rgb = TensorSpec("rgb", "uint8", (1, None, None, 3), rows=1)
-    mosaic = TensorSpec("mosaic", "uint16", (1, 1, None, None))
-    if card.interface == "camera-bytes":
-        mosaic = TensorSpec("mosaic", "uint8", (1, None, None, 2), rows=1)
+    mosaic = TensorSpec("mosaic", "uint8", (1, None, None, 2), rows=1)
+    rgb = TensorSpec("rgb", "uint8", (1, None, None, 3 * card.bits // 8), rows=1)
     given, made = (mosaic, rgb) if card.direction is Direction.FORWARD else (rgb, mosaic)
-    return (given, *(TensorSpec(name, kind, (size,), rows=None) for name, kind, size in CAMERA_LEVELS)), (made,)
+    numbers = (TensorSpec(each.name, each.dtype, each.shape, rows=None) for each in GRAPH_INPUTS)
+    return (given, *numbers), (made, TensorSpec(MEAN, "float32", (1,), rows=None))
+
+
+def to_bytes(pixels: Array) -> Array:
+    """Pixels (H, W) or (H, W, 3), uint8 or uint16 -> uint8 (1, H, W, b), little-endian; a view where it can be."""
+    held = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
+    return held.view(np.uint8).reshape(1, *pixels.shape[:2], -1)
+
+
+def from_bytes(tensor: Array, *, mosaic: bool) -> Array:
+    """uint8 (1, H, W, b) -> pixels, a view where it can be: a mosaic (H, W) uint16, else codes (H, W, 3)."""
+    held = np.ascontiguousarray(tensor[0])
+    if held.shape[-1] != 3:
+        held = held.view(np.dtype("<u2")).astype(np.uint16, copy=False)
+    pixels: Array = held[..., 0] if mosaic else held
+    return pixels
 
 
 def _bounds(size: Size) -> tuple[float, float]:

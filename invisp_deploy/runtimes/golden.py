@@ -1,9 +1,17 @@
-"""A golden input of any size and a few crops of what the reference makes of it: how a device checks an engine alone.
+"""Golden files: a small input and crops of what a reference makes of it, by which a device checks a graph alone.
 
-The input is made, not stored: the same shape and seed give the same values everywhere, so the crops of an
-engine of 1024x1024 take 200 kB instead of 25 MB. Crops lie in the corners and the middle, so zero padding at the
-borders, and a wrong stride or a swapped side, show as well as wrong arithmetic. All arrays are planes
-(`runtimes.base`), so a golden file does not know whether a mosaic goes in as numbers or as bytes.
+One format for every graph and engine, of either direction, beside its file (`forward.onnx.npz`, `forward.trt.npz`); a
+program in any language reads it:
+
+    patch                    what goes in: mosaic (e, e) uint16, or codes (e, e, 3) of uint8 or uint16
+    size                     height and width of the input: the patch, mirrored (row e is row e - 2) up to it
+    black white gains cfa    the inputs beside it (`isp.recipe.GRAPH_INPUTS`)
+    corners                  (n, 2) row and column of each crop
+    crops                    (n, c, c) or (n, c, c, 3): what comes out there
+    reference                what computed them, in words
+
+Crops lie in the corners and the middle, so zero padding at the borders, and a wrong stride or a swapped side, show as
+well as wrong arithmetic.
 """
 
 from __future__ import annotations
@@ -19,112 +27,142 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.errors import EngineError
+from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.runtimes.base import NO_LEVELS, Array, Feeds, Runtime
+from invisp_deploy.isp.develop import undevelop
+from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers, Recipe
+from invisp_deploy.isp.steps import Codes
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, to_bytes
 
-__all__ = [
-    "KINDS",
-    "Golden",
-    "kind_of",
-    "make_golden",
-    "natural_input",
-    "natural_levels",
-    "natural_planes",
-    "npz_bytes",
-    "of_one",
-    "psnr",
-    "read_golden",
-]
+EDGE: Final = 64
+"""Pixels of a patch's and of a crop's side."""
 
 _SEED: Final = 2021
-_EDGE: Final = 64
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-_BLACK: Final = (127.0, 128.0, 129.0, 130.0)
-_WHITE: Final = 4095.0
-_GAINS: Final = (0.9, 0.5, 0.75)
-_SITES: Final = (0, 1, 1, 2)  # RGGB
-
-KINDS: Final = ("tensor", "mosaic", "rgb")
-"""What goes in: float32 planes; of a camera graph one of uint16 DN, or three of uint8 codes."""
+_NATURAL: Final = Recipe("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (0.9, 0.5, 0.75), 2.2)
+"""An RGGB sensor of 12 bits with black levels that differ by site."""
 
 
 @dataclass(frozen=True)
 class Golden:
-    """Crops (n, C, e, e) of the planes that a reference makes of `natural_planes(kind, height, width, seed)`.
+    """One golden file; the fields are its arrays."""
 
-    corners: (n, 2), row and column of each crop. reference: the runtime that computed them. kind: of `KINDS`.
-    """
-
+    patch: Array
     height: int
     width: int
-    seed: int
+    numbers: Numbers
     corners: npt.NDArray[np.int64]
     crops: Array
     reference: str
-    kind: str = KINDS[0]
 
     def input(self) -> Array:
-        return natural_planes(self.kind, self.height, self.width, self.seed)
-
-    def levels(self) -> Feeds:
-        return natural_levels(self.kind)
+        """The patch, mirrored to the whole size."""
+        return mirrored(self.patch, self.height, self.width)
 
     def cut(self, output: Array) -> Array:
-        """The same crops out of a runtime's output (1, C, height, width)."""
-        edge = self.crops.shape[-1]
-        return np.stack([output[0, :, row : row + edge, column : column + edge] for row, column in self.corners])
+        """The same crops out of a runtime's output (height, width) or (height, width, 3)."""
+        edge = self.crops.shape[1]
+        return np.stack([output[row : row + edge, column : column + edge] for row, column in self.corners])
 
     def to_bytes(self) -> bytes:
-        size = np.array((self.height, self.width, self.seed), np.int64)
-        name = np.array(self.reference)
-        kind = {} if self.kind == KINDS[0] else {"kind": np.array(self.kind)}
-        return npz_bytes({"size_seed": size, "corners": self.corners, "crops": self.crops, "reference": name, **kind})
+        size = np.array((self.height, self.width), np.int64)
+        return npz_bytes(
+            {
+                "patch": self.patch,
+                "size": size,
+                **self.numbers,
+                "corners": self.corners,
+                "crops": self.crops,
+                "reference": np.array(self.reference),
+            }
+        )
 
 
-def make_golden(reference: Runtime, height: int, width: int, seed: int = _SEED) -> Golden:
-    """Compute the crops with `reference`; the sides are what its graph takes.
+def make_golden(reference: Runtime, height: int = EDGE, width: int = EDGE) -> Golden:
+    """Compute the crops with `reference`; the sides are multiples of its card's step.
 
     Where that is less work, each crop is computed from its window alone, the crop and the exact receptive radius
     around it: the same values up to the choice of kernels, 0.13 of the work for `paper` at 1024x1024.
     """
-    edge = min(_EDGE, height, width)
+    card = reference.card
+    edge = min(EDGE, height, width)
     corners = {(0, 0), (0, width - edge), (height - edge, 0), (height - edge, width - edge)}
     corners.add(((height - edge) // 2, (width - edge) // 2))
     places = np.array(sorted(corners), np.int64)
-    card = reference.card
-    kind = kind_of(card)
-    whole, levels = natural_planes(kind, height, width, seed), natural_levels(kind)
+    golden = Golden(
+        natural_pixels(card), height, width, natural_recipe(card).numbers(), places, np.empty(0), reference.name
+    )
+    whole = golden.input()
     rows, columns = (
         [_window(start, edge, size, card.reach, card.step) for start in starts]
         for starts, size in ((places[:, 0], height), (places[:, 1], width))
     )
     if sum((r.stop - r.start) * (c.stop - c.start) for r, c in zip(rows, columns, strict=True)) >= height * width:
-        empty = Golden(height, width, seed, places, np.empty((0, 3, edge, edge)), reference.name, kind)
-        return replace(empty, crops=np.ascontiguousarray(empty.cut(reference.apply(whole, levels))))
+        made = reference.apply(whole, golden.numbers)
+        return replace(golden, crops=np.stack([made[r : r + edge, c : c + edge] for r, c in places]))
     crops = []
     for (row, column), r, c in zip(places, rows, columns, strict=True):
-        made = reference.apply(whole[:, :, r, c], levels)[0]
-        crops.append(made[:, row - r.start : row - r.start + edge, column - c.start : column - c.start + edge])
-    return Golden(height, width, seed, places, np.stack(crops), reference.name, kind)
+        made = reference.apply(whole[r, c], golden.numbers)
+        crops.append(made[row - r.start : row - r.start + edge, column - c.start : column - c.start + edge])
+    return replace(golden, crops=np.stack(crops))
 
 
-def _window(start: int, edge: int, size: int, halo: int, step: int) -> slice:
-    """What the network must see of one axis for `edge` exact pixels from `start` on; a multiple of the squeeze."""
-    return slice(max(start // step * step - halo, 0), min(-(-(start + edge) // step) * step + halo, size))
+def golden_path(path: Path) -> Path:
+    """`forward.onnx` -> `forward.onnx.npz`."""
+    return path.with_name(f"{path.name}.npz")
+
+
+def write_golden(path: Path, golden: Golden) -> None:
+    """Whole or not at all. Raises OutputError."""
+    write_whole(path, golden.to_bytes())
 
 
 def read_golden(path: Path) -> Golden:
     """Raises EngineError for a file that is missing or was not written by `Golden.to_bytes`."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            height, width, seed = (int(value) for value in arrays["size_seed"])
-            kind = str(arrays["kind"]) if "kind" in arrays else KINDS[0]
-            return Golden(height, width, seed, arrays["corners"], arrays["crops"], str(arrays["reference"]), kind)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise EngineError(f"{path} does not hold golden crops ({error}): build the engine again.") from error
+            height, width = (int(side) for side in arrays["size"])
+            numbers = {each.name: arrays[each.name] for each in GRAPH_INPUTS}
+            reference = str(arrays["reference"])
+            return Golden(arrays["patch"], height, width, numbers, arrays["corners"], arrays["crops"], reference)
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise EngineError(
+            f"{path} does not hold the golden input and crops of a graph ({error}): copy it from where the graph was "
+            "exported or the engine built, or make them again."
+        ) from error
 
 
-def natural_input(shape: tuple[int, int, int, int], seed: int) -> Array:
+def mirrored(patch: Array, height: int, width: int) -> Array:
+    """The patch continued by mirroring about its edge pixels, which keeps the CFA phase."""
+    rows, columns = (_folded(size, side) for size, side in zip((height, width), patch.shape[:2], strict=True))
+    result: Array = patch[np.ix_(rows, columns)]
+    return result
+
+
+def natural_recipe(card: GraphCard) -> Recipe:
+    """What the numbers of natural pixels are."""
+    return replace(_NATURAL, gamma=card.contract.gamma)
+
+
+def natural_pixels(card: GraphCard, edge: int = EDGE, seed: int = _SEED) -> Array:
+    """A patch that is made like a picture, as a mosaic graph of that card takes it."""
+    planes = natural_planes((1, 3, edge, edge), seed)[0]
+    recipe = natural_recipe(card)
+    if card.direction is Direction.INVERSE:
+        return Codes(card.bits).forward(planes, recipe.numbers())
+    return undevelop(planes, recipe)
+
+
+def natural_feeds(card: GraphCard, height: int, width: int) -> Feeds:
+    """All inputs of a graph of that card, of either form, made like a picture."""
+    if card.form == "tensor":
+        return {card.direction.input_name: natural_planes((1, 3, height, width), _SEED)}
+    pixels = mirrored(natural_pixels(card), height, width)
+    name = "mosaic" if card.direction is Direction.FORWARD else "rgb"
+    return {name: to_bytes(pixels), **natural_recipe(card).numbers()}
+
+
+def natural_planes(shape: tuple[int, int, int, int], seed: int) -> Array:
     """Float32 in [0, 1], made like a picture: slow waves of one hue, an edge, and sensor-like noise.
 
     The same shape and seed give the same values on every machine, up to the rounding of the cosine.
@@ -144,50 +182,11 @@ def natural_input(shape: tuple[int, int, int, int], seed: int) -> Array:
     return np.clip(frames, 0, 1).astype(np.float32)
 
 
-def kind_of(card: GraphCard) -> str:
-    """Which of `KINDS` a graph of that card takes."""
-    if not card.takes_mosaic:
-        return "tensor"
-    return "mosaic" if card.direction is Direction.FORWARD else "rgb"
-
-
-def natural_planes(kind: str, height: int, width: int, seed: int) -> Array:
-    """`natural_input` as a graph of that kind takes it; a mosaic is its light, as `natural_levels` would measure it."""
-    planes = natural_input((1, 3, height, width), seed)
-    if kind == "tensor":
-        return planes
-    if kind == "rgb":
-        return np.rint(planes * np.float32(255)).astype(np.uint8)
-    mosaic = np.empty((1, 1, height, width), np.uint16)
-    for site, (colour, black) in enumerate(zip(_SITES, _BLACK, strict=True)):
-        own = (slice(site // 2, None, 2), slice(site % 2, None, 2))
-        light = planes[0, colour][own].astype(np.float64) ** 2.2 / _GAINS[colour]
-        mosaic[0, 0][own] = np.rint(np.clip(light, 0, 1) * (_WHITE - black) + black)
-    return mosaic
-
-
-def natural_levels(kind: str) -> Feeds:
-    """The further inputs that belong to it: an RGGB sensor of 12 bits with black levels that differ by site."""
-    if kind == "tensor":
-        return NO_LEVELS
-    return {
-        "black": np.array(_BLACK, np.float32),
-        "white": np.array([_WHITE], np.float32),
-        "gains": np.array(_GAINS, np.float32),
-        "cfa": np.array(_SITES, np.int32),
-    }
-
-
-def of_one(planes: Array) -> npt.NDArray[np.float64]:
-    """Planes in units of full scale: codes of 255, DN of the natural white level, float32 as it is."""
-    full = {"uint8": 255.0, "uint16": _WHITE}.get(planes.dtype.name, 1.0)
-    return planes.astype(np.float64) / full
-
-
-def psnr(array: npt.NDArray[Any], reference: npt.NDArray[Any]) -> float:
-    """Peak signal-to-noise ratio in dB with peak 1; infinite for equal arrays."""
-    error = float(np.mean(np.square(array.astype(np.float64) - reference)))
-    return float("inf") if error == 0 else -10 * float(np.log10(error))
+def shares(pixels: Array, numbers: Numbers) -> npt.NDArray[np.float64]:
+    """Pixels in units of full scale: codes of their largest, DN of the white level."""
+    mosaic = pixels.ndim == 2 or pixels.shape[-1] != 3
+    full = float(numbers["white"][0]) if mosaic else float(np.iinfo(pixels.dtype).max)
+    return pixels.astype(np.float64) / full
 
 
 def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -202,3 +201,14 @@ def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
             np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)  # keeps 0-d arrays so
             archive.writestr(entry, member.getvalue())
     return buffer.getvalue()
+
+
+def _window(start: int, edge: int, size: int, halo: int, step: int) -> slice:
+    """What the network must see of one axis for `edge` exact pixels from `start` on; a multiple of the step."""
+    return slice(max(start // step * step - halo, 0), min(-(-(start + edge) // step) * step + halo, size))
+
+
+def _folded(size: int, side: int) -> npt.NDArray[np.int64]:
+    """Indices into an axis of that side for each of `size` positions."""
+    index = np.arange(size) % max(2 * (side - 1), 1)
+    return np.where(index < side, index, 2 * (side - 1) - index)

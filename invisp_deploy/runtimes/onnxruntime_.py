@@ -80,9 +80,10 @@ class OnnxRuntime(Runtime):
     def close(self) -> None:
         del self._session
 
-    def timed(self, feeds: Feeds) -> tuple[Array, Times] | None:
-        """The one output of `run` for inputs that fit, and the times of its parts; None where there is no device."""
-        return timed_run(self._session, feeds, self.outputs[0].name, "cuda") if self._on_device else None
+    def timed(self, feeds: Feeds) -> tuple[dict[str, Array], Times] | None:
+        """The outputs of `run` for inputs that fit, and the times of its parts; None where there is no device."""
+        names = [spec.name for spec in self.outputs]
+        return timed_run(self._session, feeds, names, "cuda") if self._on_device else None
 
     def _run(self, feeds: Feeds) -> dict[str, Array]:
         try:

@@ -12,6 +12,9 @@ from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
 
 __all__ = ["OPENVINO", "OpenVinoRuntime"]
 
+_LARGEST: Final = 65536
+"""Pixels of a side; more than any picture has."""
+
 OPENVINO: Final = "OpenVINO"
 """What `--provider` calls it. ONNX Runtime's own OpenVINO provider is another thing: OpenVINOExecutionProvider."""
 
@@ -41,6 +44,14 @@ class OpenVinoRuntime(Runtime):
         found = [node.any_name for node in (*model.inputs, *model.outputs)]
         if found != [spec.name for spec in (*self.inputs, *self.outputs)]:
             raise GraphError(f"{path} does not have the tensors that its metadata promises: export it again.")
+        picture = self.inputs[0]
+        if picture.rows is not None:  # without an upper bound its plans for sizes overflow where sides are doubled
+            side = openvino.Dimension(1, _LARGEST)
+            sizes = [
+                side if axis in (picture.rows, picture.rows + 1) else size or -1
+                for axis, size in enumerate(picture.shape)
+            ]
+            model.reshape({model.inputs[0]: openvino.PartialShape(sizes)})
         settings = {
             "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
             "PERFORMANCE_HINT": "LATENCY",

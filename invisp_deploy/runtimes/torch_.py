@@ -11,11 +11,9 @@ from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.runtimes.base import Array, Runtime, graph_specs
 
-__all__ = ["TorchRuntime"]
-
 
 class TorchRuntime(Runtime):
-    """One direction of a checkpoint in fp32 on the CPU."""
+    """One direction of a checkpoint in fp32 on the CPU, float planes in and out (`around.StepsAround` runs files)."""
 
     def __init__(self, checkpoint: Checkpoint, direction: Direction) -> None:
         self.name = "PyTorch CPU"
@@ -24,8 +22,8 @@ class TorchRuntime(Runtime):
             checkpoint.config,
             checkpoint.contract,
             checkpoint.weights,
-            checkpoint.config.halo,
             versions={"torch": torch.__version__},
+            form="tensor",
         )
         self.inputs, self.outputs = graph_specs(self.card)
         network = checkpoint.network.eval()

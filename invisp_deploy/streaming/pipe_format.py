@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from invisp_deploy.errors import RawFileError, RequestError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.rendering.explicit import Explicit
+from invisp_deploy.rendering.options import Explicit
 
 __all__ = ["BITS", "PipeFormat", "pipe_size"]
 
@@ -60,7 +60,7 @@ class PipeFormat:
             )
         black = (values.black,) * 4
         white = most if values.white is None else values.white
-        return RawFrame(samples, values.cfa, black, white, values.white_balance, model=self.camera)
+        return RawFrame(values.cfa, black, white, values.white_balance, model=self.camera, mosaic=samples)
 
 
 def pipe_size(text: str) -> tuple[int, int]:

@@ -7,19 +7,15 @@ from typing import Any
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
-from invisp_deploy.formats.picture import PICTURE_SUFFIXES
-from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.rendering.files import decode, infer, is_picture, save
+from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import way_back_of
-from invisp_deploy.rendering.render import FrameSource
-from invisp_deploy.rendering.steps import decode, encode, infer, with_way_back
+from invisp_deploy.rendering.render import AlignedFrame
 from invisp_deploy.rendering.tiled import check_direction, plan_for
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.streaming.pipe_format import PipeFormat
 from invisp_deploy.streaming.pipeline import Frame, Work
-
-__all__ = ["check_pipe", "work_for"]
 
 
 def check_pipe(pipe: PipeFormat, runtime: Runtime, options: RunOptions) -> None:
@@ -29,13 +25,11 @@ def check_pipe(pipe: PipeFormat, runtime: Runtime, options: RunOptions) -> None:
     """
     blank = bytearray(pipe.frame_bytes)
     if runtime.card.direction is Direction.INVERSE:
-        picture = with_way_back(pipe.picture(blank), runtime, options, "the pipe")
-        way_back = way_back_of(picture, runtime, name="the pipe", force=options.force)
+        way_back = way_back_of(pipe.picture(blank), runtime, options, name="the pipe")
         height, width = way_back.height, way_back.width
     else:
         frame = pipe.mosaic(blank, "the pipe")
-        source = FrameSource(frame, runtime, name="the pipe", force=options.force)
-        height, width = source.mosaic.shape
+        height, width = AlignedFrame(frame, runtime, name="the pipe", force=options.force).mosaic.shape
     plan_for(runtime, height, width, options.memory, options.halo)
 
 
@@ -53,13 +47,10 @@ def work_for(runtime: Runtime, output: Path, options: RunOptions, pipe: PipeForm
 
     def decode_frame(frame: Frame) -> Any:
         check_output(target(frame), overwrite=options.overwrite)
-        if pipe is None:
-            given = Direction.INVERSE if frame.load.suffix.lower() in PICTURE_SUFFIXES else Direction.FORWARD
-            check_direction(runtime, given, frame.name)
-            return decode(frame.load, runtime, options)
-        if inverse:
-            return with_way_back(pipe.picture(frame.load), runtime, options, frame.name)
-        return pipe.mosaic(frame.load, frame.name)
+        if pipe is not None:
+            return pipe.picture(frame.load) if inverse else pipe.mosaic(frame.load, frame.name)
+        check_direction(runtime, Direction.INVERSE if is_picture(frame.load) else Direction.FORWARD, frame.name)
+        return decode(frame.load, options)
 
     def infer_frame(frame: Frame) -> Any:
         return infer(frame.load, runtime, options, name=frame.name)
@@ -67,9 +58,9 @@ def work_for(runtime: Runtime, output: Path, options: RunOptions, pipe: PipeForm
     def encode_frame(frame: Frame) -> int:
         path = target(frame)
         if path.exists() and not options.overwrite:  # two sources of one name, both under way
-            raise RequestError(f"The output {path} exists already: remove it or pass --overwrite.")
-        encode(path, frame.load, options)
-        record: Record = frame.load.record
-        return record.height * record.width
+            raise RequestError(f"The output {path} exists already: remove it or pass `overwrite`.")
+        save(path, frame.load, options)
+        pixels: int = frame.load.mosaic.size if inverse else frame.load.pixels[..., 0].size
+        return pixels
 
     return Work(decode_frame, infer_frame, encode_frame)

@@ -23,8 +23,9 @@ from invisp_deploy.dataset.strips import Window
 from invisp_deploy.errors import ContractError, TrainingError
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.demosaic import window_cfa
+from invisp_deploy.isp.develop import develop
 from invisp_deploy.isp.frame import Mosaic
-from invisp_deploy.isp.levels import Levels, levels_of, network_input
+from invisp_deploy.isp.recipe import Recipe
 
 __all__ = ["Pair", "dataset_pairs", "load_pairs", "sample_batch"]
 
@@ -39,7 +40,7 @@ class Pair:
 
     path: Path
     mosaic: Mosaic
-    levels: Levels
+    levels: Recipe
     target: Callable[[Window], npt.NDArray[np.uint8]]
 
 
@@ -87,7 +88,7 @@ def dataset_pairs(dataset: Dataset, split: Split, contract: CameraContract) -> l
             "one model serves one camera; name another dataset."
         )
     return [
-        Pair(shot.mosaic_path, np.asarray(shot.frame.mosaic), shot.levels(contract), partial(_stored_target, shot))
+        Pair(shot.mosaic_path, np.asarray(shot.frame.mosaic), shot.recipe(contract), partial(_stored_target, shot))
         for shot in dataset.shots(split)
     ]
 
@@ -122,7 +123,7 @@ def sample_batch(
     for index, crop in enumerate(crops[rank * part : (rank + 1) * part]):
         picture = crop.pair.target(crop.window)  # first: it finds that a mapped file was cut short
         target[index] = crop.turned(picture.transpose(2, 0, 1))
-        raw[index] = crop.turned(network_input(crop.pair.mosaic, crop.pair.levels, crop.window))
+        raw[index] = crop.turned(develop(crop.pair.mosaic, crop.pair.levels, crop.window))
     target /= np.float32(255)
     return torch.from_numpy(raw), torch.from_numpy(target)
 
@@ -137,7 +138,7 @@ def _pair(path: Path, contract: CameraContract) -> Pair:
     target = render_libraw(path)
     if target.shape[:2] != frame.mosaic.shape:
         raise TrainingError(f"{path}: LibRaw renders {target.shape[:2]}, the mosaic is {frame.mosaic.shape}.")
-    return Pair(path, frame.mosaic, levels_of(frame, contract), target.__getitem__)
+    return Pair(path, frame.mosaic, frame.recipe(contract), target.__getitem__)
 
 
 def _stored_target(shot: Shot, window: Window) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.evaluation.metrics import psnr
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.training.data import Pair, sample_batch
 from invisp_deploy.training.jpeg_simulator import Jpeg
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.exif import MADE_SOFTWARE
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.training.synthesis import measured_noise, unprocess
 
 __all__ = ["PHOTO_SUFFIXES", "make_dngs", "photos_in"]
@@ -76,7 +77,8 @@ def make_dngs(
                 on_refused(error)
                 break
             path = folder / f"{photo.stem}-{number}.dng"
-            write_dng(path, unprocess(pixels, like, noise, limit, rng), preview=pixels, software=MADE_SOFTWARE)
+            made = unprocess(pixels, like, noise, limit, rng)
+            write_dng(path, replace(made, preview=pixels), software=MADE_SOFTWARE)
             written.append(path)
             on_written(path)
     return written

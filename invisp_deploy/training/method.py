@@ -11,7 +11,7 @@ from torch import nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.research.rivals.open import build_rival, save_rival

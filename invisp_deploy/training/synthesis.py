@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.colour import srgb_to_camera, srgb_to_linear
-from invisp_deploy.isp.frame import Mosaic, RawFrame
+from invisp_deploy.isp.frame import Mosaic
 
 __all__ = ["Noise", "measured_noise", "unprocess"]
 

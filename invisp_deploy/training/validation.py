@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError
-from invisp_deploy.evaluation.metrics import raw_psnr, raw_psnr_paper, rgb_psnr
-from invisp_deploy.formats.picture import read_picture
-from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.evaluation.roundtrip import round_trips
+from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.levels import levels_of
 from invisp_deploy.network.checkpoint import Checkpoint
-from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
+from invisp_deploy.rendering.model import Model
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.torch_ import TorchRuntime
 from invisp_deploy.training.start import Start
 
@@ -44,31 +43,10 @@ def validate(
     options: RunOptions,
     on_file: Callable[[Path], object] = lambda path: None,
 ) -> dict[str, dict[str, float]]:
-    """File name -> `rgb-psnr`, `raw-psnr-paper`, `raw-psnr` (see evaluation.metrics) of every RAW file.
-
-    Files that share their name are told apart by their path.
-    """
-    names = [path.name for path in paths]
-    forward = TorchRuntime(checkpoint, Direction.FORWARD)
-    inverse = TorchRuntime(checkpoint, Direction.INVERSE)
-    figures = {}
-    for path in paths:
-        with TemporaryDirectory() as folder:
-            jpeg, dng = Path(folder) / "photo.jpg", Path(folder) / "photo.dng"
-            render_file(path, jpeg, forward, options)
-            recover_file(jpeg, dng, inverse, options)
-            frame, recovered, picture = read_raw(path), read_raw(dng), read_picture(jpeg)
-        levels = levels_of(frame, checkpoint.contract)
-        pixels = picture.pixels.astype(np.uint8, copy=False)
-        if picture.record is not None:
-            pixels = pixels[picture.record.border.cut(*pixels.shape[:2])]
-        figures[path.name if names.count(path.name) == 1 else str(path)] = {
-            "rgb-psnr": rgb_psnr(pixels, render_libraw(path)),
-            "raw-psnr-paper": raw_psnr_paper(recovered.mosaic, frame.mosaic, levels),
-            "raw-psnr": raw_psnr(recovered.mosaic, frame.mosaic, levels),
-        }
-        on_file(path)
-    return figures
+    """`evaluation.roundtrip.round_trips` of the checkpoint in PyTorch."""
+    forward, inverse = (StepsAround(TorchRuntime(checkpoint, direction)) for direction in Direction)
+    with Model.of("in training", forward, inverse) as model:
+        return round_trips(paths, model, options, on_file)
 
 
 def validate_tuned(

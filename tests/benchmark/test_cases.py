@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.benchmark.cases import Case, Source, cases_of, feeds_for, graph_sources, open_source, tiles_of
 from invisp_deploy.config import NetworkConfig
@@ -11,10 +12,9 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.base import Runtime, TensorSpec
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 from tests.benchmark.conftest import Small
 
-CARD = GraphCard(Direction.FORWARD, NetworkConfig(2, 4, 2), CameraContract(), "a" * 64, 40)
+CARD = GraphCard(Direction.FORWARD, NetworkConfig(2, 4, 2), CameraContract(), "a" * 64)
 
 
 def runtime(*, low: int = 0, high: int = 0, name: str = "Fast 1.2.3 CPU") -> Runtime:

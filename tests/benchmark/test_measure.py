@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.benchmark.cases import Case, Key
 from invisp_deploy.benchmark.energy import Counter
@@ -16,10 +17,9 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
-CARD = GraphCard(Direction.FORWARD, NetworkConfig(1, 4, 1), CameraContract(), "a" * 64, 10)
+CARD = GraphCard(Direction.FORWARD, NetworkConfig(1, 4, 1), CameraContract(), "a" * 64)
 TENSOR = np.zeros((1, 3, 100, 100), np.float32)
 
 

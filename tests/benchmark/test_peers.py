@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.benchmark import peers
 from invisp_deploy.benchmark.cases import Case, cases_of, graph_sources, open_source
@@ -17,7 +18,6 @@ from invisp_deploy.errors import ContractError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from invisp_deploy.runtimes.base import Array
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.tolerances import TOLERANCES
 from tests.benchmark.conftest import Small
 from tests.graphs import CANON_30D, gentle_network

@@ -10,8 +10,7 @@ import pytest
 
 from invisp_deploy.calibration.content import LEAST_CORRELATION, check_content, neighbour_correlation
 from invisp_deploy.errors import CalibrationError
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import levels_of
+from invisp_deploy.formats.frame import RawFrame
 from tests.graphs import CANON_30D
 
 PATH = Path("a.dng")
@@ -19,7 +18,7 @@ PATH = Path("a.dng")
 
 def check(frame: RawFrame, mosaic: np.ndarray) -> None:
     changed = replace(frame, mosaic=mosaic.astype(np.uint16))
-    check_content(changed.mosaic, levels_of(changed, CANON_30D), PATH)
+    check_content(changed.mosaic, changed.recipe(CANON_30D), PATH)
 
 
 def test_a_photograph_passes(sample_frame: RawFrame) -> None:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.calibration.tiles import CalibrationTile, calibration_tiles
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError, RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.rendering.render import FrameSource
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 from tests.graphs import CANON_30D
 
 
@@ -35,7 +35,7 @@ def test_equal_seeds_give_equal_tiles(small_dng: Path) -> None:
 
 def test_tiles_are_the_forward_graphs_input(small_dng: Path, small_frame: RawFrame) -> None:
     """A tile has its real neighbours around it, as in rendering; alone, its edge would come out differently."""
-    card = GraphCard(Direction.FORWARD, NetworkConfig(1, 4, 2), CANON_30D, "0" * 64, 20)
+    card = GraphCard(Direction.FORWARD, NetworkConfig(1, 4, 2), CANON_30D, "0" * 64)
     source = FrameSource(small_frame, CallableRuntime(lambda x: x, card))
     for tile in tiles([small_dng], size=48, per_file=6):
         assert tile.path == small_dng

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from invisp_deploy.cli.bench import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 QUICK = ("--tile", 32, "--runs", 3, "--skip-memory", "--threads", 1)

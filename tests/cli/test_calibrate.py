@@ -19,7 +19,7 @@ from invisp_deploy.cli.calibrate import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
 from tests.graphs import CANON_30D, gentle_network
 

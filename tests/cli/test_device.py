@@ -15,7 +15,7 @@ from invisp_deploy.device import machine
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import shipped_graph
-from invisp_deploy.runtimes.golden import make_golden, natural_input, npz_bytes
+from invisp_deploy.runtimes.golden import make_golden, natural_planes, npz_bytes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.engine_card import golden_path, read_engine_card, sidecar_path
 from invisp_deploy.runtimes.torch_ import TorchRuntime
@@ -28,7 +28,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
     """With the golden arrays of PyTorch beside them, as an export leaves them."""
     graphs = write_graphs(tmp_path_factory.mktemp("graphs"), NetworkConfig(2, 8, 2), CameraContract())
     forward, inverse = (TorchRuntime(graphs.checkpoint, way) for way in Direction)
-    raw = natural_input((1, 3, 32, 48), 5)
+    raw = natural_planes((1, 3, 32, 48), 5)
     srgb = forward.apply(raw)
     arrays = {"raw": raw, "srgb": srgb, "raw_back": inverse.apply(srgb)}
     write_whole(graphs.forward.parent / "golden.npz", npz_bytes(arrays))

@@ -14,7 +14,7 @@ from invisp_deploy.cli.evaluate import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.evaluation.metrics import DEFINITIONS
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from tests.cli.refusal import refused_at_once as refused
 from tests.graphs import CANON_30D, Graphs, write_graphs
 

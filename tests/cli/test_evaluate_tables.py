@@ -16,7 +16,7 @@ from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
 from invisp_deploy.research.rivals.cycleisp import CycleIsp
 from invisp_deploy.research.rivals.open import save_rival

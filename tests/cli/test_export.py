@@ -21,7 +21,7 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.runtimes.golden import natural_input
+from invisp_deploy.runtimes.golden import natural_planes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import parity_for
 from tests.graphs import CANON_30D, gentle_network
@@ -208,7 +208,7 @@ def test_help_imports_nothing_heavy() -> None:
 def scales(weights: Path) -> Path:
     """A record for `weights`, by the largest magnitudes on one made picture."""
     network = load_checkpoint(weights).network
-    raw = torch.from_numpy(natural_input((1, 3, 64, 64), 1))
+    raw = torch.from_numpy(natural_planes((1, 3, 64, 64), 1))
     tensors = {name: TensorScale(top / 127, top, 0.0) for name, top in maxima(network, raw).items()}
     path = weights.parent / "scales.json"
     write_record(path, ScaleRecord(weights_hash(network), SMALL, tensors, "maximum", (), kept=("block0.F.conv5",)))

@@ -13,8 +13,8 @@ from PIL import Image
 
 from invisp_deploy.cli.prepare import main
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.isp.frame import RawFrame
 from tests.cli.refusal import refused_at_once as refused
 
 

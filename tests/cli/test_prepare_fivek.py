@@ -15,7 +15,7 @@ from invisp_deploy.cli.prepare import main
 from invisp_deploy.cli.prepare_fivek import fivek as command
 from invisp_deploy.dataset.open import open_dataset
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.research.fivek import BASE_URL, CAMERAS
 from tests.file_server import FileServer, file_server
 

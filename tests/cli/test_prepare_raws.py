@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from invisp_deploy.cli.prepare import main
 from invisp_deploy.dataset.open import open_dataset
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from tests.cli.refusal import refused_at_once as refused
 
 

@@ -18,9 +18,9 @@ from PIL import Image
 from invisp_deploy.cli.run import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.isp.frame import RawFrame
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 

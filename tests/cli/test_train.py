@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from invisp_deploy.cli.train import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.training import loop, optimisation

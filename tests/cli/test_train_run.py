@@ -19,7 +19,7 @@ from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.research.rivals.open import load_rival
 from invisp_deploy.training.log import read_log

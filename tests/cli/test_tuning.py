@@ -13,7 +13,7 @@ from invisp_deploy.arithmetic import quantised_tensors
 from invisp_deploy.calibration.record import CalibratedFile, ScaleRecord, TensorScale, read_record, write_record
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from invisp_deploy.network.lowered import lowered
 from invisp_deploy.rendering.files import RunOptions

@@ -14,7 +14,7 @@ from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 
 
 @pytest.fixture(scope="session")

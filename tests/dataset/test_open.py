@@ -20,9 +20,8 @@ from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import ContractError, DatasetError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import levels_of
 
 
 @pytest.fixture
@@ -71,12 +70,12 @@ def test_levels_are_those_of_the_whole_frame(white: str | int, dataset: Dataset,
     contract = CameraContract(white=white)
     bright = np.where(sample_frame.mosaic[:96, :128] > 200, 3700, 200).astype(np.uint16)
     for shot in dataset.train:
-        assert shot.levels(contract) == levels_of(shot.frame, contract)
+        assert shot.levels(contract) == shot.frame.recipe(contract)
         frame = replace(shot.frame, mosaic=bright)
         brightest = tuple(int(bright[r::2, c::2].max()) for r in (0, 1) for c in (0, 1))
         facts = replace(shot.facts, brightest=brightest)  # type: ignore[arg-type]
-        assert Shot(shot.root, facts).levels(contract) == levels_of(frame, contract)
-        assert white != "adjusted" or levels_of(frame, contract).white < frame.white
+        assert Shot(shot.root, facts).levels(contract) == frame.recipe(contract)
+        assert white != "adjusted" or frame.recipe(contract).white < frame.white
 
 
 def test_levels_need_no_mosaic(copied: Path) -> None:

@@ -14,7 +14,7 @@ from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import sha256_file, write_whole
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.runtimes.base import Runtime
-from invisp_deploy.runtimes.golden import make_golden, natural_input, npz_bytes
+from invisp_deploy.runtimes.golden import make_golden, natural_planes, npz_bytes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile, golden_path, read_engine_card, sidecar_path
 from tests.graphs import Graphs, write_graphs
@@ -91,7 +91,7 @@ def test_the_report_holds_what_is_needed_elsewhere_and_no_folder(engines: dict[D
 
 
 def test_graphs_have_no_sidecar(graphs: Graphs) -> None:
-    raw = natural_input((1, 3, 32, 32), 1)
+    raw = natural_planes((1, 3, 32, 32), 1)
     with OnnxRuntime(graphs.forward) as runtime:
         write_whole(graphs.forward.parent / "golden.npz", npz_bytes({"raw": raw, "srgb": runtime.apply(raw)}))
     with open_subjects(graphs.forward, None, "CPUExecutionProvider") as opened:

@@ -57,13 +57,13 @@ def test_figures_are_those_of_the_tensors(graphs: Graphs, tmp_path: Path) -> Non
     layers = {layer.name: layer for layer in compare_layers(low, graphs.forward, provider=CPU)}
     from onnx.reference import ReferenceEvaluator
 
-    from invisp_deploy.runtimes.golden import natural_input
+    from invisp_deploy.runtimes.golden import natural_planes
 
     outputs = []
     for path in (low, graphs.forward):
         model = onnx.load(path)
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info("block0.F.conv1"))
-        (value,) = ReferenceEvaluator(model).run(["block0.F.conv1"], {"raw": natural_input((1, 3, 64, 64), 2021)})
+        (value,) = ReferenceEvaluator(model).run(["block0.F.conv1"], {"raw": natural_planes((1, 3, 64, 64), 2021)})
         outputs.append(value.astype(np.float64))
     difference, peak = outputs[0] - outputs[1], np.abs(outputs[1]).max()
     expected = 20 * np.log10(peak / np.sqrt(np.mean(difference**2)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
@@ -14,19 +15,18 @@ from invisp_deploy.errors import ContractError, EngineError
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.base import Array
-from invisp_deploy.runtimes.callable_ import CallableRuntime
-from invisp_deploy.runtimes.golden import make_golden, natural_input, npz_bytes
+from invisp_deploy.runtimes.golden import make_golden, natural_planes, npz_bytes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.engine_card import golden_path
 from tests.graphs import Graphs, write_graphs
 
 SHAPE = (1, 3, 16, 20)
-CARDS = {way: GraphCard(way, NetworkConfig(2, 8, 1), CameraContract(), "a" * 64, 20) for way in Direction}
+CARDS = {way: GraphCard(way, NetworkConfig(2, 8, 1), CameraContract(), "a" * 64) for way in Direction}
 
 
 def subject(way: Direction, function: Callable[[Array], Array], card: GraphCard | None = None) -> Subject:
     """An engine whose reference halves on the way there and doubles on the way back."""
-    tensor = natural_input(SHAPE, 3)
+    tensor = natural_planes(SHAPE, 3)
     factor = np.float32(0.5 if way is Direction.FORWARD else 2)
     reference = Reference(tensor, tensor * factor, lambda output: output, "by hand", "nowhere")
     return Subject(CallableRuntime(function, card or CARDS[way]), reference, "onnxruntime")
@@ -132,7 +132,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
 
 
 def test_a_graph_is_measured_against_the_arrays_of_its_export(graphs: Graphs) -> None:
-    arrays = {name: natural_input(SHAPE, seed) for seed, name in enumerate(("raw", "srgb", "raw_back"))}
+    arrays = {name: natural_planes(SHAPE, seed) for seed, name in enumerate(("raw", "srgb", "raw_back"))}
     write_whole(graphs.forward.parent / "golden.npz", npz_bytes(arrays))
     forward = read_reference(graphs.forward, CARDS[Direction.FORWARD])
     inverse = read_reference(graphs.inverse, CARDS[Direction.INVERSE])

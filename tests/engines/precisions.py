@@ -12,7 +12,7 @@ from invisp_deploy.export.graph import build_graph
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.network.checkpoint import weights_hash
-from invisp_deploy.runtimes.golden import natural_input
+from invisp_deploy.runtimes.golden import natural_planes
 from tests.graphs import CANON_30D, gentle_network
 from tests.quantisation import arithmetic_of
 
@@ -22,12 +22,12 @@ def write_precise(
 ) -> dict[Direction, Path]:
     """Both directions of one network. kept: convolutions that an int8 or fp8 graph leaves in fp16."""
     network = gentle_network(config)
-    raw = torch.from_numpy(natural_input((1, 3, 32, 48), 3))
+    raw = torch.from_numpy(natural_planes((1, 3, 32, 48), 3))
     arithmetic = arithmetic_of(network, raw, precision, kept)
     paths = {}
     for view in (ForwardView(network), InverseView(network)):
         card = GraphCard(
-            view.direction, config, CANON_30D, weights_hash(network), config.halo, precision,
+            view.direction, config, CANON_30D, weights_hash(network), precision,
             kept=tuple(sorted(arithmetic.kept)), scales=arithmetic.digest,
         )  # fmt: skip
         paths[view.direction] = folder / f"{view.direction.value}.onnx"

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.engines import make
 from invisp_deploy.engines.cache import EngineCache
@@ -19,7 +20,6 @@ from invisp_deploy.engines.make import EngineRequest, MadeEngine, make_engine
 from invisp_deploy.errors import EngineError, GraphError, InvispError, OutputError, ParityError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.runtimes.base import Array, Runtime
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.runtimes.golden import read_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt import backend

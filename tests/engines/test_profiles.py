@@ -12,8 +12,8 @@ from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 
 
-def card_of(config: NetworkConfig, interface: str = "tensor") -> GraphCard:
-    return GraphCard(Direction.FORWARD, config, CameraContract(), "a" * 64, config.halo, interface=interface)
+def card_of(config: NetworkConfig, form: str = "tensor") -> GraphCard:
+    return GraphCard(Direction.FORWARD, config, CameraContract(), "a" * 64, form=form)
 
 
 PAPER, EDGE = (card_of(CONFIGURATIONS[name]) for name in ("paper", "edge"))
@@ -76,7 +76,7 @@ def test_one_step_inside_each_limit_passes() -> None:
 
 
 def test_a_camera_graph_has_even_sides_and_sees_two_pixels_further() -> None:
-    camera = card_of(CONFIGURATIONS["paper"], "camera-bytes")
+    camera = card_of(CONFIGURATIONS["paper"], "mosaic")
     for edge, message in ((163, "multiples of 2 for paper, got 163x163: pass 164x164"), (164, "needs a halo of 82")):
         with pytest.raises(RequestError, match=message):
             check_profile(Profile(square(edge), square(edge), square(edge)), camera)

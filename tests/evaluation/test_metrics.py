@@ -19,9 +19,8 @@ from invisp_deploy.evaluation.metrics import (
     rgb_psnr,
     rgb_ssim,
 )
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.demosaic import demosaic
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import levels_of
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def test_one_level_everywhere_is_the_known_figure() -> None:
 
 
 def test_equal_arrays_are_infinitely_good(small_frame: RawFrame) -> None:
-    levels = levels_of(small_frame, CameraContract())
+    levels = small_frame.recipe(CameraContract())
     assert raw_psnr(small_frame.mosaic, small_frame.mosaic, levels) == math.inf
     assert raw_psnr_paper(small_frame.mosaic, small_frame.mosaic, levels) == math.inf
 
@@ -61,7 +60,7 @@ def test_raw_psnr_is_its_definition(small_frame: RawFrame, recovered: np.ndarray
     black = np.tile(np.reshape(small_frame.black, (2, 2)), (128, 128))
     a, b = ((mosaic - black) / (4095 - black) for mosaic in (recovered, small_frame.mosaic))
     expected = -10 * math.log10(np.square(a - b).mean())
-    levels = levels_of(small_frame, CameraContract())
+    levels = small_frame.recipe(CameraContract())
     assert raw_psnr(recovered, small_frame.mosaic, levels) == pytest.approx(expected, abs=0.01)
 
 
@@ -72,7 +71,7 @@ def test_the_papers_raw_psnr_is_its_definition_under_every_contract(
 ) -> None:
     """Gains divided by the largest, gamma 1/2.2, clipped, three channels, mean over 3x3 patches."""
     contract = CameraContract(white_balance=white_balance, gamma=gamma)
-    levels = levels_of(small_frame, contract)
+    levels = small_frame.recipe(contract)
     black = np.tile(np.reshape(small_frame.black, (2, 2)), (128, 128))
     sites = np.zeros((256, 256))
     for index, colour in enumerate("RGGB"):
@@ -95,14 +94,14 @@ def test_the_papers_raw_psnr_is_its_definition_under_every_contract(
 
 def test_the_papers_domain_does_not_depend_on_how_gains_are_normalised(small_frame: RawFrame) -> None:
     tensor = np.random.default_rng(0).random((3, 8, 8), np.float32)
-    by_max = levels_of(small_frame, CameraContract(white_balance="max"))
+    by_max = small_frame.recipe(CameraContract(white_balance="max"))
     by_min = replace(by_max, gains=tuple(gain * 1.9 for gain in by_max.gains))
     brighter = (tensor**2.2 * 1.9) ** (1 / 2.2)
     np.testing.assert_allclose(paper_domain(brighter, by_min), paper_domain(tensor, by_max), atol=1e-5)
 
 
 def test_the_papers_domain_is_clipped(small_frame: RawFrame) -> None:
-    levels = levels_of(small_frame, CameraContract())
+    levels = small_frame.recipe(CameraContract())
     wild = paper_domain(np.array([[[-1.0, 0.5, 3.0]]] * 3, np.float32), levels)
     assert wild.min() == 0
     assert wild.max() == 1

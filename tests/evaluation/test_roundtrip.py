@@ -16,10 +16,11 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError, InvispError, RawFileError, RequestError
 from invisp_deploy.evaluation.metrics import DEFINITIONS
-from invisp_deploy.evaluation.roundtrip import RoundTrip, round_trip
+from invisp_deploy.evaluation.roundtrip import RoundTripReport, report_round_trip
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.rendering.model import Model
+from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from tests.graphs import Graphs, write_graphs
 
@@ -34,13 +35,13 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
 
 
 @pytest.fixture(scope="module")
-def trip(graphs: Graphs, small_dng: Path, tmp_path_factory: pytest.TempPathFactory) -> RoundTrip:
+def trip(graphs: Graphs, small_dng: Path, tmp_path_factory: pytest.TempPathFactory) -> RoundTripReport:
     return measured(small_dng, tmp_path_factory.mktemp("report"), graphs, RunOptions(quality=85, subsampling="4:4:4"))
 
 
-def measured(raw: Path, folder: Path, graphs: Graphs, options: RunOptions = RunOptions()) -> RoundTrip:  # noqa: B008
-    with OnnxRuntime(graphs.forward) as forward, OnnxRuntime(graphs.inverse) as inverse:
-        return round_trip(raw, folder, forward, inverse, options, lambda total: lambda pixels: None)
+def measured(raw: Path, folder: Path, graphs: Graphs, options: RunOptions = RunOptions()) -> RoundTripReport:  # noqa: B008
+    with Model.of("a pair", OnnxRuntime(graphs.forward), OnnxRuntime(graphs.inverse)) as model:
+        return report_round_trip(raw, folder, model, options)
 
 
 def decibels(difference: np.ndarray, peak: float) -> float:
@@ -74,14 +75,14 @@ def bilinear(mosaic: np.ndarray) -> np.ndarray:
     return np.stack(out)
 
 
-def test_every_file_is_written_and_nothing_else(trip: RoundTrip) -> None:
+def test_every_file_is_written_and_nothing_else(trip: RoundTripReport) -> None:
     assert sorted(path.name for path in trip.report.parent.iterdir()) == NAMES
     assert (trip.jpeg.name, trip.dng.name, trip.picture.name) == ("small.jpg", "small.dng", "roundtrip.png")
     with Image.open(trip.picture) as picture:
         assert (picture.format, picture.size) == ("PNG", (2 * 640 + 36, 2 * 666 + 36))
 
 
-def test_rgb_psnr_is_that_of_the_files(trip: RoundTrip, small_dng: Path) -> None:
+def test_rgb_psnr_is_that_of_the_files(trip: RoundTripReport, small_dng: Path) -> None:
     with rawpy.imread(str(small_dng)) as raw:
         target = raw.postprocess(use_camera_wb=True, no_auto_bright=True).astype(float)
     with Image.open(trip.jpeg) as picture:
@@ -89,13 +90,13 @@ def test_rgb_psnr_is_that_of_the_files(trip: RoundTrip, small_dng: Path) -> None
     assert trip.metrics["rgb-psnr"] == pytest.approx(expected, abs=1e-9)
 
 
-def test_raw_psnr_is_that_of_the_files(trip: RoundTrip, small_dng: Path) -> None:
+def test_raw_psnr_is_that_of_the_files(trip: RoundTripReport, small_dng: Path) -> None:
     black = np.tile([[127, 128], [128, 128]], (128, 128))
     ours, true = ((mosaic_of(path) - black) / (4095 - black) for path in (trip.dng, small_dng))
     assert trip.metrics["raw-psnr"] == pytest.approx(decibels(ours - true, 1), abs=0.01)
 
 
-def test_raw_psnr_paper_is_that_of_the_files(trip: RoundTrip, small_dng: Path) -> None:
+def test_raw_psnr_paper_is_that_of_the_files(trip: RoundTripReport, small_dng: Path) -> None:
     black = np.tile([[127, 128], [128, 128]], (128, 128))
     gains = np.tile(np.array([[2009, 1024], [1024, 1713]]) / 2009, (128, 128))
 
@@ -109,7 +110,7 @@ def test_raw_psnr_paper_is_that_of_the_files(trip: RoundTrip, small_dng: Path) -
     assert trip.metrics["raw-psnr-paper"] == pytest.approx(expected, abs=0.01)
 
 
-def test_both_reports_say_the_same_and_define_it(trip: RoundTrip, graphs: Graphs, small_dng: Path) -> None:
+def test_both_reports_say_the_same_and_define_it(trip: RoundTripReport, graphs: Graphs, small_dng: Path) -> None:
     facts = json.loads((trip.report.parent / "report.json").read_text())
     assert facts["metrics"] == trip.metrics
     assert facts["definitions"] == DEFINITIONS
@@ -123,7 +124,7 @@ def test_both_reports_say_the_same_and_define_it(trip: RoundTrip, graphs: Graphs
         assert f"| {name} | {value:.2f} | {DEFINITIONS[name]} |" in text
 
 
-def test_the_options_reach_the_jpeg(trip: RoundTrip) -> None:
+def test_the_options_reach_the_jpeg(trip: RoundTripReport) -> None:
     with Image.open(trip.jpeg) as picture:
         assert [component[1:3] for component in picture.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
         assert picture.quantization[0][0] == 5  # 16 at quality 50, times 0.3
@@ -146,15 +147,9 @@ def test_a_frame_that_needs_a_border_is_measured_without_it(
 def test_graphs_of_two_exports_are_refused(graphs: Graphs, small_dng: Path, tmp_path: Path) -> None:
     other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CONTRACT, seed=3)
     (tmp_path / "report").mkdir()
-    with pytest.raises(ContractError, match="come from different weights"):
+    with pytest.raises(ContractError, match="the other direction"):
         measured(small_dng, tmp_path / "report", replace(graphs, inverse=other.inverse))
     assert not list((tmp_path / "report").iterdir())
-
-
-def test_graphs_in_the_wrong_order_are_refused(graphs: Graphs, small_dng: Path, tmp_path: Path) -> None:
-    with pytest.raises(ContractError, match="pass the forward graph"):
-        measured(small_dng, tmp_path, replace(graphs, forward=graphs.inverse, inverse=graphs.forward))
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -39,5 +39,6 @@ def small(random_network: Callable[..., InvISP]) -> Checkpoint:
 
 
 def graph_of(network: InvISP, direction: Direction, opset: int = 17) -> onnx.ModelProto:
-    card = GraphCard(direction, network.config, CONTRACT, weights_hash(network), network.config.halo)
+    """The float graph."""
+    card = GraphCard(direction, network.config, CONTRACT, weights_hash(network), form="tensor")
     return build_graph(VIEWS[direction](network), card, opset)

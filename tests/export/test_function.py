@@ -20,10 +20,11 @@ from invisp_deploy.errors import GraphError, RequestError
 from invisp_deploy.export.graph import LOWERING, OPERATORS, build_graph, operator_counts
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.network.checkpoint import weights_hash
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import lowered
-from invisp_deploy.runtimes.golden import natural_input, psnr
+from invisp_deploy.runtimes.golden import natural_planes
 from tests.export.conftest import CONTRACT
 from tests.quantisation import arithmetic_of
 
@@ -43,15 +44,15 @@ def network(request: pytest.FixtureRequest, random_network: Callable[..., InvISP
 
 @pytest.fixture(scope="module")
 def raw() -> Tensor:
-    return torch.from_numpy(natural_input((1, 3, 48, 64), 3))
+    return torch.from_numpy(natural_planes((1, 3, 48, 64), 3))
 
 
 def graphs(network: InvISP, arithmetic: Arithmetic) -> dict[Direction, onnx.ModelProto]:
     built = {}
     for view in (ForwardView(network), InverseView(network)):
         card = GraphCard(
-            view.direction, network.config, CONTRACT, weights_hash(network), network.config.halo, arithmetic.precision,
-            kept=tuple(sorted(arithmetic.kept)), scales=arithmetic.digest,
+            view.direction, network.config, CONTRACT, weights_hash(network), arithmetic.precision,
+            kept=tuple(sorted(arithmetic.kept)), scales=arithmetic.digest, form="tensor",
         )  # fmt: skip
         built[view.direction] = build_graph(view, card, arithmetic=arithmetic)
     return built
@@ -113,7 +114,7 @@ def test_onnxruntime_computes_what_the_simulation_computes(
 
 
 def test_the_reference_evaluator_of_onnx_computes_the_int8_graph_alike(network: InvISP) -> None:
-    small = torch.from_numpy(natural_input((1, 3, 8, 12), 3))
+    small = torch.from_numpy(natural_planes((1, 3, 8, 12), 3))
     arithmetic = arithmetic_of(network, small, "int8")
     model = graphs(network, arithmetic)[Direction.FORWARD]
     model.opset_import[0].version = 19  # the evaluator has no older DequantizeLinear; for int8 it did not change
@@ -170,7 +171,7 @@ def test_low_precision_makes_smaller_files(network: InvISP, raw: Tensor) -> None
 
 def test_what_does_not_fit_is_refused(network: InvISP, raw: Tensor) -> None:
     view = ForwardView(network)
-    plain = GraphCard(Direction.FORWARD, network.config, CONTRACT, weights_hash(network), network.config.halo)
+    plain = GraphCard(Direction.FORWARD, network.config, CONTRACT, weights_hash(network), form="tensor")
     arithmetic = arithmetic_of(network, raw, "int8")
     with pytest.raises(GraphError, match="does not describe the int8 arithmetic"):
         build_graph(view, plain, arithmetic=arithmetic)

@@ -15,13 +15,21 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import GraphError, RequestError
-from invisp_deploy.export.graph import OPERATORS, build_graph, check_graph, operator_counts
+from invisp_deploy.export.graph import (
+    OPERATORS,
+    STEP_OPERATORS,
+    build_graph,
+    check_graph,
+    network_inside,
+    operator_counts,
+)
 from invisp_deploy.export.views import InverseView
 from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.recipe import GRAPH_INPUTS
 from invisp_deploy.network.checkpoint import weights_hash
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.tolerances import TOLERANCES
-from tests.export.conftest import CONTRACT, graph_of
+from tests.export.conftest import CONTRACT, VIEWS, graph_of
 
 BOTH = pytest.mark.parametrize("direction", list(Direction))
 SIMPLE = {"Add", "Concat", "Conv", "DepthToSpace", "Exp", "LeakyRelu", "Mul", "Sigmoid", "SpaceToDepth", "Split", "Sub"}
@@ -98,7 +106,7 @@ def test_file_format(squeezed: InvISP, direction: Direction, opset: int) -> None
 @BOTH
 def test_nothing_but_the_card_is_said_beside_the_graph(squeezed: InvISP, direction: Direction) -> None:
     model = graph_of(squeezed, direction)
-    card = GraphCard(direction, squeezed.config, CONTRACT, weights_hash(squeezed), squeezed.config.halo)
+    card = GraphCard(direction, squeezed.config, CONTRACT, weights_hash(squeezed), form="tensor")
     assert [(entry.key, entry.value) for entry in model.metadata_props] == list(card.to_metadata().items())
     assert not model.doc_string
     assert not model.graph.doc_string
@@ -160,7 +168,7 @@ def test_other_opsets_are_refused(squeezed: InvISP) -> None:
 
 
 def test_the_card_of_another_graph_is_refused(squeezed: InvISP) -> None:
-    card = GraphCard(Direction.FORWARD, squeezed.config, CONTRACT, "0" * 64, squeezed.config.halo)
+    card = GraphCard(Direction.FORWARD, squeezed.config, CONTRACT, "0" * 64, form="tensor")
     with pytest.raises(GraphError, match=r"card says forward.*view is inverse"):
         build_graph(InverseView(squeezed), card)
 
@@ -170,13 +178,53 @@ def test_foreign_operators_and_outside_data_are_refused(squeezed: InvISP) -> Non
     sigmoid = next(node for node in model.graph.node if node.op_type == "Sigmoid")
     sigmoid.op_type = "Tanh"
     with pytest.raises(GraphError, match="holds Tanh"):
-        check_graph(model)
+        check_graph(model, form="tensor")
     sigmoid.op_type = "Sigmoid"
-    check_graph(model)
+    check_graph(model, form="tensor")
     sigmoid.input[0] = "nowhere"
     with pytest.raises(GraphError, match="not valid ONNX"):
-        check_graph(model)
+        check_graph(model, form="tensor")
     sigmoid.input[0] = "block0.H.conv5"
     model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
     with pytest.raises(GraphError, match="another file"):
-        check_graph(model)
+        check_graph(model, form="tensor")
+
+
+@BOTH
+@pytest.mark.parametrize("bits", [8, 16])
+def test_inputs_outputs_and_bytes_of_a_mosaic_graph(squeezed: InvISP, direction: Direction, bits: int) -> None:
+    card = GraphCard(direction, squeezed.config, CONTRACT, weights_hash(squeezed), bits=bits)
+    model = build_graph(VIEWS[direction](squeezed), card)
+    ends = ["mosaic", "rgb"] if direction is Direction.FORWARD else ["rgb", "mosaic"]
+    assert [value.name for value in model.graph.input] == [ends[0], *(each.name for each in GRAPH_INPUTS)]
+    assert [value.name for value in model.graph.output] == [ends[1], "mean"]
+    types = {value.name: value.type.tensor_type for value in (*model.graph.input, *model.graph.output)}
+    for name, count in (("mosaic", 2), ("rgb", 3 * bits // 8)):
+        sizes = [entry.dim_param or entry.dim_value for entry in types[name].shape.dim]
+        assert (types[name].elem_type, sizes) == (onnx.TensorProto.UINT8, [1, "height", "width", count])
+    for each in GRAPH_INPUTS:
+        assert [entry.dim_value for entry in types[each.name].shape.dim] == list(each.shape)
+    assert model.ir_version == 8
+    assert set(operator_counts(model)) <= OPERATORS | STEP_OPERATORS
+
+
+@BOTH
+def test_the_network_inside_a_mosaic_graph_is_its_float_graph(squeezed: InvISP, direction: Direction) -> None:
+    card = GraphCard(direction, squeezed.config, CONTRACT, weights_hash(squeezed))
+    inside = network_inside(build_graph(VIEWS[direction](squeezed), card), direction)
+    alone = graph_of(squeezed, direction)
+    onnx.checker.check_model(inside, full_check=True)
+    assert [node.SerializeToString() for node in inside.graph.node] == [
+        node.SerializeToString() for node in alone.graph.node
+    ]
+    held, expected = constants(inside), constants(alone)
+    assert held.keys() == expected.keys()
+    assert all(np.array_equal(held[name], expected[name]) for name in held)
+
+
+def test_float_graphs_hold_none_of_the_steps(squeezed: InvISP) -> None:
+    card = GraphCard(Direction.FORWARD, squeezed.config, CONTRACT, weights_hash(squeezed))
+    model = build_graph(VIEWS[Direction.FORWARD](squeezed), card)
+    check_graph(model)
+    with pytest.raises(GraphError, match="Pad"):
+        check_graph(model, form="tensor")

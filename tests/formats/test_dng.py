@@ -15,8 +15,8 @@ from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import OutputError
 from invisp_deploy.formats.dng import SRGB_MATRIX, write_dng
 from invisp_deploy.formats.exif import EXIF_IFD, load_exif
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
-from invisp_deploy.isp.frame import RawFrame
 
 LEVELS = [((127.0, 128.0, 128.0, 128.0), 4095), ((600.0, 601.0, 602.0, 603.0), 15520), ((0.0, 0.0, 0.0, 0.0), 65535)]
 
@@ -29,7 +29,7 @@ def test_mosaic_and_levels_come_back(
 ) -> None:
     mosaic = np.random.default_rng(0).integers(0, white + 1, shape).astype(np.uint16)
     mosaic[0, 0] = white
-    write_dng(tmp_path / "a.dng", RawFrame(mosaic, cfa, black, white, (2.5, 1.0, 1.25)))
+    write_dng(tmp_path / "a.dng", RawFrame(cfa, black, white, (2.5, 1.0, 1.25), mosaic=mosaic))
     frame = read_raw(tmp_path / "a.dng")
     np.testing.assert_array_equal(frame.mosaic, mosaic)
     assert frame.cfa == cfa
@@ -75,7 +75,7 @@ def test_libraw_renders_it_like_the_source(sample_raw: Path, sample_frame: RawFr
 
 def test_a_frame_without_white_balance_or_matrix_is_neutral(tmp_path: Path) -> None:
     mosaic = np.full((32, 32), 2000, np.uint16)
-    write_dng(tmp_path / "a.dng", RawFrame(mosaic, "RGGB", (0, 0, 0, 0), 4095, None))
+    write_dng(tmp_path / "a.dng", RawFrame("RGGB", (0, 0, 0, 0), 4095, None, mosaic=mosaic))
     frame = read_raw(tmp_path / "a.dng")
     assert frame.gains == (1, 1, 1)
     np.testing.assert_allclose(np.array(frame.color_matrix), SRGB_MATRIX, atol=1e-5)
@@ -124,7 +124,7 @@ def test_the_preview_given_is_the_preview_found(small_frame: RawFrame, tmp_path:
     import rawpy
 
     preview = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    write_dng(tmp_path / "a.dng", small_frame, preview=preview)
+    write_dng(tmp_path / "a.dng", replace(small_frame, preview=preview))
     with rawpy.imread(str(tmp_path / "a.dng")) as raw:
         thumb = raw.extract_thumb()
     assert thumb.format == rawpy.ThumbFormat.BITMAP

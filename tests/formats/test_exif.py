@@ -12,8 +12,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.exif import EXIF_IFD, GPS_IFD, camera_exif, exif_block, load_exif, make_and_model
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.isp.frame import RawFrame
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from invisp_deploy.errors import ImageFileError, RequestError
-from invisp_deploy.formats.picture import read_picture, write_picture
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.picture import Picture, read_picture
 from tests.formats.test_record import RECORD
 
 HEIGHT, WIDTH = 40, 56
@@ -22,7 +22,7 @@ def pixels() -> np.ndarray:
 
 
 def write(path: Path, pixels: np.ndarray, exif: bytes = b"", quality: int = 90, subsampling: str = "4:2:2") -> Path:
-    write_picture(path, pixels, SMALL, exif, quality=quality, subsampling=subsampling)
+    Picture(pixels, SMALL, exif).save(path, quality=quality, subsampling=subsampling)
     return path
 
 
@@ -58,7 +58,7 @@ def test_carries_exif_orientation_and_profile(
         tags = image.getexif()
         exposure = tags.get_ifd(0x8769)
         profile = image.info["icc_profile"]
-    assert tags[0x0112] == RECORD.orientation
+    assert tags[0x0112] == RECORD.facts.orientation
     assert exposure[34855] == 100  # ISO
     assert float(exposure[33434]) == pytest.approx(1 / 500)  # s
     name_of = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))

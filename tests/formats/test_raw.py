@@ -12,8 +12,8 @@ import pytest
 from invisp_deploy.errors import RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.exif import EXIF_IFD, load_exif
-from invisp_deploy.formats.raw import RAW_SUFFIXES, read_raw, render_libraw
-from invisp_deploy.isp.frame import FLIP_TO_ORIENTATION, RawFrame
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.raw import FLIP_TO_ORIENTATION, RAW_SUFFIXES, read_raw, render_libraw
 
 DNG_TAGS = [
     (50706, 1, 4, bytes((1, 4, 0, 0)), True),

@@ -11,8 +11,8 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from invisp_deploy.formats.exif import EXIF_IFD, exif_block, load_exif
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.tiff_exif import append_exif, stand_in, sub_directory_as_long
-from invisp_deploy.isp.frame import RawFrame
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (9, 7, 3)).astype(np.uint16)
 TAGS = {

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from invisp_deploy.formats.dng import SRGB_MATRIX, write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.colour import SRGB_TO_XYZ, srgb_to_camera, srgb_to_linear
-from invisp_deploy.isp.frame import RawFrame
 
 
 def test_the_two_srgb_matrices_are_inverses() -> None:
@@ -35,7 +35,7 @@ def test_the_matrix_is_the_one_libraw_renders_with(sample_frame: RawFrame, tmp_p
     mosaic = blocks[..., 1].copy()
     mosaic[::2, ::2] = blocks[::2, ::2, 0]
     mosaic[1::2, 1::2] = blocks[1::2, 1::2, 2]
-    frame = RawFrame(mosaic, "RGGB", (0, 0, 0, 0), 4095, (1, 1, 1), color_matrix=sample_frame.color_matrix)
+    frame = RawFrame("RGGB", (0, 0, 0, 0), 4095, (1, 1, 1), color_matrix=sample_frame.color_matrix, mosaic=mosaic)
     write_dng(tmp_path / "a.dng", frame)
 
     def rendering(space: rawpy.ColorSpace) -> Any:

@@ -16,9 +16,9 @@ from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.models import MODELS, model_of_weights, shipped_graph
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime

@@ -15,7 +15,7 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, lowered, round_weight, weight_steps
-from invisp_deploy.runtimes.golden import natural_input, psnr
+from invisp_deploy.runtimes.golden import natural_planes, psnr
 from tests.quantisation import arithmetic_of
 
 CONFIG = NetworkConfig(blocks=2, growth=8, squeeze=2)
@@ -29,7 +29,7 @@ def network(request: pytest.FixtureRequest, random_network: Callable[..., InvISP
 
 @pytest.fixture(scope="module")
 def raw() -> Tensor:
-    return torch.from_numpy(natural_input((1, 3, 48, 64), 3))
+    return torch.from_numpy(natural_planes((1, 3, 48, 64), 3))
 
 
 def test_fp32_is_the_network_itself(network: InvISP, raw: Tensor) -> None:

@@ -13,10 +13,11 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError, RawFileError, RequestError
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.rendering.explicit import Explicit, explicit_record
+from invisp_deploy.rendering.options import Explicit
+from invisp_deploy.rendering.recover import explicit_record
 
 CARD = GraphCard(
-    Direction.INVERSE, NetworkConfig(1, 4, 2), CameraContract("Canon", "Canon EOS 30D", cfa="RGGB"), "a" * 64, 20
+    Direction.INVERSE, NetworkConfig(1, 4, 2), CameraContract("Canon", "Canon EOS 30D", cfa="RGGB"), "a" * 64
 )
 VALUES = Explicit(white_balance=(2.0, 1.0, 1.5), black=128.0, white=4000, cfa="RGGB")
 
@@ -28,46 +29,45 @@ def picture(height: int = 40, width: int = 60, exif: bytes = b"") -> Picture:
 def test_values_become_levels_of_the_contract() -> None:
     record = explicit_record(VALUES, picture(), CARD, "phone.jpg")
     assert (record.height, record.width) == (40, 60)
-    assert (record.black, record.white, record.gains) == ((128.0,) * 4, 4000, (2.0, 1.0, 1.5))
-    assert record.levels.cfa == "RGGB"
-    assert record.levels.white == 4000
-    assert record.levels.gains == (1.0, 0.5, 0.75)  # `max`: divided by the largest
+    assert (record.facts.black, record.facts.white, record.facts.gains) == ((128.0,) * 4, 4000, (2.0, 1.0, 1.5))
+    assert record.recipe.cfa == "RGGB"
+    assert record.recipe.white == 4000
+    assert record.recipe.gains == (1.0, 0.5, 0.75)  # `max`: divided by the largest
     assert record.forced
     assert record.weights == CARD.weights
 
 
-def test_the_contract_decides_about_black_white_and_balance() -> None:
-    contract = CameraContract(black="none", white=3000, white_balance="min", gamma=1.0)
+def test_the_contract_decides_about_white_and_balance() -> None:
+    contract = CameraContract(white=3000, white_balance="min", gamma=1.0)
     record = explicit_record(VALUES, picture(), replace(CARD, contract=contract), "phone.jpg")
-    assert record.levels.black == (0.0,) * 4
-    assert record.levels.white == 3000
-    assert record.levels.gains == (2.0, 1.0, 1.5)
-    assert record.levels.gamma == 1.0
-    assert (record.black, record.white) == ((128.0,) * 4, 4000), "the DNG states what was given"
+    assert record.recipe.white == 3000
+    assert record.recipe.gains == (2.0, 1.0, 1.5)
+    assert record.recipe.gamma == 1.0
+    assert (record.facts.black, record.facts.white) == ((128.0,) * 4, 4000), "the DNG states what was given"
 
 
 def test_the_pictures_camera_is_kept() -> None:
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Maker", "Phone 7"
     record = explicit_record(VALUES, picture(exif=exif.tobytes()), CARD, "phone.jpg")
-    assert (record.make, record.model) == ("Maker", "Phone 7")
+    assert (record.facts.make, record.facts.model) == ("Maker", "Phone 7")
 
 
 @pytest.mark.parametrize("missing", ["white_balance", "black", "white", "cfa"])
 def test_a_missing_value_is_refused_with_all_that_are_needed(missing: str) -> None:
-    with pytest.raises(RequestError, match=r"phone\.jpg .*--white-balance R,G,B, --black DN, --white DN and --cfa"):
+    with pytest.raises(RequestError, match=r"phone\.jpg .*`white_balance` .*`black` and `white` .* `cfa`"):
         explicit_record(replace(VALUES, **{missing: None}), picture(), CARD, "phone.jpg")
 
 
 def test_a_black_level_of_zero_is_a_value() -> None:
-    assert explicit_record(replace(VALUES, black=0.0), picture(), CARD, "phone.jpg").black == (0.0,) * 4
+    assert explicit_record(replace(VALUES, black=0.0), picture(), CARD, "phone.jpg").facts.black == (0.0,) * 4
 
 
 def test_another_phase_than_the_weights_is_refused() -> None:
-    with pytest.raises(ContractError, match="recover RGGB mosaics: pass --cfa RGGB"):
+    with pytest.raises(ContractError, match="recover RGGB mosaics: pass that as `cfa`"):
         explicit_record(replace(VALUES, cfa="BGGR"), picture(), CARD, "phone.jpg")
     anything = replace(CARD, contract=CameraContract(), config=NetworkConfig(1, 4, 1))
-    assert explicit_record(replace(VALUES, cfa="BGGR"), picture(), anything, "phone.jpg").levels.cfa == "BGGR"
+    assert explicit_record(replace(VALUES, cfa="BGGR"), picture(), anything, "phone.jpg").recipe.cfa == "BGGR"
 
 
 @pytest.mark.parametrize("shape", [(41, 60), (40, 59)])

@@ -10,29 +10,40 @@ import pytest
 from PIL import Image
 
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.errors import ContractError, ImageFileError, RequestError
+from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.rendering.explicit import Explicit
-from invisp_deploy.rendering.files import RunOptions, recover_file, render_file
-from invisp_deploy.runtimes.base import Runtime
-from invisp_deploy.runtimes.callable_ import CallableRuntime
-from invisp_deploy.runtimes.torch_ import TorchRuntime
+from invisp_deploy.rendering.files import RunResult, StartProgress, decode, run_file
+from invisp_deploy.rendering.model import Model
+from invisp_deploy.rendering.options import Explicit, RunOptions
+from invisp_deploy.rendering.tiled import silent
+from tests.callable_runtime import computing
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 CONFIG = NetworkConfig(2, 8, 2)
 
 
-def dimmed() -> tuple[Runtime, Runtime]:
+def dimmed(bits: int = 8) -> Model:
     """A network that stays within [0, 1]: 16 bits lose next to nothing of it."""
-    cards = [GraphCard(direction, CONFIG, CANON_30D, "b" * 64, CONFIG.halo) for direction in Direction]
-    return (
-        CallableRuntime(lambda x: x * np.float32(0.75) + np.float32(0.1), cards[0]),
-        CallableRuntime(lambda y: (y - np.float32(0.1)) / np.float32(0.75), cards[1]),
+    cards = [GraphCard(direction, CONFIG, CANON_30D, "b" * 64, bits=bits) for direction in Direction]
+    return Model.of(
+        "dimmed",
+        computing(lambda x: x * np.float32(0.75) + np.float32(0.1), cards[0]),
+        computing(lambda y: (y - np.float32(0.1)) / np.float32(0.75), cards[1]),
     )
+
+
+def run(
+    path: Path,
+    output: Path,
+    model: Model,
+    options: RunOptions = RunOptions(),  # noqa: B008
+    start: StartProgress = lambda total: silent,
+) -> RunResult:
+    return run_file(decode(path, options), output, model, options, start, name=str(path))
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +67,14 @@ class Meter:
 
 
 def test_there_and_back_is_the_file(small_dng: Path, small_frame: RawFrame, tmp_path: Path) -> None:
-    forward, inverse = dimmed()
-    there, back = Meter(), Meter()
-    first = render_file(small_dng, tmp_path / "a.tif", forward, RunOptions(), there.start)
-    second = recover_file(tmp_path / "a.tif", tmp_path / "a.dng", inverse, RunOptions(), back.start)
+    there, back, model = Meter(), Meter(), dimmed(16)
+    first = run(small_dng, tmp_path / "a.tif", model, start=there.start)
+    second = run(tmp_path / "a.tif", tmp_path / "a.dng", model, start=back.start)
     clean = np.maximum(small_frame.mosaic.astype(int), np.tile([[127, 128], [128, 128]], (128, 128)))
     assert np.abs(read_raw(tmp_path / "a.dng").mosaic - clean).max() <= 1
-    for result, output, meter in ((first, "a.tif", there), (second, "a.dng", back)):
+    for result, output, meter, halo in ((first, "a.tif", there, CONFIG.halo + 2), (second, "a.dng", back, CONFIG.halo)):
         assert result.output == tmp_path / output
-        assert (result.height, result.width, result.tiles, result.halo) == (256, 256, 1, CONFIG.halo)
+        assert (result.height, result.width, result.tiles, result.halo) == (256, 256, 1, halo)
         assert (result.computed, result.halo_error, result.forced) == (1.0, 0.0, False)
         assert 0 < result.network_seconds <= result.seconds < 60
         assert meter.total == sum(meter.done) == 256 * 256
@@ -73,8 +83,7 @@ def test_there_and_back_is_the_file(small_dng: Path, small_frame: RawFrame, tmp_
 def test_tiles_are_reported_one_by_one(graphs: Graphs, small_frame: RawFrame, tmp_path: Path) -> None:
     write_dng(tmp_path / "a.dng", replace(small_frame, mosaic=np.tile(small_frame.mosaic, (2, 3))))
     meter = Meter()
-    runtime = TorchRuntime(graphs.checkpoint, Direction.FORWARD)
-    result = render_file(tmp_path / "a.dng", tmp_path / "a.png", runtime, RunOptions(memory=16), meter.start)
+    result = run(tmp_path / "a.dng", tmp_path / "a.png", graphs.model(), RunOptions(memory=16), meter.start)
     assert len(meter.done) == result.tiles > 1
     assert sum(meter.done) == meter.total == 512 * 768
     assert result.computed > 1
@@ -85,8 +94,8 @@ def test_a_reduced_halo_confesses_its_error_both_ways(graphs: Graphs, small_fram
     write_dng(tmp_path / "a.dng", replace(small_frame, mosaic=np.tile(small_frame.mosaic, (2, 3))))
     options = RunOptions(memory=16, halo=4)
     photo = tmp_path / "a.png"
-    there = render_file(tmp_path / "a.dng", photo, TorchRuntime(graphs.checkpoint, Direction.FORWARD), options)
-    back = recover_file(photo, tmp_path / "b.dng", TorchRuntime(graphs.checkpoint, Direction.INVERSE), options)
+    there = run(tmp_path / "a.dng", photo, graphs.model(), options)
+    back = run(photo, tmp_path / "b.dng", graphs.model(), options)
     for result in (there, back):
         assert result.halo == 4
         assert 0 < result.halo_error < 0.1
@@ -95,10 +104,9 @@ def test_a_reduced_halo_confesses_its_error_both_ways(graphs: Graphs, small_fram
 def test_a_dng_shows_the_picture_it_came_from(small_dng: Path, tmp_path: Path) -> None:
     import rawpy
 
-    forward, inverse = dimmed()
-    for name in ("a.png", "a.tif"):
-        render_file(small_dng, tmp_path / name, forward, RunOptions())
-        recover_file(tmp_path / name, tmp_path / "a.dng", inverse, RunOptions(overwrite=True))
+    for name, bits in (("a.png", 8), ("a.tif", 16)):
+        run(small_dng, tmp_path / name, dimmed(bits))
+        run(tmp_path / name, tmp_path / "a.dng", dimmed(bits), RunOptions(overwrite=True))
         with rawpy.imread(str(tmp_path / "a.dng")) as raw:
             preview = raw.extract_thumb().data
         shown = read_picture(tmp_path / "a.png").pixels.astype(int)
@@ -107,26 +115,22 @@ def test_a_dng_shows_the_picture_it_came_from(small_dng: Path, tmp_path: Path) -
 
 def test_gains_given_by_hand_serve_a_file_without(small_frame: RawFrame, tmp_path: Path) -> None:
     """DNGs of ours always state gains; a frame that has none is what a file without them becomes."""
-    forward, _ = dimmed()
     write_dng(tmp_path / "a.dng", replace(small_frame, gains=None))
     gains = (1.9, 1.0, 1.7)
     options = RunOptions(explicit=Explicit(white_balance=gains))
-    render_file(tmp_path / "a.dng", tmp_path / "a.png", forward, options)
+    run(tmp_path / "a.dng", tmp_path / "a.png", dimmed(), options)
     record = read_picture(tmp_path / "a.png").record
     assert record is not None
-    assert record.gains == gains
-    assert record.levels.gains == pytest.approx(gains)
+    assert record.facts.gains == gains
+    assert record.recipe.gains == pytest.approx(gains)
 
 
 def test_a_foreign_picture_goes_back_by_force_alone(tmp_path: Path) -> None:
-    _, inverse = dimmed()
     Image.fromarray(np.full((64, 96, 3), 90, np.uint8)).save(tmp_path / "phone.png")
     with pytest.raises(ImageFileError, match=r"phone\.png carries no way back"):
-        recover_file(tmp_path / "phone.png", tmp_path / "a.dng", inverse, RunOptions())
+        run(tmp_path / "phone.png", tmp_path / "a.dng", dimmed())
     explicit = Explicit((2.0, 1.0, 1.5), 128.0, 4095, "RGGB")
-    result = recover_file(
-        tmp_path / "phone.png", tmp_path / "a.dng", inverse, RunOptions(force=True, explicit=explicit)
-    )
+    result = run(tmp_path / "phone.png", tmp_path / "a.dng", dimmed(), RunOptions(force=True, explicit=explicit))
     assert result.forced
     expected = ((90 / 255 - 0.1) / 0.75) ** 2.2 / np.array([[2.0, 1.0], [1.0, 1.5]]) * (4095 - 128) + 128
     np.testing.assert_array_equal(read_raw(tmp_path / "a.dng").mosaic, np.tile(np.rint(expected), (32, 48)))
@@ -134,11 +138,10 @@ def test_a_foreign_picture_goes_back_by_force_alone(tmp_path: Path) -> None:
 
 def test_force_is_not_needed_for_a_picture_with_its_way_back(small_dng: Path, tmp_path: Path) -> None:
     """--force does not put given values over what the picture itself says."""
-    forward, inverse = dimmed()
-    render_file(small_dng, tmp_path / "a.png", forward, RunOptions())
+    run(small_dng, tmp_path / "a.png", dimmed())
     explicit = Explicit((1.0, 1.0, 1.0), 0.0, 1000, "BGGR")
     for name, options in (("a.dng", RunOptions()), ("b.dng", RunOptions(force=True, explicit=explicit))):
-        assert not recover_file(tmp_path / "a.png", tmp_path / name, inverse, options).forced
+        assert not run(tmp_path / "a.png", tmp_path / name, dimmed(), options).forced
     assert (tmp_path / "a.dng").read_bytes() == (tmp_path / "b.dng").read_bytes()
 
 
@@ -146,22 +149,22 @@ def test_requests_are_refused_before_the_network_runs(small_dng: Path, tmp_path:
     def never(x: np.ndarray) -> np.ndarray:
         raise AssertionError("the network ran")
 
-    forward, inverse = (
-        CallableRuntime(never, GraphCard(direction, CONFIG, CANON_30D, "b" * 64, CONFIG.halo))
-        for direction in Direction
-    )
+    cards = (GraphCard(direction, CONFIG, CANON_30D, "b" * 64) for direction in Direction)
+    model = Model.of("never", *(computing(never, card) for card in cards))
+    run(small_dng, tmp_path / "a.png", dimmed())
     (tmp_path / "kept.jpg").write_text("mine")
     (tmp_path / "kept.dng").write_text("mine")
     with pytest.raises(RequestError, match=r"written as \.jpg, .* got the name a\.gif"):
-        render_file(small_dng, tmp_path / "a.gif", forward, RunOptions())
+        run(small_dng, tmp_path / "a.gif", model)
     with pytest.raises(RequestError, match=r"kept\.jpg exists already"):
-        render_file(small_dng, tmp_path / "kept.jpg", forward, RunOptions())
-    with pytest.raises(ContractError, match="pass the forward graph"):
-        render_file(small_dng, tmp_path / "a.jpg", inverse, RunOptions())
-    with pytest.raises(RequestError, match=r"written as \.dng, got the name a\.jpg"):
-        recover_file(tmp_path / "kept.jpg", tmp_path / "a.jpg", inverse, RunOptions())
+        run(small_dng, tmp_path / "kept.jpg", model)
     with pytest.raises(RequestError, match=r"kept\.dng exists already"):
-        recover_file(tmp_path / "kept.jpg", tmp_path / "kept.dng", inverse, RunOptions())
-    with pytest.raises(ContractError, match="pass the inverse graph"):
-        recover_file(tmp_path / "kept.jpg", tmp_path / "a.dng", forward, RunOptions())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.dng", "kept.jpg"]
+        run(tmp_path / "a.png", tmp_path / "kept.dng", model)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "kept.dng", "kept.jpg"]
+
+
+def test_a_recovered_frame_is_no_picture(small_dng: Path, tmp_path: Path) -> None:
+    run(small_dng, tmp_path / "a.png", dimmed())
+    with pytest.raises(RequestError, match=r"written as \.dng, got the name a\.jpg"):
+        run(tmp_path / "a.png", tmp_path / "a.jpg", dimmed())
+    assert not (tmp_path / "a.jpg").exists()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import Levels, levels_of
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.report.sheet import FULL_SCALE, Sheet, draw_sheet, error_map
 
-LEVELS = Levels("RGGB", (0.0,) * 4, 12_000.0, (1.0, 1.0, 1.0), 1.0)
+LEVELS = Recipe("RGGB", (0.0,) * 4, 12_000.0, (1.0, 1.0, 1.0), 1.0)
 STEP = round(12_000 * FULL_SCALE / 3)
 """DN that fill one of the three colours of the map."""
 
@@ -51,7 +51,7 @@ def test_a_sheet_has_four_panels_of_the_pictures_shape(
     shape: tuple[int, int], panel: tuple[int, int], small_frame: RawFrame
 ) -> None:
     mosaic = np.ascontiguousarray(small_frame.mosaic[: shape[0], : shape[1]])
-    levels = levels_of(small_frame, CameraContract())
+    levels = small_frame.recipe(CameraContract())
     jpeg = np.full((*shape, 3), (10, 200, 30), np.uint8)
     page = draw_sheet(Sheet(mosaic, mosaic, levels, jpeg, ("", "", "", "")))
     height, width = panel
@@ -76,7 +76,7 @@ def test_a_colour_is_developed_as_that_colour(cfa: str) -> None:
     mosaic = np.full((8, 8), 100, np.uint16)
     row, column = divmod(cfa.index("R"), 2)
     mosaic[row::2, column::2] = 1100
-    levels = Levels(cfa, (100.0,) * 4, 2100.0, (1.0, 1.0, 1.0), 1.0)
+    levels = Recipe(cfa, (100.0,) * 4, 2100.0, (1.0, 1.0, 1.0), 1.0)
     page = draw_sheet(Sheet(mosaic, mosaic, levels, np.zeros((8, 8, 3), np.uint8), ("", "", "", "")))
     for left, top in ((12, 38), (12, 38 + 640 + 12 + 26)):  # the RAW and the recovered RAW
         assert (page[top : top + 640, left : left + 640] == (128, 0, 0)).all()

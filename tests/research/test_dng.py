@@ -10,8 +10,8 @@ import pytest
 
 from invisp_deploy.errors import RawFileError
 from invisp_deploy.evaluation.metrics import psnr
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.research.dng import mosaic_of_lossy, write_lossless, write_lossy
 
 

@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from invisp_deploy.dataset.open import Dataset
 from invisp_deploy.evaluation.metrics import paper_domain
-from invisp_deploy.isp.levels import network_input
+from invisp_deploy.isp.develop import develop
 from invisp_deploy.research.areas import Settings, areas_of
 from invisp_deploy.research.methods import Method
 from invisp_deploy.research.protocol import AS_RUN, CLIPPED, CORRECT, judge, recover_area
@@ -50,7 +50,7 @@ def test_correct_figures_are_scikit_images(photo_set: Dataset, method: Callable[
     for shot in photo_set.shots("test"):
         (window,) = areas_of(shot, CANON_30D, Settings(tiles=1, tile_size=96))
         levels = shot.levels(CANON_30D)
-        raw = network_input(shot.frame.mosaic, levels, window)
+        raw = develop(shot.frame.mosaic, levels, window)
         decoded = jpeg(np.rint(raw * 0.5 * 255).astype(np.uint8).transpose(1, 2, 0))
         target = shot.target(window)
         figures = judged.files[shot.name]
@@ -79,7 +79,7 @@ def test_as_run_truncates_and_takes_no_mosaic(photo_set: Dataset, method: Callab
     for shot in photo_set.shots("test"):
         (window,) = areas_of(shot, CANON_30D, settings)
         levels = shot.levels(CANON_30D)
-        raw = network_input(shot.frame.mosaic, levels, window)
+        raw = develop(shot.frame.mosaic, levels, window)
         decoded = jpeg((raw * np.float32(0.5) * 255).astype(np.uint8).transpose(1, 2, 0))
         back = decoded.transpose(2, 0, 1).astype(np.float32) / 255 / np.float32(0.5)
         pair = (paper_domain(planes, levels) for planes in (raw, back))

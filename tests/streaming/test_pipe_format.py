@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from invisp_deploy.errors import RawFileError, RequestError
-from invisp_deploy.rendering.explicit import Explicit
+from invisp_deploy.rendering.options import Explicit
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 
 VALUES = Explicit((2.0, 1.0, 1.5), 64.0, None, "GRBG")

@@ -16,9 +16,9 @@ from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import ContractError, DatasetError, RawFileError, TrainingError
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import render_libraw
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import Levels
+from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.training.data import Pair, dataset_pairs, load_pairs, sample_batch
 
 LINEAR = {"black": "none", "white_balance": "none", "gamma": 1.0}
@@ -30,7 +30,7 @@ def coded_pair(cfa: str, shape: tuple[int, int] = (37, 45)) -> Pair:
     rows, columns = np.indices(shape)
     colour = np.array(["RGB".index(letter) for letter in cfa])[(rows % 2) * 2 + columns % 2]
     target = np.stack((number // 256, number % 256, colour), -1).astype(np.uint8)
-    return Pair(Path("coded"), number, Levels(cfa, (0.0,) * 4, 4096.0, (1.0, 1.0, 1.0), 1.0), target.__getitem__)
+    return Pair(Path("coded"), number, Recipe(cfa, (0.0,) * 4, 4096.0, (1.0, 1.0, 1.0), 1.0), target.__getitem__)
 
 
 def decoded(target: Any) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from torch import nn
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, DatasetError, OutputError, TrainingError
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.research.rivals.cycleisp import CycleIsp

@@ -13,8 +13,8 @@ import rawpy
 from PIL import Image
 
 from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
-from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.training.made import make_dngs, photos_in
 
 

@@ -10,7 +10,7 @@ import pytest
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint, weights_hash
 from invisp_deploy.research.rivals.open import load_rival
 from invisp_deploy.training.method import new_method, saver

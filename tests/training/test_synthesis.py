@@ -12,9 +12,9 @@ import pytest
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.isp.colour import srgb_to_linear
-from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.training.synthesis import Noise, measured_noise, unprocess
 
 SILENT = Noise(0, 0)
@@ -117,7 +117,7 @@ def noisy_frame(shot: float, read: float) -> RawFrame:
     light = 0.05 + 0.75 * (x / 1536) * (0.6 + 0.4 * y / 1024)
     light = light + rng().standard_normal(light.shape) * np.sqrt(shot * light + read)
     mosaic = np.clip(np.rint(128 + light * (4095 - 128)), 0, 4095).astype(np.uint16)
-    return RawFrame(mosaic, "RGGB", (128.0,) * 4, 4095, None)
+    return RawFrame("RGGB", (128.0,) * 4, 4095, None, mosaic=mosaic)
 
 
 @pytest.mark.parametrize(("shot", "read"), [(1e-4, 2e-6), (4e-4, 1e-5), (5e-5, 5e-6)])

@@ -15,8 +15,8 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import ContractError, RawFileError, RequestError
 from invisp_deploy.evaluation.roundtrip import round_trip
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.rendering.files import RunOptions, render_file
 from invisp_deploy.runtimes.torch_ import TorchRuntime

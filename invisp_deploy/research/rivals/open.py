@@ -13,7 +13,7 @@ from torch import nn
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, RequestError
 from invisp_deploy.files import write_whole
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import fill, read_safetensors, weights_hash
 from invisp_deploy.research.rivals.cycleisp import CycleIsp
 from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.colour import srgb_to_camera
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import adjusted_white, levels_of
+from invisp_deploy.isp.recipe import adjusted_white
 
 __all__ = ["CURVES", "Upi", "fitted_gain"]
 
@@ -64,14 +64,14 @@ class Upi(nn.Module):
                 f"UPI needs the colour matrix and the as-shot white balance of {frame.camera or 'the camera'}, the "
                 "file lacks one: use files that have both."
             )
-        levels = levels_of(frame, contract)
+        levels = frame.recipe(contract)
         black, taken = sum(frame.black) / 4, sum(levels.black) / 4
         span = levels.white - taken
         self.curve, self.gain, self.gamma = curve, gain, levels.gamma
         for name, values in (
             ("matrix", srgb_to_camera(frame.color_matrix)),
             ("undone", [min(frame.gains) / value / gain for value in frame.gains]),
-            ("scale", [(adjusted_white(frame) - black) / span]),
+            ("scale", [(adjusted_white(frame, frame.mosaic) - black) / span]),
             ("offset", [(black - taken) / span]),
             ("gains", levels.gains),
         ):

@@ -20,8 +20,6 @@ from invisp_deploy.errors import EngineError, OutOfMemoryError
 from invisp_deploy.runtimes.base import Array, Feeds, TensorSpec
 from invisp_deploy.runtimes.tensorrt.cuda import Cuda
 
-__all__ = ["Context", "ContextPool", "Loaded", "Times", "refusal"]
-
 _OUT_OF_MEMORY: Final = re.compile("out ?of ?memory|could not be allocated|cudaErrorMemoryAllocation", re.I)
 
 
@@ -44,7 +42,7 @@ class Loaded:
     runtime: Any
     cuda: Cuda
     inputs: tuple[TensorSpec, ...]
-    output: TensorSpec
+    outputs: tuple[TensorSpec, ...]
     log: Any
 
     def failed(self, what: str) -> EngineError:
@@ -101,7 +99,7 @@ class Context:
         self.graph_refused = ""
         self._stream = loaded.cuda.stream()
         self._inputs = {spec.name: _Buffer(loaded.cuda, spec.dtype) for spec in loaded.inputs}
-        self._output = _Buffer(loaded.cuda, loaded.output.dtype)
+        self._outputs = {spec.name: _Buffer(loaded.cuda, spec.dtype) for spec in loaded.outputs}
         try:
             self._context = loaded.engine.create_execution_context()
             if self._context is None:
@@ -113,13 +111,13 @@ class Context:
             self.close()
             raise
 
-    def run(self, feeds: Feeds) -> Array:
-        """The output for one set of inputs, an array of its own."""
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """The outputs for one set of inputs, arrays of their own."""
         self._queue(feeds)
         self._loaded.cuda.synchronize(self._stream)
-        return self._output.view.copy()
+        return {name: buffer.view.copy() for name, buffer in self._outputs.items()}
 
-    def timed(self, feeds: Feeds) -> tuple[Array, Times]:
+    def timed(self, feeds: Feeds) -> tuple[dict[str, Array], Times]:
         """`run` with the device's own clock between its three parts."""
         cuda = self._loaded.cuda
         while len(self._events) < 4:
@@ -127,7 +125,7 @@ class Context:
         self._queue(feeds, self._events)
         cuda.synchronize(self._stream)
         seconds = (cuda.seconds(start, end) for start, end in zip(self._events, self._events[1:], strict=False))
-        return self._output.view.copy(), Times(*seconds)
+        return {name: buffer.view.copy() for name, buffer in self._outputs.items()}, Times(*seconds)
 
     def close(self) -> None:
         """Give stream and memory back; what fails of it is left, so that the rest is given back too."""
@@ -143,7 +141,7 @@ class Context:
         for event in events:
             with suppress(EngineError):
                 cuda.destroy_event(event)
-        for buffer in (*self._inputs.values(), self._output):
+        for buffer in (*self._inputs.values(), *self._outputs.values()):
             with suppress(EngineError):
                 buffer.close()
         with suppress(EngineError):
@@ -157,7 +155,7 @@ class Context:
         parts: tuple[Callable[[], None], ...] = (
             self._upload,
             self._execute if self._graph is None else lambda: cuda.launch(self._graph, stream),
-            lambda: cuda.download(self._output.view, self._output.address, stream),
+            self._download,
         )
         for index, part in enumerate(parts):
             if events:
@@ -170,6 +168,10 @@ class Context:
         for buffer in self._inputs.values():
             self._loaded.cuda.upload(buffer.address, buffer.view, self._stream)
 
+    def _download(self) -> None:
+        for buffer in self._outputs.values():
+            self._loaded.cuda.download(buffer.view, buffer.address, self._stream)
+
     def _prepare(self, shapes: dict[str, tuple[int, ...]]) -> None:
         if shapes == self._shapes:
             return
@@ -178,11 +180,12 @@ class Context:
         for name, shape in shapes.items():
             if not context.set_input_shape(name, shape):
                 raise loaded.failed(f"The shape {shape} was refused")
-        result = tuple(int(size) for size in context.get_tensor_shape(loaded.output.name))
-        if min(result) < 1:
-            raise loaded.failed(f"The shapes {shapes} leave the output {result}")
-        wanted = {**shapes, loaded.output.name: result}
-        for name, buffer in {**self._inputs, loaded.output.name: self._output}.items():
+        wanted = dict(shapes)
+        for name in self._outputs:
+            wanted[name] = tuple(int(size) for size in context.get_tensor_shape(name))
+            if min(wanted[name]) < 1:
+                raise loaded.failed(f"The shapes {shapes} leave the output `{name}` {wanted[name]}")
+        for name, buffer in {**self._inputs, **self._outputs}.items():
             buffer.shape(wanted[name])
             if not context.set_tensor_address(name, buffer.address):
                 raise loaded.failed(f"The address of `{name}` was refused")

@@ -1,7 +1,7 @@
 """What an engine says of itself: the sidecar that the build writes and the runtime compares before it deserialises.
 
 An engine is three files: `forward.trt` (the plan, as NVIDIA's tools read it), `forward.trt.json` (this card) and
-`forward.trt.npz` (the golden crops, `invisp_deploy.runtimes.golden`).
+`forward.trt.npz` (the golden file, `invisp_deploy.runtimes.golden`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 from invisp_deploy.errors import EngineError, InvispError
 from invisp_deploy.graph_card import GraphCard
 
-__all__ = ["BACKENDS", "ENGINE_SUFFIXES", "EngineCard", "Profile", "golden_path", "read_engine_card", "sidecar_path"]
+__all__ = ["BACKENDS", "ENGINE_SUFFIXES", "EngineCard", "Profile", "read_engine_card", "sidecar_path"]
 
 _FORMAT: Final = 1
 
@@ -123,11 +123,6 @@ _SIZES: Final = ("smallest", "optimal", "largest")
 def sidecar_path(engine: Path) -> Path:
     """`forward.trt` -> `forward.trt.json`."""
     return engine.with_name(f"{engine.name}.json")
-
-
-def golden_path(engine: Path) -> Path:
-    """`forward.trt` -> `forward.trt.npz`."""
-    return engine.with_name(f"{engine.name}.npz")
 
 
 def read_engine_card(engine: Path) -> EngineCard:

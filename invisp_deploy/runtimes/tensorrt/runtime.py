@@ -76,7 +76,7 @@ class TensorRTRuntime(Runtime):
                 raise refusal(log, f"{path} could not be deserialised; {self._rebuild}")
             self.inputs, self.outputs = _specs(trt, engine, card)
             self._check(path, card)
-            self._pool = ContextPool(Loaded(engine, runtime, cuda, self.inputs, self.outputs[0], log))
+            self._pool = ContextPool(Loaded(engine, runtime, cuda, self.inputs, self.outputs, log))
             del runtime, engine  # the pool lets go of both when it is closed
             with self._pool.context() as first:  # too little memory shows here and not in the middle of a picture
                 refused = first.graph_refused
@@ -88,8 +88,8 @@ class TensorRTRuntime(Runtime):
     def close(self) -> None:
         self._pool.close()
 
-    def timed(self, feeds: Feeds) -> tuple[Array, Times]:
-        """The one output of `run` for inputs that fit, and the device's own times of its parts."""
+    def timed(self, feeds: Feeds) -> tuple[dict[str, Array], Times]:
+        """The outputs of `run` for inputs that fit, and the device's own times of its parts."""
         try:
             with self._pool.context() as context:
                 return context.timed(feeds)
@@ -99,7 +99,7 @@ class TensorRTRuntime(Runtime):
     def _run(self, feeds: Feeds) -> dict[str, Array]:
         try:
             with self._pool.context() as context:
-                return {self.outputs[0].name: context.run(feeds)}
+                return context.run(feeds)
         except OutOfMemoryError as error:
             raise self._too_large(self._sides(feeds), error) from error
 

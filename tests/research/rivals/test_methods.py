@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.frame import RawFrame
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.research.rivals.cost import macs_per_pixel
 from invisp_deploy.research.rivals.cycleisp import CycleIsp

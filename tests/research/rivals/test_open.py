@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import CheckpointError, RequestError
-from invisp_deploy.isp.frame import RawFrame
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.research.rivals.cycleisp import CycleIsp

@@ -12,9 +12,9 @@ import torch
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.evaluation.metrics import psnr
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import render_libraw
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import levels_of, network_input
+from invisp_deploy.isp.develop import develop
 from invisp_deploy.research.rivals.upi import Upi, fitted_gain
 
 WINDOW = (slice(1000, 1512), slice(1600, 2112))
@@ -33,7 +33,7 @@ def rendered(sample_raw: Path) -> torch.Tensor:
 
 
 def truth(frame: RawFrame, contract: CameraContract) -> torch.Tensor:
-    return torch.from_numpy(network_input(frame.mosaic, levels_of(frame, contract), WINDOW))[None]
+    return torch.from_numpy(develop(frame.mosaic, frame.recipe(contract), WINDOW))[None]
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=["min", "max", "none", "authors"])

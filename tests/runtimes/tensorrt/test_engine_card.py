@@ -12,11 +12,12 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile, golden_path, read_engine_card, sidecar_path
+from invisp_deploy.runtimes.golden import golden_path
+from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile, read_engine_card, sidecar_path
 
 CONFIG = NetworkConfig(2, 8, 2)
 CARD = EngineCard(
-    graph=GraphCard(Direction.INVERSE, CONFIG, CameraContract("Canon", "EOS"), "ab" * 32, CONFIG.halo, "int8"),
+    graph=GraphCard(Direction.INVERSE, CONFIG, CameraContract("Canon", "EOS"), "ab" * 32, "int8"),
     backend="tensorrt-rtx",
     backend_version="1.7.1.116",
     engine="cd" * 32,

@@ -17,7 +17,8 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import EngineError, OutOfMemoryError, RequestError
 from invisp_deploy.files import sha256_file
-from invisp_deploy.runtimes.base import Array
+from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.runtimes.base import Array, to_bytes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS, Profile, sidecar_path
 from invisp_deploy.runtimes.tensorrt.runtime import TensorRTRuntime, rebuild_command
@@ -25,6 +26,7 @@ from tests.graphs import Graphs, write_graphs
 from tests.simulated_cuda import Status
 from tests.simulated_tensorrt import DEVICE, DataType, SimulatedTensorRT, simulate, square, write_engine
 
+NUMBERS = Recipe("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (0.9, 0.5, 0.75), 2.2).numbers()
 RANGE = Profile((16, 16), (64, 64), (96, 128))
 
 
@@ -51,7 +53,12 @@ def ranged(graphs: Graphs, tmp_path: Path) -> Path:
 
 
 def picture(height: int, width: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).random((1, 3, height, width), np.float32)
+    """A mosaic."""
+    return np.random.default_rng(seed).integers(100, 4096, (height, width)).astype(np.uint16)
+
+
+def feeds(height: int, width: int) -> dict[str, Array]:
+    return {"mosaic": to_bytes(picture(height, width)), **NUMBERS}
 
 
 def test_a_fixed_engine_runs_as_a_cuda_graph(trt: SimulatedTensorRT, graphs: Graphs, fixed: Path) -> None:
@@ -61,9 +68,9 @@ def test_a_fixed_engine_runs_as_a_cuda_graph(trt: SimulatedTensorRT, graphs: Gra
         assert engine.name == "TensorRT 10.3.0 Simulated GPU"
         assert engine.card == reference.card
         assert engine.engine is not None
-        outputs = [engine.apply(x) for x in inputs]
+        outputs = [engine.apply(x, NUMBERS) for x in inputs]
     for x, y in zip(inputs, outputs, strict=True):
-        np.testing.assert_array_equal(y, reference.apply(x))
+        np.testing.assert_array_equal(y, reference.apply(x, NUMBERS))
     assert trt.cuda.launches == 3
     assert len(trt.contexts) == 1
 
@@ -74,9 +81,11 @@ def test_a_profile_runs_every_size_in_growing_buffers(trt: SimulatedTensorRT, gr
     with TensorRTRuntime(ranged) as engine:
         for height, width in sizes:
             x = picture(height, width)
-            np.testing.assert_array_equal(engine.apply(x), reference.apply(x))
+            np.testing.assert_array_equal(engine.apply(x, NUMBERS), reference.apply(x, NUMBERS))
     assert trt.cuda.launches == 0, "its shapes are not fixed"
-    assert trt.cuda.allocations == 4, "input and output, at (32, 32) and at (96, 128)"
+    assert trt.cuda.allocations == 5 + 4, (
+        "mosaic, numbers, picture and mean once, mosaic and picture again at (96, 128)"
+    )
 
 
 def test_the_inverse_and_the_other_backend(monkeypatch: pytest.MonkeyPatch, graphs: Graphs, tmp_path: Path) -> None:
@@ -84,17 +93,19 @@ def test_the_inverse_and_the_other_backend(monkeypatch: pytest.MonkeyPatch, grap
     write_engine(tmp_path / "inverse.plan", graphs.inverse, square(32), backend="tensorrt-rtx")
     with TensorRTRuntime(tmp_path / "inverse.plan") as engine:
         assert engine.name.startswith("TensorRT for RTX 10.3.0")
-        x = picture(32, 32)
-        np.testing.assert_array_equal(engine.apply(x), OnnxRuntime(graphs.inverse, threads=1).apply(x))
+        x = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+        np.testing.assert_array_equal(
+            engine.apply(x, NUMBERS), OnnxRuntime(graphs.inverse, threads=1).apply(x, NUMBERS)
+        )
 
 
 def test_sizes_outside_are_named_with_the_remedy(trt: SimulatedTensorRT, fixed: Path, ranged: Path) -> None:
-    with TensorRTRuntime(fixed) as engine, pytest.raises(EngineError, match=r"\(1, 3, 64, 64\), got .*66\).*--tile"):
-        engine.apply(picture(64, 66))
+    with TensorRTRuntime(fixed) as engine, pytest.raises(EngineError, match=r"\(1, 64, 64, 2\), got .*66, 2\).*--tile"):
+        engine.apply(picture(64, 66), NUMBERS)
     with TensorRTRuntime(ranged) as engine:
         for size in ((14, 64), (98, 64), (64, 130)):
-            with pytest.raises(EngineError, match=r"\(1, 3, 16 to 96, 16 to 128\), got float32 .*--tile or --profile"):
-                engine.apply(picture(*size))
+            with pytest.raises(EngineError, match=r"\(1, 16 to 96, 16 to 128, 2\), got uint8 .*--tile or --profile"):
+                engine.apply(picture(*size), NUMBERS)
 
 
 @pytest.mark.parametrize("kind", ["fixed", "ranged"])
@@ -105,13 +116,13 @@ def test_two_threads_compute_at_once_and_do_not_meet(
     engine = TensorRTRuntime(request.getfixturevalue(kind))
     inputs = [[picture(64, 64, 10 * thread + run) for run in range(4)] for thread in range(2)]
     outputs: list[list[Array]] = [[], []]
-    engine.apply(inputs[0][0])
+    engine.apply(inputs[0][0], NUMBERS)
     with engine._pool.context(), engine._pool.context():  # both exist before the barrier counts runs
         pass
     trt.meet = threading.Barrier(2)
 
     def work(thread: int) -> None:
-        outputs[thread].extend(engine.apply(x) for x in inputs[thread])
+        outputs[thread].extend(engine.apply(x, NUMBERS) for x in inputs[thread])
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(2)]
     for thread in threads:
@@ -122,7 +133,7 @@ def test_two_threads_compute_at_once_and_do_not_meet(
     for mine, theirs in zip(inputs, outputs, strict=True):
         assert len(theirs) == 4
         for x, y in zip(mine, theirs, strict=True):
-            np.testing.assert_array_equal(y, reference.apply(x))
+            np.testing.assert_array_equal(y, reference.apply(x, NUMBERS))
     assert len(trt.contexts) == 2
     engine.close()
     assert trt.cuda.live == 0
@@ -135,7 +146,9 @@ def test_a_refused_capture_shows_in_the_name(trt: SimulatedTensorRT, graphs: Gra
         assert (
             "(no CUDA graph: The engine did not run: operation not permitted when stream is capturing)" in engine.name
         )
-        np.testing.assert_array_equal(engine.apply(x), OnnxRuntime(graphs.forward, threads=1).apply(x))
+        np.testing.assert_array_equal(
+            engine.apply(x, NUMBERS), OnnxRuntime(graphs.forward, threads=1).apply(x, NUMBERS)
+        )
     assert trt.cuda.launches == 0
     assert trt.cuda.live == 0
 
@@ -143,15 +156,15 @@ def test_a_refused_capture_shows_in_the_name(trt: SimulatedTensorRT, graphs: Gra
 def test_times_of_the_parts(trt: SimulatedTensorRT, fixed: Path, ranged: Path) -> None:
     for path in (fixed, ranged):
         with TensorRTRuntime(path) as engine:
-            result, times = engine.timed({"raw": picture(64, 64)})
-            np.testing.assert_array_equal(result, engine.apply(picture(64, 64)))
-        assert times == pytest.approx((0.001, 0.005, 0.002)), "what the simulated clock counts for each"
+            result, times = engine.timed(feeds(64, 64))
+            np.testing.assert_array_equal(result["rgb"][0], engine.apply(picture(64, 64), NUMBERS))
+        assert times == pytest.approx((0.005, 0.005, 0.004)), "what the simulated clock counts for each"
 
 
 def test_close_gives_everything_back(trt: SimulatedTensorRT, ranged: Path) -> None:
     before = trt.cuda.room
     engine = TensorRTRuntime(ranged)
-    engine.timed({"raw": picture(64, 64)})
+    engine.timed(feeds(64, 64))
     assert trt.cuda.live > 0
     with engine._pool.context():
         engine.close()
@@ -160,18 +173,20 @@ def test_close_gives_everything_back(trt: SimulatedTensorRT, ranged: Path) -> No
     trt.contexts.clear()
     assert trt.cuda.room == before
     with pytest.raises(EngineError, match="was closed"):
-        engine.apply(picture(64, 64))
+        engine.apply(picture(64, 64), NUMBERS)
     engine.close()
 
 
 def test_a_context_that_failed_is_not_used_again(trt: SimulatedTensorRT, graphs: Graphs, ranged: Path) -> None:
     x = picture(64, 64)
     with TensorRTRuntime(ranged) as engine:
-        engine.apply(x)
+        engine.apply(x, NUMBERS)
         trt.failing_runs = 1
         with pytest.raises(EngineError, match="did not run: a kernel failed"):
-            engine.apply(x)
-        np.testing.assert_array_equal(engine.apply(x), OnnxRuntime(graphs.forward, threads=1).apply(x))
+            engine.apply(x, NUMBERS)
+        np.testing.assert_array_equal(
+            engine.apply(x, NUMBERS), OnnxRuntime(graphs.forward, threads=1).apply(x, NUMBERS)
+        )
     assert len(trt.contexts) == 2
     assert trt.cuda.live == 0
 
@@ -184,7 +199,7 @@ def test_out_of_memory_names_the_next_smaller_tile(
         (1024, 999, "--tile 768"),  # no execution context
         (1024, 5000, "--tile 768"),  # no buffers
         (192, 999, "--tile 128"),
-        (100, 999, "close other programs; no smaller tile has room for the halo of 40"),
+        (100, 999, "close other programs; no smaller tile has room for the halo of 42"),
     ):
         trt = simulate(monkeypatch, room=room)
         write_engine(path, graphs.forward, square(edge))
@@ -195,13 +210,15 @@ def test_out_of_memory_names_the_next_smaller_tile(
 
 def test_out_of_memory_in_the_middle(trt: SimulatedTensorRT, graphs: Graphs, ranged: Path) -> None:
     with TensorRTRuntime(ranged) as engine:
-        engine.apply(picture(16, 16))
+        engine.apply(picture(16, 16), NUMBERS)
         trt.cuda.room = 4000
         with pytest.raises(OutOfMemoryError, match="out of memory for a tile of 96x128"):
-            engine.apply(picture(96, 128))
+            engine.apply(picture(96, 128), NUMBERS)
         trt.cuda.room = 1 << 30
         x = picture(96, 128)
-        np.testing.assert_array_equal(engine.apply(x), OnnxRuntime(graphs.forward, threads=1).apply(x))
+        np.testing.assert_array_equal(
+            engine.apply(x, NUMBERS), OnnxRuntime(graphs.forward, threads=1).apply(x, NUMBERS)
+        )
 
 
 @pytest.mark.parametrize(
@@ -268,14 +285,14 @@ def test_files_that_are_missing_or_foreign(trt: SimulatedTensorRT, graphs: Graph
 
 def test_dtypes_and_names_are_read_from_the_engine(trt: SimulatedTensorRT, graphs: Graphs, fixed: Path) -> None:
     trt.dtype = DataType.HALF
-    with pytest.raises(EngineError, match="`raw` float16.*promises `raw` float32"):
+    with pytest.raises(EngineError, match="`mosaic` float16.*promises `mosaic` uint8"):
         TensorRTRuntime(fixed)
     trt.dtype = None
     plan = fixed.read_text().replace("forward.onnx", "inverse.onnx")
     card = write_engine(fixed, graphs.forward, square(64))
     fixed.write_text(plan)
     sidecar_path(fixed).write_text(replace(card, engine=sha256_file(fixed)).to_json())
-    with pytest.raises(EngineError, match="`srgb` float32.*promises `raw` float32"):
+    with pytest.raises(EngineError, match="`rgb` uint8.*promises `mosaic` uint8"):
         TensorRTRuntime(fixed)
 
 

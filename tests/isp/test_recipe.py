@@ -1,4 +1,4 @@
-"""Levels: DN to the network's domain and back, each rule of the contract, and LibRaw's white level."""
+"""A frame's recipe: each rule of the contract, DN to the network's domain and back, LibRaw's white level."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.ndimage import convolve
 
-from invisp_deploy.contract import BORDERS, CFA_PATTERNS, CameraContract, authors_contract
+from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.isp.frame import RawFrame
-from invisp_deploy.isp.levels import Levels, adjusted_white, levels_of, network_input, recovered_mosaic
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.develop import develop, undevelop
+from invisp_deploy.isp.recipe import GRAPH_INPUTS, Recipe, adjusted_white
 
 BITS = {
     12: ((127.0, 128.0, 129.0, 126.0), 4095),
@@ -30,7 +30,7 @@ def frame(mosaic: Any, **changes: Any) -> RawFrame:
         "white": 4095,
         "gains": (2.0, 1.0, 1.5),
     }
-    return RawFrame(np.asarray(mosaic, np.uint16), **(values | changes))
+    return RawFrame(**(values | changes), mosaic=np.asarray(mosaic, np.uint16))
 
 
 def legal_mosaic(black: tuple[float, ...], white: int, shape: tuple[int, int] = (61, 83)) -> Any:
@@ -47,19 +47,10 @@ def legal_mosaic(black: tuple[float, ...], white: int, shape: tuple[int, int] = 
 def test_every_legal_value_comes_back_bit_for_bit(bits: int, white_balance: str, cfa: str) -> None:
     black, white = BITS[bits]
     source = frame(legal_mosaic(black, white), black=black, white=white, cfa=cfa)
-    levels = levels_of(source, CameraContract(white_balance=white_balance))
-    back = recovered_mosaic(network_input(source.mosaic, levels), levels)
+    recipe = source.recipe(CameraContract(white_balance=white_balance))
+    back = undevelop(develop(source.mosaic, recipe), recipe)
     assert back.dtype == np.uint16
     np.testing.assert_array_equal(back, source.mosaic)
-
-
-@pytest.mark.parametrize("border", BORDERS)
-@pytest.mark.parametrize("cfa", CFA_PATTERNS)
-@pytest.mark.parametrize("shape", [(2, 2), (2, 9), (7, 4), (33, 40)])
-def test_every_border_comes_back_bit_for_bit(border: str, cfa: str, shape: tuple[int, int]) -> None:
-    source = frame(legal_mosaic((130.0,), 4095, shape), cfa=cfa)
-    levels = levels_of(source, CameraContract(border=border))
-    np.testing.assert_array_equal(recovered_mosaic(network_input(source.mosaic, levels), levels), source.mosaic)
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -69,13 +60,13 @@ def test_all_values_of_the_range_come_back(bits: int) -> None:
     mosaic = np.resize(every, (256, -(-every.size // 256) + 1))  # an odd shift of rows puts values on other sites
     for shifted in (mosaic, mosaic[:, 1:]):
         source = frame(shifted, black=black, white=white)
-        levels = levels_of(source, CameraContract())
-        np.testing.assert_array_equal(recovered_mosaic(network_input(source.mosaic, levels), levels), source.mosaic)
+        recipe = source.recipe(CameraContract())
+        np.testing.assert_array_equal(undevelop(develop(source.mosaic, recipe), recipe), source.mosaic)
 
 
 def test_measured_sites_follow_the_formula(small_frame: RawFrame) -> None:
-    levels = levels_of(small_frame, CameraContract())
-    tensor = network_input(small_frame.mosaic, levels).astype(np.float64)
+    recipe = small_frame.recipe(CameraContract())
+    tensor = develop(small_frame.mosaic, recipe).astype(np.float64)
     gains = np.array(small_frame.gains) / max(small_frame.gains or ())
     for index, colour in enumerate(small_frame.cfa):
         site = (slice(index // 2, None, 2), slice(index % 2, None, 2))
@@ -87,68 +78,39 @@ def test_measured_sites_follow_the_formula(small_frame: RawFrame) -> None:
 
 def test_the_domain_is_zero_to_one_with_the_largest_gain_one() -> None:
     wild = frame(np.random.default_rng(0).integers(0, 65536, (64, 64)))  # below black and above white too
-    tensor = network_input(wild.mosaic, levels_of(wild, CameraContract()))
+    tensor = develop(wild.mosaic, wild.recipe(CameraContract()))
     assert tensor.dtype == np.float32
     assert tensor.min() == 0
     assert tensor.max() == 1
 
 
-@pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("top", [0, 1, 17])
 @pytest.mark.parametrize("left", [0, 3, 22])
-def test_a_window_equals_its_part_of_the_whole(border: str, top: int, left: int) -> None:
+def test_a_window_equals_its_part_of_the_whole(top: int, left: int) -> None:
     source = frame(legal_mosaic((130.0,), 4095, (45, 51)), cfa="GBRG")
-    levels = levels_of(source, CameraContract(border=border))
-    assert levels.border == border
-    whole = network_input(source.mosaic, levels)
+    recipe = source.recipe(CameraContract())
+    whole = develop(source.mosaic, recipe)
     for height, width in ((1, 1), (8, 9), (45 - top, 51 - left)):
         window = (slice(top, top + height), slice(left, left + width))
-        part = network_input(source.mosaic, levels, window)
+        part = develop(source.mosaic, recipe, window)
         np.testing.assert_array_equal(part, whole[:, window[0], window[1]])
-        back = recovered_mosaic(part, levels, (top, left), (45, 51))
+        back = undevelop(part, recipe, (top, left))
         np.testing.assert_array_equal(back, source.mosaic[window])
 
 
 def test_the_way_back_clips_what_no_sensor_gives() -> None:
-    levels = Levels("RGGB", (100.0, 101.0, 102.0, 103.0), 4000.0, (1.0, 1.0, 1.0), 2.2)
-    low = recovered_mosaic(np.full((3, 4, 4), -0.5, np.float32), levels)
-    high = recovered_mosaic(np.full((3, 4, 4), 1.5, np.float32), levels)
+    recipe = Recipe("RGGB", (100.0, 101.0, 102.0, 103.0), 4000.0, (1.0, 1.0, 1.0), 2.2)
+    low = undevelop(np.full((3, 4, 4), -0.5, np.float32), recipe)
+    high = undevelop(np.full((3, 4, 4), 1.5, np.float32), recipe)
     np.testing.assert_array_equal(low[:2, :2], [[100, 101], [102, 103]])
     assert np.unique(high).tolist() == [4000]
-
-
-def test_black_none_leaves_it_in() -> None:
-    source = frame(np.full((4, 4), 1000))
-    levels = levels_of(source, CameraContract(black="none", white_balance="none", gamma=1.0))
-    assert levels.black == (0, 0, 0, 0)
-    np.testing.assert_allclose(network_input(source.mosaic, levels), 1000 / 4095, rtol=1e-6)
-
-
-@pytest.mark.parametrize("border", ["constant", "reflect"])
-@pytest.mark.parametrize(("make", "white"), [("Canon", 4095), ("NIKON CORPORATION", 16383)])
-def test_the_authors_contract_is_what_their_code_computes(
-    small_frame: RawFrame, border: str, make: str, white: int
-) -> None:
-    """DN over a constant, black left in; colours by scipy; gains over the largest; gamma. All in float64."""
-    source = replace(small_frame, make=make)
-    rows, columns = np.indices(source.mosaic.shape)
-    colours = np.array(list(source.cfa))[rows % 2 * 2 + columns % 2]
-    gains = np.array(source.gains) / max(source.gains or ())
-    planes = []
-    for colour, gain in zip("RGB", gains, strict=True):
-        kernel = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]] if colour == "G" else [[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
-        sparse = np.where(colours == colour, source.mosaic.astype(np.float64) / white, 0)
-        planes.append((convolve(sparse, kernel, mode=border) * gain) ** (1 / 2.2))
-    contract = replace(authors_contract(make, "a model"), border=border)
-    made = network_input(source.mosaic, levels_of(source, contract))
-    np.testing.assert_allclose(made, np.stack(planes), atol=2e-6)
 
 
 @pytest.mark.parametrize(("rule", "white"), [("file", 4095), (3398, 3398), ("adjusted", 3500)])
 def test_white_rules(rule: str | int, white: float) -> None:
     mosaic = np.full((6, 6), 500)
     mosaic[2, 2] = 3500
-    assert levels_of(frame(mosaic, black=(128.0,) * 4), CameraContract(white=rule)).white == white
+    assert frame(mosaic, black=(128.0,) * 4).recipe(CameraContract(white=rule)).white == white
 
 
 @pytest.mark.parametrize(
@@ -156,29 +118,29 @@ def test_white_rules(rule: str | int, white: float) -> None:
 )
 def test_white_balance_rules(rule: str, gains: tuple[float, ...]) -> None:
     source = frame(np.full((4, 4), 500), gains=(2048.0, 1024.0, 1536.0))
-    assert levels_of(source, CameraContract(white_balance=rule)).gains == pytest.approx(gains)
+    assert source.recipe(CameraContract(white_balance=rule)).gains == pytest.approx(gains)
 
 
 def test_missing_white_balance_is_a_sentence() -> None:
     source = frame(np.full((4, 4), 500), gains=None)
-    with pytest.raises(ContractError, match=r"no as-shot white balance.*--white-balance"):
-        levels_of(source, CameraContract())
-    assert levels_of(source, CameraContract(white_balance="none")).gains == (1, 1, 1)
+    with pytest.raises(ContractError, match=r"no as-shot white balance.*`white_balance`"):
+        source.recipe(CameraContract())
+    assert source.recipe(CameraContract(white_balance="none")).gains == (1, 1, 1)
 
 
 def test_a_white_level_below_black_is_a_sentence() -> None:
     with pytest.raises(ContractError, match="white level 100 does not exceed the frame's black level 129"):
-        levels_of(frame(np.full((4, 4), 500)), CameraContract(white=100))
+        frame(np.full((4, 4), 500)).recipe(CameraContract(white=100))
 
 
-def test_shifted_levels_belong_to_the_cut() -> None:
+def test_a_shifted_recipe_belongs_to_the_cut() -> None:
     source = frame(legal_mosaic((130.0,), 4095, (20, 20)))
-    levels = levels_of(source, CameraContract())
-    whole = network_input(source.mosaic, levels)
+    recipe = source.recipe(CameraContract())
+    whole = develop(source.mosaic, recipe)
     for row, column in ((0, 1), (1, 0), (1, 1), (4, 3)):
-        cut = network_input(np.ascontiguousarray(source.mosaic[row:, column:]), levels.shifted(row, column))
+        cut = develop(np.ascontiguousarray(source.mosaic[row:, column:]), recipe.shifted(row, column))
         np.testing.assert_array_equal(cut[:, 1:, 1:], whole[:, row + 1 :, column + 1 :])
-        assert levels.shifted(row, column).shifted(-row, -column) == levels
+        assert recipe.shifted(row, column).shifted(-row, -column) == recipe
 
 
 @pytest.mark.parametrize("share", [0.5, 0.745, 0.755, 0.9, 0.999, 1.0])
@@ -207,5 +169,30 @@ def test_adjusted_white_is_what_libraw_renders_with(share: float, small_frame: R
     default, unadjusted = rendering(), rendering(adjust_maximum_thr=0)
     sure = (unadjusted > 3000) & (default < 60000)
     factor = np.median(default[sure] / unadjusted[sure])
-    assert factor == pytest.approx((4095 - 127) / (adjusted_white(source) - 127), rel=2e-4)
+    assert factor == pytest.approx((4095 - 127) / (adjusted_white(source, source.mosaic) - 127), rel=2e-4)
     assert (factor > 1.0005) == (0.75 < share < 1)
+
+
+def test_the_numbers_are_those_of_the_table() -> None:
+    recipe = Recipe("GBRG", (1.0, 2.0, 3.0, 4.0), 1000.0, (0.5, 1.0, 0.25), 2.2)
+    numbers = recipe.numbers()
+    assert list(numbers) == [each.name for each in GRAPH_INPUTS]
+    for each in GRAPH_INPUTS:
+        assert (numbers[each.name].dtype.name, numbers[each.name].shape) == (each.dtype, each.shape)
+    assert numbers["cfa"].tolist() == [1, 2, 0, 1]
+    assert numbers["black"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"white": 2.0}, "white level 2 does not exceed the frame's black level 4"),
+        ({"gains": (1.0, 0.0, 1.0)}, "Gains lie between"),
+        ({"gamma": 0.5}, "gamma between 1 and 4"),
+        ({"white": float("nan")}, "4 black levels"),
+        ({"cfa": "RGBG"}, "one of RGGB"),
+    ],
+)
+def test_numbers_that_no_frame_has_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        replace(Recipe("GBRG", (1.0, 2.0, 3.0, 4.0), 1000.0, (0.5, 1.0, 0.25), 2.2), **changes)

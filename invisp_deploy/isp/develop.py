@@ -1,0 +1,83 @@
+"""The steps without a network: a mosaic to the network's domain, and back. And a quick look at a mosaic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.recipe import Numbers, Recipe
+from invisp_deploy.isp.steps import REACH, Codes, Curve, Demosaic, Float, steps
+
+Window = tuple[slice, slice]
+"""Rows and columns, each with a start and a stop."""
+
+
+def develop(mosaic: Mosaic, recipe: Recipe, window: Window | None = None) -> Float:
+    """(H, W) uint16 DN -> (3, h, w) float32 of the network's domain, for a window of the frame.
+
+    ((DN - black) / (white - black), clipped to [0, 1]) x gain, demosaiced, to the power 1/gamma. The
+    range is [0, 1] with gains of at most 1. A window sees its real neighbours, so windows join without seams.
+    """
+    height, width = mosaic.shape
+    rows, columns = window or (slice(0, height), slice(0, width))
+    top, left = max(rows.start - REACH, 0), max(columns.start - REACH, 0)
+    x: npt.NDArray[Any] = mosaic[top : min(rows.stop + REACH, height), left : min(columns.stop + REACH, width)]
+    x = forward(x, recipe.gamma, recipe.shifted(top, left).numbers())
+    y, z = rows.start - top, columns.start - left
+    domain: Float = x[:, y : y + rows.stop - rows.start, z : z + columns.stop - columns.start]
+    return domain
+
+
+def undevelop(planes: Float, recipe: Recipe, origin: tuple[int, int] = (0, 0)) -> Mosaic:
+    """(3, h, w) float32 of the network's domain -> (h, w) uint16 DN; undoes `develop`.
+
+    origin: row and column of the window in the recipe's frame, which set the CFA phase. Values outside the domain are
+    clipped to [black, white] before rounding.
+    """
+    return inverse(planes, recipe.gamma, recipe.shifted(*origin).numbers())
+
+
+def forward(mosaic: npt.NDArray[Any], gamma: float, numbers: Numbers) -> Float:
+    """All steps in their order; the numbers are those of the mosaic's top left pixel."""
+    x = mosaic
+    for step in steps(gamma):
+        x = step.forward(x, numbers)
+    return x
+
+
+def inverse(planes: Float, gamma: float, numbers: Numbers) -> Mosaic:
+    """All steps backwards."""
+    x: npt.NDArray[Any] = planes
+    for step in reversed(steps(gamma)):
+        x = step.inverse(x, numbers)
+    return x
+
+
+def quick_look(mosaic: Mosaic, recipe: Recipe) -> npt.NDArray[np.uint8]:
+    """(H, W) uint16 DN -> (H/2, W/2, 3) uint8: one pixel of each 2x2 square, developed without demosaicing.
+
+    No colour matrix: a RAW mosaic as people picture it. Green stays as it is, red and blue take the other gains.
+    """
+    height, width = (size // 2 for size in mosaic.shape)
+    x: npt.NDArray[Any] = mosaic[: 2 * height, : 2 * width]
+    numbers = recipe.numbers()
+    numbers["gains"] = numbers["gains"] / numbers["gains"].min()
+    for step in steps(recipe.gamma):
+        if isinstance(step, Demosaic):
+            x = np.stack([_mean_of(x, recipe.cfa, colour) for colour in "RGB"])
+        elif isinstance(step, Curve):
+            x = step.forward(np.clip(x, 0, 1), numbers)
+        else:
+            x = step.forward(x, numbers)
+    shown: npt.NDArray[np.uint8] = Codes(8).forward(x, numbers)
+    return shown
+
+
+def _mean_of(mosaic: npt.NDArray[Any], cfa: str, colour: str) -> Float:
+    """Each 2x2 square's mean of a colour."""
+    sites = [mosaic[index // 2 :: 2, index % 2 :: 2] for index in range(4) if cfa[index] == colour]
+    mean: Float = np.mean(sites, axis=0, dtype=np.float32)
+    return mean

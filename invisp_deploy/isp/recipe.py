@@ -1,0 +1,132 @@
+"""The numbers of one frame: what the contract's rules come to for it, and how graphs take them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.contract import CFA_PATTERNS, CameraContract
+from invisp_deploy.errors import ContractError
+from invisp_deploy.isp.demosaic import window_cfa
+from invisp_deploy.isp.frame import FrameFacts, Mosaic
+
+Numbers = Mapping[str, npt.NDArray[Any]]
+"""The graph inputs of one frame by name, each of the type and shape that `GRAPH_INPUTS` gives it."""
+
+ADJUST_THRESHOLD: Final = 0.75
+"""LibRaw's default `adjust_maximum_thr`: brighter data lower the white level of a rendering to their maximum."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of one frame that the contract's rules resolve to; the picture's record carries them.
+
+    cfa: pattern at the top left pixel of the frame that this recipe belongs to.
+    black: DN per position of the 2x2 pattern, row by row; white: DN of full scale.
+    gains: factors of R, G and B after the contract's normalisation.
+    gamma: the network's domain is linear light to the power 1/gamma.
+
+    Raises ContractError for numbers that no frame has.
+    """
+
+    cfa: str
+    black: tuple[float, float, float, float]
+    white: float
+    gains: tuple[float, float, float]
+    gamma: float
+
+    def __post_init__(self) -> None:
+        numbers = (*self.black, self.white, *self.gains, self.gamma)
+        if len(self.black) != 4 or len(self.gains) != 3 or not all(map(_is_number, numbers)):
+            raise ContractError(f"A recipe has 4 black levels, a white one, 3 gains and a gamma, got {numbers}.")
+        if self.cfa not in CFA_PATTERNS:
+            raise ContractError(f"A recipe's mosaic is one of {', '.join(CFA_PATTERNS)}, got {self.cfa!r}.")
+        if not 0 <= min(self.black) <= max(self.black) < self.white <= 65535:
+            raise ContractError(
+                f"The contract's white level {self.white:g} does not exceed the frame's black level "
+                f"{max(self.black):g}: these weights expect another camera or bit depth."
+            )
+        if not 1e-4 <= min(self.gains) <= max(self.gains) <= 1e4 or not 1 <= self.gamma <= 4:
+            raise ContractError(
+                f"Gains lie between 0.0001 and 10000 and gamma between 1 and 4, got {self.gains} and {self.gamma:g}."
+            )
+
+    def shifted(self, rows: int, columns: int) -> Recipe:
+        """The same recipe as seen from pixel (rows, columns); by the pattern's period, also from (-rows, -columns)."""
+        a, b, c, d = np.roll(np.reshape(self.black, (2, 2)), (-rows, -columns), (0, 1)).ravel().tolist()
+        return replace(self, cfa=window_cfa(self.cfa, rows, columns), black=(a, b, c, d))
+
+    def numbers(self) -> dict[str, npt.NDArray[Any]]:
+        """The graph inputs beside the picture, `GRAPH_INPUTS`; gamma is in the graph."""
+        return {each.name: np.array(each.value(self), each.dtype).reshape(each.shape) for each in GRAPH_INPUTS}
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """One input of every graph beside its picture. source: where in a frame the number comes from, in words."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    source: str
+    value: Callable[[Recipe], Any]
+
+
+GRAPH_INPUTS: Final = (
+    GraphInput(
+        "black", "float32", (4,), "black level, DN, at the 2x2 pattern's sites, row by row", lambda recipe: recipe.black
+    ),
+    GraphInput("white", "float32", (1,), "DN of full scale, after the contract's rule", lambda recipe: recipe.white),
+    GraphInput("gains", "float32", (3,), "white balance of R, G, B, after the contract's rule", lambda r: r.gains),
+    GraphInput(
+        "cfa", "int32", (4,), "colour of each site, 0 R, 1 G, 2 B", lambda r: ["RGB".index(colour) for colour in r.cfa]
+    ),
+)
+"""The one table of graph inputs: numpy's steps, the ONNX writer, runtimes and their users read it alike."""
+
+
+def recipe_for(facts: FrameFacts, mosaic: Mosaic, contract: CameraContract) -> Recipe:
+    """Resolve the contract's rules for one frame.
+
+    Raises ContractError where the frame lacks what the contract asks for.
+    """
+    if contract.white == "file":
+        white = float(facts.white)
+    elif contract.white == "adjusted":
+        white = adjusted_white(facts, mosaic)
+    else:
+        white = float(contract.white)
+    if contract.white_balance == "none":
+        gains = (1.0, 1.0, 1.0)
+    elif facts.gains is None:
+        raise ContractError(
+            "The file has no as-shot white balance, which these weights need: pass `white_balance`, three gains of R, "
+            "G and B."
+        )
+    else:
+        divisor = (max if contract.white_balance == "max" else min)(facts.gains)
+        gains = (facts.gains[0] / divisor, facts.gains[1] / divisor, facts.gains[2] / divisor)
+    return Recipe(facts.cfa, facts.black, white, gains, contract.gamma)
+
+
+def adjusted_white(facts: FrameFacts, mosaic: Mosaic) -> float:
+    """DN that LibRaw's rendering maps to full scale (its `adjust_maximum` with the default threshold).
+
+    The file's white level, unless the brightest pixel lies below it and above three quarters of it, both
+    counted from black: then that pixel.
+    """
+    brightest = max(
+        float(mosaic[row::2, column::2].max()) - facts.black[row * 2 + column] for row in (0, 1) for column in (0, 1)
+    )
+    base = min(facts.black)
+    span = facts.white - base
+    return base + brightest if ADJUST_THRESHOLD * span < brightest < span else float(facts.white)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)

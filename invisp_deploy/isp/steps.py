@@ -1,0 +1,310 @@
+"""The steps between a mosaic and the network's domain, and between sRGB and codes: each forward and inverse.
+
+::
+
+    mosaic, DN --Samples--> --Levels--> --WhiteBalance--> --Demosaic--> --Curve--> domain, 3 planes
+    sRGB, 3 planes --Codes--> interleaved codes
+
+A step is written twice, in numpy and as graph nodes, both ways: four functions that stand beside each other. All of
+them read the frame's numbers by the names of `recipe.GRAPH_INPUTS`; what a contract decides once for all frames
+(gamma, bits) is a field. `steps` is the one list that numpy (`isp.develop`) and the ONNX writer walk.
+
+In numpy a mosaic is (h, w) whose top left pixel is the first site of the numbers' pattern, planes are (3, h, w)
+float32. In a graph a mosaic is its four sites (1, 4, H/2, W/2), planes are (1, 3, H, W) FLOAT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.isp.demosaic import demosaic, remosaic
+from invisp_deploy.isp.recipe import Numbers
+
+Array = npt.NDArray[Any]
+Float = npt.NDArray[np.float32]
+
+REACH: Final = 1
+"""Pixels to each side that the steps see beyond a pixel of their own: demosaicing's neighbours."""
+
+_FLOAT, _UINT8 = 1, 2  # onnx.TensorProto's numbers
+
+
+class GraphNodes(Protocol):
+    """What steps write nodes into: `export.nodes.Nodes`. All methods return the name of a tensor."""
+
+    def node(self, operator: str, name: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """A node; its one output has the node's name unless another is given."""
+
+    def once(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
+        """The same, unless a node of that name stands already."""
+
+    def constant(self, name: str, array: Array) -> str:
+        """A constant, written once."""
+
+    def split(self, name: str, sizes: Sequence[int], x: str, outputs: Sequence[str], constant: str = "") -> None:
+        """Channels parted into outputs of these sizes."""
+
+
+class Step(Protocol):
+    """One step, both ways, in numpy and as nodes. `output` names the last tensor that is written."""
+
+    def forward(self, x: Array, numbers: Numbers) -> Array: ...
+
+    def inverse(self, x: Array, numbers: Numbers) -> Array: ...
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str: ...
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str: ...
+
+
+def steps(gamma: float) -> tuple[Step, ...]:
+    """All steps from a mosaic to the domain of a network with that gamma, in the order of developing."""
+    return (Samples(), Levels(), WhiteBalance(), Demosaic(), Curve(gamma))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """uint16 DN and their values; in a graph the mosaic is its own little-endian bytes, uint8 (1, H, W, 2).
+
+    TensorRT has no 16-bit unsigned type, and a view of the array is these bytes. The way back rounds to whole DN.
+    """
+
+    def forward(self, x: Array, numbers: Numbers) -> Float:
+        values: Float = x.astype(np.float32)
+        return values
+
+    def inverse(self, x: Array, numbers: Numbers) -> Array:
+        whole: Array = np.rint(x).astype(np.uint16)
+        return whole
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        values = _joined_bytes(nodes, "samples", x, 1)
+        return nodes.node("SpaceToDepth", "samples.sites", values, output=output, blocksize=2)
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        whole = nodes.node("Round", "samples.whole", x)
+        joined = nodes.node("DepthToSpace", "samples.joined", whole, blocksize=2, mode="DCR")
+        return _parted_bytes(nodes, "samples", joined, 1, output)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """(DN - black) / (white - black), clipped to [0, 1]; the way back clips, too."""
+
+    def forward(self, x: Array, numbers: Numbers) -> Float:
+        scale, offset = self._affine(numbers, x.shape)
+        linear: Float = np.clip((x - offset) * scale, 0, 1, dtype=np.float32)
+        return linear
+
+    def inverse(self, x: Array, numbers: Numbers) -> Float:
+        scale, offset = self._affine(numbers, x.shape)
+        return np.add(np.clip(x, 0, 1) / scale, offset, dtype=np.float32)
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        above = nodes.node("Sub", "levels.above", x, _per_site(nodes, "black", 4))
+        share = nodes.node("Div", "levels.share", above, self._span(nodes))
+        return nodes.node("Clip", "levels.linear", share, *_unit(nodes), output=output)
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        native = nodes.node("Clip", "levels.native", x, *_unit(nodes))
+        above = nodes.node("Mul", "levels.above", native, self._span(nodes))
+        return nodes.node("Add", "levels.dn", above, _per_site(nodes, "black", 4), output=output)
+
+    def _affine(self, numbers: Numbers, shape: tuple[int, ...]) -> tuple[Float, Float]:
+        span = numbers["white"].astype(np.float64) - numbers["black"]
+        return _tiled(1 / span, shape), _tiled(numbers["black"], shape)
+
+    def _span(self, nodes: GraphNodes) -> str:
+        """(1, 4, 1, 1): white - black."""
+        return nodes.once("Sub", "levels.span", _per_site(nodes, "white", 1), _per_site(nodes, "black", 4))
+
+
+@dataclass(frozen=True)
+class WhiteBalance:
+    """Each site times the gain of its colour."""
+
+    def forward(self, x: Array, numbers: Numbers) -> Float:
+        return np.multiply(x, _tiled(numbers["gains"][numbers["cfa"]], x.shape), dtype=np.float32)
+
+    def inverse(self, x: Array, numbers: Numbers) -> Float:
+        return np.divide(x, _tiled(numbers["gains"][numbers["cfa"]], x.shape), dtype=np.float32)
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        return nodes.node("Mul", "balance.balanced", x, self._gains(nodes), output=output)
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        return nodes.node("Div", "balance.native", x, self._gains(nodes), output=output)
+
+    def _gains(self, nodes: GraphNodes) -> str:
+        """(1, 4, 1, 1): the gain of each site's colour."""
+        shape = nodes.constant("balance.row_shape", np.array([1, 3], np.int64))
+        row = nodes.once("Reshape", "balance.row", "gains", shape)
+        of_sites = nodes.once("MatMul", "balance.of_sites", row, _sites_of_colours(nodes))
+        return nodes.once("Reshape", "balance.gains", of_sites, _broadcast(nodes, 4))
+
+
+@dataclass(frozen=True)
+class Demosaic:
+    """Bilinear, mirrored at the edges; the way back samples each pixel's own colour (`isp.demosaic`).
+
+    In a graph it is one 3x3 convolution for each colour over the plane with holes, mirrored by one pixel.
+    """
+
+    def forward(self, x: Array, numbers: Numbers) -> Float:
+        return demosaic(x, _pattern(numbers))
+
+    def inverse(self, x: Array, numbers: Numbers) -> Float:
+        return remosaic(x, _pattern(numbers))
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        thrice = nodes.node("Concat", "demosaic.thrice", x, x, x, axis=1)
+        spread = nodes.node("Mul", "demosaic.spread", thrice, self._masks(nodes))
+        holes = nodes.node("DepthToSpace", "demosaic.holes", spread, blocksize=2, mode="CRD")
+        mirror = nodes.constant("demosaic.mirror", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+        padded = nodes.node("Pad", "demosaic.padded", holes, mirror, mode="reflect")
+        kernels = nodes.constant("demosaic.kernels", _KERNELS[:, None] / 4)
+        return nodes.node("Conv", "demosaic.planes", padded, kernels, output=output, kernel_shape=[3, 3], group=3)
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        folded = nodes.node("SpaceToDepth", "demosaic.folded", x, blocksize=2)  # site by site, colour within
+        order = nodes.constant("demosaic.order", np.arange(12).reshape(4, 3).T.reshape(-1).astype(np.int64))
+        by_colour = nodes.node("Gather", "demosaic.by_colour", folded, order, axis=1)
+        chosen = nodes.node("Mul", "demosaic.chosen", by_colour, self._masks(nodes))
+        parts = [f"demosaic.{colour}" for colour in ("red", "green", "blue")]
+        nodes.split("demosaic", (4, 4, 4), chosen, parts, "demosaic.parts")
+        two = nodes.node("Add", "demosaic.two", *parts[:2])
+        return nodes.node("Add", "demosaic.sites", two, parts[2], output=output)
+
+    def _masks(self, nodes: GraphNodes) -> str:
+        """(1, 12, 1, 1): 1 where a site has that colour, colour by colour."""
+        shape = nodes.constant("demosaic.mask_shape", np.array([1, 12, 1, 1], np.int64))
+        return nodes.once("Reshape", "demosaic.masks", _sites_of_colours(nodes), shape)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """x**(1/gamma); the way back takes values below 0 for 0."""
+
+    gamma: float
+
+    def forward(self, x: Array, numbers: Numbers) -> Float:
+        return np.power(x, np.float32(1 / self.gamma), dtype=np.float32)
+
+    def inverse(self, x: Array, numbers: Numbers) -> Float:
+        return np.power(np.maximum(x, 0), np.float32(self.gamma), dtype=np.float32)
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        return nodes.node("Pow", "curve.compressed", x, _scalar(nodes, "curve.exponent", 1 / self.gamma), output=output)
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        positive = nodes.node("Max", "curve.positive", x, _scalar(nodes, "zero", 0))
+        return nodes.node("Pow", "curve.linear", positive, _scalar(nodes, "curve.exponent", self.gamma), output=output)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """sRGB in [0, 1] and codes of 8 or 16 bits, (h, w, 3), clamped and rounded; the way back divides.
+
+    In a graph codes are uint8 (1, H, W, 3), those of 16 bits as little-endian pairs of bytes (1, H, W, 6).
+    """
+
+    bits: int = 8
+
+    @property
+    def peak(self) -> int:
+        return (1 << self.bits) - 1
+
+    def forward(self, x: Array, numbers: Numbers) -> Array:
+        codes = np.rint(np.clip(x, 0, 1) * np.float32(self.peak)).transpose(1, 2, 0)
+        return codes.astype(np.uint8 if self.bits == 8 else np.uint16)
+
+    def inverse(self, x: Array, numbers: Numbers) -> Float:
+        planes: Float = x.transpose(2, 0, 1).astype(np.float32) / np.float32(self.peak)
+        return planes
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        clamped = nodes.node("Clip", "codes.clamped", x, *_unit(nodes))
+        scaled = nodes.node("Mul", "codes.scaled", clamped, _scalar(nodes, "codes.peak", self.peak))
+        whole = nodes.node("Round", "codes.whole", scaled)
+        if self.bits == 16:
+            return _parted_bytes(nodes, "codes", whole, 3, output)
+        last = nodes.node("Transpose", "codes.interleaved", whole, perm=[0, 2, 3, 1])
+        return nodes.node("Cast", "codes.bytes", last, output=output, to=_UINT8)
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        if self.bits == 16:
+            values = _joined_bytes(nodes, "codes", x, 3)
+        else:
+            numbers = nodes.node("Cast", "codes.numbers", x, to=_FLOAT)
+            values = nodes.node("Transpose", "codes.planar", numbers, perm=[0, 3, 1, 2])
+        return nodes.node("Div", "codes.unit", values, _scalar(nodes, "codes.peak", self.peak), output=output)
+
+
+_KERNELS: Final = np.array(
+    [[[1, 2, 1], [2, 4, 2], [1, 2, 1]], [[0, 1, 0], [1, 4, 1], [0, 1, 0]], [[1, 2, 1], [2, 4, 2], [1, 2, 1]]],
+    np.float32,
+)
+
+
+def _pattern(numbers: Numbers) -> str:
+    return "".join("RGB"[colour] for colour in numbers["cfa"])
+
+
+def _tiled(values: Array, shape: tuple[int, ...]) -> Float:
+    """Four values of the 2x2 pattern spread over a mosaic."""
+    square = np.asarray(values, np.float32).reshape(2, 2)
+    return np.tile(square, (-(-shape[0] // 2), -(-shape[1] // 2)))[: shape[0], : shape[1]]
+
+
+def _joined_bytes(nodes: GraphNodes, name: str, x: str, channels: int) -> str:
+    """uint8 (1, H, W, 2 channels), low byte before high -> FLOAT (1, channels, H, W)."""
+    numbers = nodes.node("Cast", f"{name}.numbers", x, to=_FLOAT)
+    planar = nodes.node("Transpose", f"{name}.planar", numbers, perm=[0, 3, 1, 2])
+    if channels > 1:
+        order = np.arange(2 * channels).reshape(channels, 2).T.reshape(-1).astype(np.int64)
+        planar = nodes.node("Gather", f"{name}.lows_first", planar, nodes.constant(f"{name}.order", order), axis=1)
+    low, high = f"{name}.low", f"{name}.high"
+    nodes.split(name, (channels, channels), planar, (low, high), f"{name}.halves")
+    shifted = nodes.node("Mul", f"{name}.shifted", high, _scalar(nodes, f"{name}.base", 256))
+    return nodes.node("Add", f"{name}.values", low, shifted)
+
+
+def _parted_bytes(nodes: GraphNodes, name: str, x: str, channels: int, output: str) -> str:
+    """FLOAT (1, channels, H, W) of whole numbers below 65536 -> uint8 (1, H, W, 2 channels), low byte before high."""
+    base = _scalar(nodes, f"{name}.base", 256)
+    high = nodes.node("Floor", f"{name}.high", nodes.node("Div", f"{name}.bytes", x, base))
+    low = nodes.node("Sub", f"{name}.low", x, nodes.node("Mul", f"{name}.rest", high, base))
+    both = nodes.node("Concat", f"{name}.both", low, high, axis=1)
+    if channels > 1:
+        order = np.arange(2 * channels).reshape(2, channels).T.reshape(-1).astype(np.int64)
+        both = nodes.node("Gather", f"{name}.pairs", both, nodes.constant(f"{name}.pair_order", order), axis=1)
+    last = nodes.node("Transpose", f"{name}.interleaved", both, perm=[0, 2, 3, 1])
+    return nodes.node("Cast", f"{name}.cast", last, output=output, to=_UINT8)
+
+
+def _sites_of_colours(nodes: GraphNodes) -> str:
+    """(3, 4) FLOAT, one row for each colour: 1 where a site has it."""
+    colours = nodes.constant("colours", np.arange(3, dtype=np.int32).reshape(3, 1))
+    row = nodes.once("Reshape", "cfa.row", "cfa", nodes.constant("cfa.row_shape", np.array([1, 4], np.int64)))
+    return nodes.once("Cast", "cfa.has", nodes.once("Equal", "cfa.is", row, colours), to=_FLOAT)
+
+
+def _per_site(nodes: GraphNodes, name: str, size: int) -> str:
+    return nodes.once("Reshape", f"{name}.sites", name, _broadcast(nodes, size))
+
+
+def _broadcast(nodes: GraphNodes, size: int) -> str:
+    return nodes.constant(f"of{size}", np.array([1, size, 1, 1], np.int64))
+
+
+def _unit(nodes: GraphNodes) -> tuple[str, str]:
+    return _scalar(nodes, "zero", 0), _scalar(nodes, "one", 1)
+
+
+def _scalar(nodes: GraphNodes, name: str, value: float) -> str:
+    return nodes.constant(name, np.array(value, np.float32))

@@ -1,0 +1,33 @@
+"""How files and frames are run, and values that are given by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
+
+
+@dataclass(frozen=True)
+class Explicit:
+    """White-balance gains of R, G, B; black and white level in DN; CFA of the RAW file to recover."""
+
+    white_balance: tuple[float, float, float] | None = None
+    black: float | None = None
+    white: int | None = None
+    cfa: str | None = None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a file is run. quality, subsampling: of a JPEG. memory: MB for a tile. halo: None is the exact one.
+
+    force: go on with another camera, other weights or no record. explicit: values given by hand.
+    """
+
+    quality: int = 90
+    subsampling: str = "4:2:2"
+    memory: int = DEFAULT_MEMORY
+    halo: int | None = None
+    force: bool = False
+    overwrite: bool = False
+    explicit: Explicit = field(default_factory=Explicit)
