@@ -41,13 +41,6 @@ def test_a_kind_that_is_not_known_is_a_sentence() -> None:
             NetworkConfig(kind=kind)  # type: ignore[arg-type]
 
 
-def test_files_say_depth_and_first_only_where_they_differ_from_the_papers() -> None:
-    assert NetworkConfig().to_dict() == {"blocks": 8, "growth": 32, "squeeze": 1}
-    assert NetworkConfig(depth=3, squeeze=2, first=4).to_dict() == {
-        "blocks": 8, "growth": 32, "squeeze": 2, "depth": 3, "first": 4,
-    }  # fmt: skip
-
-
 def test_published_figures_of_the_paper_network() -> None:
     paper = CONFIGURATIONS["paper"]
     assert paper.macs_per_pixel == 1_410_552

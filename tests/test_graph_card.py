@@ -68,7 +68,8 @@ def test_damaged_metadata_is_refused_by_name(card: GraphCard, key: str, value: s
 def test_a_missing_property_is_refused_by_name(card: GraphCard, key: str) -> None:
     metadata = card.to_metadata()
     del metadata[f"invisp.{key}"]
-    with pytest.raises(GraphError, match=f"invisp.{key}"):
+    what = "not a graph of invisp-deploy" if key == "direction" else f"invisp.{key}"
+    with pytest.raises(GraphError, match=what):
         GraphCard.from_metadata(metadata, "a.onnx")
 
 

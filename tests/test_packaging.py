@@ -46,7 +46,14 @@ def test_every_module_and_every_shipped_file_is_in_it(wheel: zipfile.ZipFile) ->
 def test_the_shipped_models_are_in_it_and_no_sample(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     for folder in MODELS.values():
-        for name in ("forward.onnx", "inverse.onnx", "weights.safetensors", "golden.npz", "report.json", "CARD.md"):
+        for name in (
+            "forward.onnx",
+            "inverse.onnx",
+            "weights.safetensors",
+            "forward16.onnx.npz",
+            "report.json",
+            "CARD.md",
+        ):
             assert f"invisp_deploy/models/{folder}/{name}" in names
     assert [name for name in names if "samples" in name or name.lower().endswith((".cr2", ".dng"))] == []
 

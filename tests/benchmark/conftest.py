@@ -20,6 +20,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     folder = tmp_path_factory.mktemp("bench")
     graphs = folder / "graphs"
     graphs.mkdir()
-    written = write_graphs(graphs, NetworkConfig(1, 4, 2), CANON_30D)
+    written = write_graphs(graphs, NetworkConfig(1, 4, 2), CANON_30D, form="tensor")
     save_checkpoint(folder / "weights.safetensors", written.checkpoint)
     return Small(graphs, folder / "weights.safetensors")

@@ -27,7 +27,7 @@ def result(**medians: float) -> dict[str, Any]:
                 "runtime": "R",
                 "configuration": "edge",
                 "precision": "fp32",
-                "interface": "tensor",
+                "form": "mosaic",
                 "direction": "forward",
                 "tile": "64x64",
                 "label": label,

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.benchmark.cases import Case, Source, cases_of, feeds_for, graph_sources, open_source, tiles_of
 from invisp_deploy.config import NetworkConfig
@@ -13,6 +12,7 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.base import Runtime, TensorSpec
 from tests.benchmark.conftest import Small
+from tests.callable_runtime import CallableRuntime
 
 CARD = GraphCard(Direction.FORWARD, NetworkConfig(2, 4, 2), CameraContract(), "a" * 64)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.benchmark.cases import Case, Key
 from invisp_deploy.benchmark.energy import Counter
@@ -18,6 +17,7 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds
 from invisp_deploy.runtimes.tensorrt.contexts import Times
+from tests.callable_runtime import CallableRuntime
 
 CARD = GraphCard(Direction.FORWARD, NetworkConfig(1, 4, 1), CameraContract(), "a" * 64)
 TENSOR = np.zeros((1, 3, 100, 100), np.float32)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.benchmark import peers
 from invisp_deploy.benchmark.cases import Case, cases_of, graph_sources, open_source
@@ -20,6 +19,7 @@ from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_c
 from invisp_deploy.runtimes.base import Array
 from invisp_deploy.tolerances import TOLERANCES
 from tests.benchmark.conftest import Small
+from tests.callable_runtime import CallableRuntime
 from tests.graphs import CANON_30D, gentle_network
 
 
@@ -107,7 +107,7 @@ def test_a_case_that_computes_something_else_is_not_timed(
     (ours, _) = cases(small)
 
     def off(x: Array) -> Array:
-        return ours.runtime.apply(x) + np.float32(0.01)
+        return ours.runtime.run({"raw": x})["srgb"] + np.float32(0.01)
 
     wrong = Case(ours.key, CallableRuntime(off, ours.runtime.card), ours.feeds, ours.tile)
     found = side_by_side([wrong], small.checkpoint, "cpu", 1, tmp_path)
@@ -129,5 +129,5 @@ def test_half_precision_keeps_the_matrices_in_fp32(small: Small) -> None:
     half, full = (open_peer({**task, "peer": name}) for name in (PEERS["cuda"][2], EAGER))
     assert half.card.precision == "fp16"
     tensor = np.random.default_rng(0).random((1, 3, 16, 16), np.float32)
-    error = np.abs(half.apply(tensor) - full.apply(tensor)).max()
+    error = np.abs(half.run({"srgb": tensor})["raw"] - full.run({"srgb": tensor})["raw"]).max()
     assert 1e-5 < error < 0.02

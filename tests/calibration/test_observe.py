@@ -23,7 +23,7 @@ CONFIG = NetworkConfig(2, 4, 2)
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
-    return write_graphs(tmp_path_factory.mktemp("graphs"), CONFIG, CANON_30D)
+    return write_graphs(tmp_path_factory.mktemp("graphs"), CONFIG, CANON_30D, form="tensor")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.calibration.tiles import CalibrationTile, calibration_tiles
 from invisp_deploy.config import NetworkConfig
@@ -16,7 +15,9 @@ from invisp_deploy.errors import ContractError, RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.rendering.render import FrameSource
+from invisp_deploy.isp.develop import develop
+from invisp_deploy.rendering.render import AlignedFrame
+from tests.callable_runtime import computing
 from tests.graphs import CANON_30D
 
 
@@ -36,14 +37,15 @@ def test_equal_seeds_give_equal_tiles(small_dng: Path) -> None:
 def test_tiles_are_the_forward_graphs_input(small_dng: Path, small_frame: RawFrame) -> None:
     """A tile has its real neighbours around it, as in rendering; alone, its edge would come out differently."""
     card = GraphCard(Direction.FORWARD, NetworkConfig(1, 4, 2), CANON_30D, "0" * 64)
-    source = FrameSource(small_frame, CallableRuntime(lambda x: x, card))
+    aligned = AlignedFrame(small_frame, computing(lambda x: x, card))
     for tile in tiles([small_dng], size=48, per_file=6):
         assert tile.path == small_dng
         assert tile.raw.shape == (1, 3, 48, 48)
         assert tile.raw.dtype == np.float32
         assert tile.row % 2 == tile.column % 2 == 0
         window = (slice(tile.row, tile.row + 48), slice(tile.column, tile.column + 48))
-        np.testing.assert_allclose(tile.raw[0], source.read(window), atol=2e-6)  # gains pass the DNG's rationals
+        expected = develop(aligned.mosaic, aligned.recipe, window)
+        np.testing.assert_allclose(tile.raw[0], expected, atol=2e-6)  # gains pass the DNG's rationals
 
 
 def test_tiles_reach_every_edge(small_frame: RawFrame, tmp_path: Path) -> None:

@@ -70,24 +70,24 @@ def test_levels_are_those_of_the_whole_frame(white: str | int, dataset: Dataset,
     contract = CameraContract(white=white)
     bright = np.where(sample_frame.mosaic[:96, :128] > 200, 3700, 200).astype(np.uint16)
     for shot in dataset.train:
-        assert shot.levels(contract) == shot.frame.recipe(contract)
+        assert shot.recipe(contract) == shot.frame.recipe(contract)
         frame = replace(shot.frame, mosaic=bright)
         brightest = tuple(int(bright[r::2, c::2].max()) for r in (0, 1) for c in (0, 1))
         facts = replace(shot.facts, brightest=brightest)  # type: ignore[arg-type]
-        assert Shot(shot.root, facts).levels(contract) == frame.recipe(contract)
+        assert Shot(shot.root, facts).recipe(contract) == frame.recipe(contract)
         assert white != "adjusted" or frame.recipe(contract).white < frame.white
 
 
 def test_levels_need_no_mosaic(copied: Path) -> None:
     shutil.rmtree(copied / "mosaics")
     shutil.rmtree(copied / "targets")
-    assert open_dataset(copied).train[0].levels(CameraContract(white="adjusted")).white > 0
+    assert open_dataset(copied).train[0].recipe(CameraContract(white="adjusted")).white > 0
 
 
 def test_a_contract_without_white_balance_to_use_is_refused(dataset: Dataset) -> None:
     shot = Shot(dataset.root, replace(dataset.train[0].facts, gains=None))
     with pytest.raises(ContractError, match="no as-shot white balance"):
-        shot.levels(CameraContract())
+        shot.recipe(CameraContract())
 
 
 def test_splits_are_asked_for_by_name(dataset: Dataset, raws: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from invisp_deploy.device.layers import Layer, comparable, compare_layers, relat
 from invisp_deploy.errors import ContractError, EngineError, GraphError, RequestError
 from invisp_deploy.files import sha256_file, write_whole
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.cuda_device import find_device
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile, sidecar_path
 from tests.graphs import Graphs, write_graphs
@@ -57,13 +58,14 @@ def test_figures_are_those_of_the_tensors(graphs: Graphs, tmp_path: Path) -> Non
     layers = {layer.name: layer for layer in compare_layers(low, graphs.forward, provider=CPU)}
     from onnx.reference import ReferenceEvaluator
 
-    from invisp_deploy.runtimes.golden import natural_planes
+    from invisp_deploy.runtimes.golden import natural_feeds
 
+    card = OnnxRuntime(graphs.forward).card
     outputs = []
     for path in (low, graphs.forward):
         model = onnx.load(path)
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info("block0.F.conv1"))
-        (value,) = ReferenceEvaluator(model).run(["block0.F.conv1"], {"raw": natural_planes((1, 3, 64, 64), 2021)})
+        (value,) = ReferenceEvaluator(model).run(["block0.F.conv1"], dict(natural_feeds(card, 64, 64)))
         outputs.append(value.astype(np.float64))
     difference, peak = outputs[0] - outputs[1], np.abs(outputs[1]).max()
     expected = 20 * np.log10(peak / np.sqrt(np.mean(difference**2)))

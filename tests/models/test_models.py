@@ -14,17 +14,19 @@ from invisp_deploy.calibration.record import read_record
 from invisp_deploy.cli.evaluate import main
 from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.errors import RequestError
+from invisp_deploy.export.write import GRAPHS, files_of
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.models import MODELS, model_of_weights, shipped_graph
+from invisp_deploy.models import MODELS, model_of_weights, shipped_folder
 from invisp_deploy.network.checkpoint import load_checkpoint
+from invisp_deploy.runtimes.golden import golden_path, read_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES
 
-FILES = ("CARD.md", "forward.onnx", "golden.npz", "inverse.onnx", "report.json", "scales.json", "weights.safetensors")
+FILES = ("CARD.md", *files_of("mosaic"), "scales.json", "weights.safetensors")
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -34,12 +36,12 @@ def model(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def folder(model: str) -> Path:
-    return shipped_graph(Direction.FORWARD, model).parent
+    return shipped_folder(model)
 
 
 @pytest.fixture(scope="module")
 def runtimes(model: str) -> dict[Direction, OnnxRuntime]:
-    return {direction: OnnxRuntime(shipped_graph(direction, model)) for direction in Direction}
+    return {direction: OnnxRuntime(shipped_folder(model) / f"{direction.value}.onnx") for direction in Direction}
 
 
 def test_it_is_whole(folder: Path, model: str) -> None:
@@ -64,24 +66,20 @@ def test_graphs_and_weights_are_one_set(folder: Path, model: str, runtimes: dict
 def test_the_report_is_about_these_files(folder: Path, runtimes: dict[Direction, OnnxRuntime]) -> None:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["weights"] == runtimes[Direction.FORWARD].card.weights
-    assert {"forward.onnx", "inverse.onnx", "golden.npz"} <= set(report["files"])
+    assert set(report["files"]) == set(files_of("mosaic")) - {"report.md", "report.json"}
     for name, facts in report["files"].items():
         assert facts == {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}, name
 
 
-@pytest.mark.parametrize(
-    ("direction", "given", "wanted"),
-    [(Direction.FORWARD, "raw", "srgb"), (Direction.INVERSE, "srgb", "raw_back")],
-    ids=["forward", "inverse"],
-)
-def test_golden_arrays_are_reproduced(
-    direction: Direction, given: str, wanted: str, folder: Path, runtimes: dict[Direction, OnnxRuntime]
-) -> None:
-    with np.load(folder / "golden.npz") as golden:
-        result, expected = runtimes[direction].apply(golden[given]), golden[wanted]
-    assert np.ptp(expected) > 0.1
-    peak = max(1.0, float(np.abs(expected).max()))
-    assert np.abs(result - expected).max() / peak <= TOLERANCES["onnxruntime-parity"].limit
+@pytest.mark.parametrize("name", GRAPHS["mosaic"])
+def test_golden_files_are_reproduced(name: str, folder: Path) -> None:
+    golden = read_golden(golden_path(folder / name))
+    with OnnxRuntime(folder / name) as runtime:
+        made = golden.cut(runtime.apply(golden.input(), golden.numbers))
+    assert made.dtype == golden.crops.dtype
+    assert golden.crops.std() > 0.05 * golden.crops.max()
+    difference = np.abs(made.astype(int) - golden.crops)
+    assert difference.max() <= TOLERANCES["step-codes-16" if "16" in name else "step-codes-8"].limit
 
 
 def test_a_crop_of_a_real_file_survives_a_jpeg(model: str, sample_frame: RawFrame, tmp_path: Path) -> None:
@@ -115,10 +113,10 @@ def test_the_scales_are_of_these_weights_and_lose_what_they_may(folder: Path) ->
 
 def test_a_model_that_is_not_shipped_or_not_installed_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError, match="No model 'nikon_d1' is shipped: choose one of edge, nano"):
-        shipped_graph(Direction.INVERSE, "nikon_d1")
+        shipped_folder("nikon_d1")
     monkeypatch.setitem(MODELS, "edge", "nikon_d1")
-    with pytest.raises(RequestError, match=r"shipped model edge is not part .* --engine GRAPH\.onnx"):
-        shipped_graph(Direction.INVERSE, "edge")
+    with pytest.raises(RequestError, match="shipped model edge is not part .* name a folder of an export"):
+        shipped_folder("edge")
 
 
 def test_weights_that_are_not_shipped_have_no_name() -> None:

@@ -13,9 +13,10 @@ from torch import Tensor
 from invisp_deploy.arithmetic import REMAINDER, Arithmetic, quantised_tensors
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, lowered, round_weight, weight_steps
-from invisp_deploy.runtimes.golden import natural_planes, psnr
+from invisp_deploy.runtimes.golden import natural_planes
 from tests.quantisation import arithmetic_of
 
 CONFIG = NetworkConfig(blocks=2, growth=8, squeeze=2)

@@ -49,7 +49,7 @@ def test_correct_figures_are_scikit_images(photo_set: Dataset, method: Callable[
     judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D, Settings(tiles=1, tile_size=96))
     for shot in photo_set.shots("test"):
         (window,) = areas_of(shot, CANON_30D, Settings(tiles=1, tile_size=96))
-        levels = shot.levels(CANON_30D)
+        levels = shot.recipe(CANON_30D)
         raw = develop(shot.frame.mosaic, levels, window)
         decoded = jpeg(np.rint(raw * 0.5 * 255).astype(np.uint8).transpose(1, 2, 0))
         target = shot.target(window)
@@ -78,7 +78,7 @@ def test_as_run_truncates_and_takes_no_mosaic(photo_set: Dataset, method: Callab
     expected = []
     for shot in photo_set.shots("test"):
         (window,) = areas_of(shot, CANON_30D, settings)
-        levels = shot.levels(CANON_30D)
+        levels = shot.recipe(CANON_30D)
         raw = develop(shot.frame.mosaic, levels, window)
         decoded = jpeg((raw * np.float32(0.5) * 255).astype(np.uint8).transpose(1, 2, 0))
         back = decoded.transpose(2, 0, 1).astype(np.float32) / 255 / np.float32(0.5)

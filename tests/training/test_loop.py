@@ -208,7 +208,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_state(pairs: list[P
     before = {path.name: path.read_bytes() for path in interrupted.iterdir()}
     kept = [line["step"] for line in read_log(interrupted / "log.jsonl")]
     assert kept == [1, 2, 3, 4, 5]
-    poisoned = [replace(pair, levels=replace(pair.levels, gains=(float("nan"), 1.0, 1.0))) for pair in pairs]
+    poisoned = [replace(pair, target=lambda window, own=pair.target: own(window) * np.float32("nan")) for pair in pairs]
     with pytest.raises(TrainingError, match=r"not finite at step 4 .*state\.pt"):
         train(poisoned, RUN, interrupted, resume=True, save_every=1)
     assert {path.name: path.read_bytes() for path in interrupted.iterdir()} == before

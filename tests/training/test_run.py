@@ -82,7 +82,6 @@ def test_identity_has_all_but_what_changes_no_number() -> None:
     for other, name in (
         (moved, "source"),
         (replace(RUN, loss=LossOptions(0.5, "l1", 4.0)), "loss.norm"),
-        (replace(RUN, contract=replace(RUN.contract, border="reflect")), "contract.border"),
         (replace(RUN, config=NetworkConfig(2, 8, 1)), "config.squeeze"),
         (replace(RUN, start={**RUN.to_dict()["start"], "kept": []}), "start.kept"),
     ):

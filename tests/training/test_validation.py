@@ -13,12 +13,16 @@ from PIL import Image
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import ContractError, RawFileError, RequestError
-from invisp_deploy.evaluation.roundtrip import round_trip
+from invisp_deploy.evaluation.roundtrip import report_round_trip
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import Checkpoint
-from invisp_deploy.rendering.files import RunOptions, render_file
+from invisp_deploy.rendering.model import Model
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.rendering.render import render
+from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.torch_ import TorchRuntime
 from invisp_deploy.training.validation import check_held_out, mean_metrics, validate
 from tests.graphs import CANON_30D, gentle_network
@@ -44,16 +48,17 @@ def test_figures_are_those_of_a_round_trip(checkpoint: Checkpoint, small_dng: Pa
     figures = validate(checkpoint, [small_dng, odd], OPTIONS, told.append)
     assert told == [small_dng, odd]
     assert list(figures) == ["small.dng", "odd.dng"]
-    runtimes = [TorchRuntime(checkpoint, direction) for direction in Direction]
+    model = Model.of("torch", *(StepsAround(TorchRuntime(checkpoint, direction)) for direction in Direction))
     for path in (small_dng, odd):
         (tmp_path / path.stem).mkdir()
-        trip = round_trip(path, tmp_path / path.stem, *runtimes, OPTIONS, lambda total: lambda pixels: None)
+        trip = report_round_trip(path, tmp_path / path.stem, model, OPTIONS)
         assert figures[path.name] == pytest.approx(trip.metrics, abs=1e-6)
 
 
 def test_the_picture_is_compared_without_its_border(checkpoint: Checkpoint, odd: Path, tmp_path: Path) -> None:
     figure = validate(checkpoint, [odd], OPTIONS)["odd.dng"]["rgb-psnr"]
-    render_file(odd, tmp_path / "a.jpg", TorchRuntime(checkpoint, Direction.FORWARD), OPTIONS)
+    runtime = StepsAround(TorchRuntime(checkpoint, Direction.FORWARD))
+    render(read_raw(odd), runtime).save(tmp_path / "a.jpg", quality=OPTIONS.quality, subsampling=OPTIONS.subsampling)
     with rawpy.imread(str(odd)) as raw:
         target = raw.postprocess(use_camera_wb=True, no_auto_bright=True).astype(float)
     with Image.open(tmp_path / "a.jpg") as picture:

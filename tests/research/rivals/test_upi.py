@@ -11,10 +11,10 @@ import torch
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-from invisp_deploy.evaluation.metrics import psnr
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import render_libraw
 from invisp_deploy.isp.develop import develop
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.research.rivals.upi import Upi, fitted_gain
 
 WINDOW = (slice(1000, 1512), slice(1600, 2112))
@@ -22,7 +22,7 @@ CONTRACTS = [
     CameraContract(white="adjusted", white_balance="min"),
     CameraContract(white="file", white_balance="max"),
     CameraContract(white="file", white_balance="none", gamma=1.0),
-    CameraContract(black="none", white=4095, white_balance="max"),
+    CameraContract(white=4095, white_balance="max"),
 ]
 
 
