@@ -16,6 +16,7 @@ import pytest
 from invisp_deploy.cli.run import main as run
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.evaluation.metrics import DEFINITIONS
+from invisp_deploy.isp.recipe import GRAPH_INPUTS
 from invisp_deploy.research.protocol import AS_RUN, CORRECT
 from invisp_deploy.tolerances import TOLERANCES
 
@@ -38,6 +39,7 @@ PAGES = (
     "paper_tables",
     "performance",
     "precision",
+    "python",
     "run",
     "stream",
     "tolerances",
@@ -104,10 +106,16 @@ def test_metrics_are_defined_as_reports_define_them(name: str) -> None:
 def test_the_contract_page_has_every_field_and_a_valid_example() -> None:
     named = {name for first in rows("contract") for name in first.split(", ")}
     assert {field.name for field in fields(CameraContract)} <= named
-    assert all(pattern in rows("contract")["cfa"][0] for pattern in CFA_PATTERNS)
+    assert all(f"`{pattern}`" in read("contract") for pattern in CFA_PATTERNS)
     example = re.search(r"```json\n(.*?)```", read("contract"), re.S)
     assert example is not None
     assert CameraContract.from_dict(json.loads(example[1])).camera == "Canon EOS 5D"
+
+
+def test_the_contract_page_has_the_table_of_graph_inputs() -> None:
+    for each in GRAPH_INPUTS:
+        shape = ", ".join(map(str, each.shape))
+        assert f"| `{each.name}` | {each.dtype} ({shape}) | {each.source} |" in read("contract")
 
 
 def test_the_run_page_names_the_options_people_need() -> None:
