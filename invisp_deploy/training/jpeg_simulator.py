@@ -130,7 +130,8 @@ class JpegSimulator(nn.Module):
         y = self._byte(ycc[:, :1])
         colour = self._shrink(self._byte(ycc[:, 1:] + 128), factors)
         y = self._coded(y, tables[:, 0])[..., :height, :width]
-        colour = self._enlarge(self._coded(colour, tables[:, 1]), factors)[..., :height, :width]
+        colour = self._coded(colour, tables[:, 1])[..., : -(-width // factors[1])]
+        colour = self._enlarge(colour, factors)[..., :height, :width]
         decoded = torch.einsum("ij,bjhw->bihw", self.to_rgb, torch.cat((y, colour - 128), 1))
         return self._byte(decoded) / 255
 
@@ -155,11 +156,14 @@ class JpegSimulator(nn.Module):
         return self._byte(decoded.reshape(padded.shape) + 128)[..., :height, :width]
 
     def _shrink(self, chroma: Tensor, factors: tuple[int, int]) -> Tensor:
+        """Means of so many pixels. Rows are first widened to whole blocks of the result, as libjpeg does (jcsample.c):
+        the last chroma sample and its padding are then not alike. Whole blocks of rows are filled after shrinking.
+        """
         if factors == (1, 1):
             return chroma
         height, width = chroma.shape[-2:]
         vertical, horizontal = factors
-        padded = functional.pad(chroma, (0, -width % horizontal, 0, -height % vertical), mode="replicate")
+        padded = functional.pad(chroma, (0, -width % (8 * horizontal), 0, -height % vertical), mode="replicate")
         return self._byte(functional.avg_pool2d(padded, factors), (0.25, 0.5) if vertical == 2 else (0, 0.5))
 
     def _enlarge(self, chroma: Tensor, factors: tuple[int, int]) -> Tensor:

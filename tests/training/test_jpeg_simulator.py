@@ -67,6 +67,21 @@ def test_close_to_libjpeg_and_far_closer_than_no_jpeg(
     assert error < 0.4 * np.abs(picture - decoded).mean()
 
 
+@pytest.mark.parametrize("subsampling", ["4:2:2", "4:2:0"])
+@pytest.mark.parametrize("patch", [100, 172])
+def test_the_right_edge_is_as_near_as_the_rest(patch: int, subsampling: str, photograph: Any) -> None:
+    """Half the width of such patches is no whole number of blocks; libjpeg fills the last before it halves."""
+    places = [(row, column) for row in range(0, 384 - patch, 40) for column in range(0, 576 - patch, 40)]
+    edge, inside = [], []
+    for row, column in places:
+        picture = np.ascontiguousarray(photograph[row : row + patch, column : column + patch])
+        decoded = libjpeg(picture, 90, subsampling).astype(np.float64)
+        error = np.abs(simulated(picture, Jpeg(90, subsampling), "straight-through") - decoded)
+        edge.append(error[:, -16:].mean())
+        inside.append(error[:, :-16].mean())
+    assert np.mean(edge) < 1.25 * np.mean(inside)
+
+
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 @pytest.mark.parametrize("quality", [50, 75, 95])
 def test_close_at_other_qualities(quality: int, subsampling: str, photograph: Any) -> None:
