@@ -24,13 +24,16 @@ METHODS = {
 }
 """By label in the tables."""
 
+RIVAL = ["-m", "invisp_deploy.cli.research_train"]
+
 TILES = ["--tile-size", "256", "--overwrite"]
 
 
 def main() -> None:
     arguments = asked(__doc__)
     data, out = str(arguments.data), arguments.out
-    trainings = {name: [*TRAIN, data, *COMMON, *options] for name, options in METHODS.items()}
+    commands = {name: RIVAL if "--method" in options else TRAIN for name, options in METHODS.items()}
+    trainings = {name: [*commands[name], data, *COMMON, *options] for name, options in METHODS.items()}
     times = step_times(trainings, out)
     steps = steps_within(arguments.minutes, times)
     at_once(lambda name: trained(trainings[name], out / folder(name), steps[name]), list(METHODS))

@@ -1,6 +1,6 @@
 """Writes CARD.md of a shipped model: `shipped_card.py MODEL SAMPLE PHOTOS` (see `make model`).
 
-MODEL is a folder with graphs, weights.safetensors (trained with --validate) and scales.json. SAMPLE is a real RAW file;
+MODEL is a folder with graphs, weights.safetensors (trained with --held-out) and scales.json. SAMPLE is a real RAW file;
 its round trip is measured here, with the graphs. PHOTOS is the folder that the training files were made from, with
 manifest.json beside them (file, source, licence).
 """

@@ -10,7 +10,12 @@ import pytest
 import invisp_deploy
 
 PACKAGE = Path(__file__).parent.parent / "invisp_deploy"
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+MODULES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__init__.py" and "__all__" in path.read_text(encoding="utf-8")
+)
+"""Modules with a public face; of the others a room's `__init__` is it."""
 
 
 def public_names(tree: ast.Module) -> tuple[set[str], set[str]]:
@@ -61,6 +66,8 @@ def test_modules_take_from_each_other_only_what_is_exported(path: Path) -> None:
         if source.is_dir() and not (source / "__init__.py").read_text(encoding="utf-8").count("__all__"):
             continue  # a module out of its room
         file = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
+        if file != PACKAGE / "__init__.py" and file not in MODULES:
+            continue
         exported = exported_names(ast.parse(file.read_text(encoding="utf-8")))
         assert {alias.name for alias in node.names} <= set(exported), node.module
 

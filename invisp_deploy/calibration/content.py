@@ -17,8 +17,6 @@ from invisp_deploy.errors import CalibrationError
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 
-__all__ = ["LEAST_CORRELATION", "check_content", "neighbour_correlation"]
-
 LEAST_CORRELATION: Final = 0.1
 """Noise has 0.00; the whole frames looked at had 0.98 and more, a small cut of nothing but blue sky still 0.2."""
 

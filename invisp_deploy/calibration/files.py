@@ -1,15 +1,20 @@
-"""Which RAW files a calibration looks at: each once, none twice under two names, a spread of too many."""
+"""Which RAW files a calibration looks at, each once, a spread of too many; and what they cover by their EXIF."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final
 
+from invisp_deploy.calibration.record import CalibratedFile
 from invisp_deploy.errors import CalibrationError, RequestError
 from invisp_deploy.files import sha256_file
+from invisp_deploy.formats.exif import EXIF_IFD, load_exif
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import RAW_SUFFIXES
 
-__all__ = ["digests", "raw_files", "spread"]
+_ISO: Final = 0x8827
+_EXPOSURE_TIME: Final = 0x829A
 
 
 def raw_files(paths: Sequence[Path]) -> list[Path]:
@@ -53,3 +58,23 @@ def digests(paths: Sequence[Path]) -> dict[Path, str]:
             raise CalibrationError(f"{path} and {seen[digest]} hold the same bytes: leave one of them out.")
         seen[digest] = path
     return {path: digest for digest, path in seen.items()}
+
+
+def covered(path: Path, frame: RawFrame, digest: str, tiles: int, brightness: float) -> CalibratedFile:
+    """The file's line of the record. Its name stands alone: folders are private and mean nothing elsewhere.
+
+    brightness: mean of the tiles in the network's domain.
+    """
+    tags = load_exif(frame.exif).get_ifd(EXIF_IFD)
+    iso, exposure = _number(tags.get(_ISO)), _number(tags.get(_EXPOSURE_TIME))
+    return CalibratedFile(path.name, digest, tiles, None if iso is None else round(iso), exposure, round(brightness, 4))
+
+
+def _number(value: Any) -> float | None:
+    """Some cameras write a list."""
+    first = value[0] if isinstance(value, (tuple, list)) and value else value
+    try:
+        number = float(first)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return number if number > 0 else None

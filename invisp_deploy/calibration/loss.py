@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -13,14 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invisp_deploy.calibration.held_out import HeldOut
-from invisp_deploy.calibration.observe import Jpeg, rounded8
+from invisp_deploy.calibration.codec import JpegCodec, rounded8
+from invisp_deploy.calibration.content import check_content
+from invisp_deploy.calibration.tiles import Place, TileSource, check_tiles
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CalibrationError
 from invisp_deploy.evaluation.metrics import paper_domain
+from invisp_deploy.formats.raw import render_libraw
 from invisp_deploy.isp.psnr import psnr
+from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.network.invisp import InvISP
-
-__all__ = ["MEASURES", "Bench", "Figures", "naive_half"]
 
 Float = npt.NDArray[np.float32]
 
@@ -45,15 +48,52 @@ MEASURES: Final = {
 }
 
 
+@dataclass(frozen=True)
+class HeldOutTile:
+    """raw (3, H, W) float32 of the network's domain; libraw (H, W, 3) uint8; levels of the frame."""
+
+    path: Path
+    raw: npt.NDArray[np.float32]
+    libraw: npt.NDArray[np.uint8]
+    levels: Recipe
+
+
+def held_out_tiles(
+    paths: Sequence[Path],
+    contract: CameraContract,
+    *,
+    size: int,
+    per_file: int,
+    seed: int,
+    avoid: Mapping[Path, Sequence[Place]],
+    on_file: Callable[[int], object] = lambda count: None,
+) -> list[HeldOutTile]:
+    """Tiles that share no pixel with those to avoid. Raises what `TileSource` and `check_content` raise."""
+    check_tiles(paths, size, per_file)
+    found = []
+    for index, path in enumerate(paths):
+        source = TileSource.open(path, contract)
+        check_content(source.mosaic, source.levels, path)
+        border = source.border
+        around = ((border.top, border.bottom), (border.left, border.right), (0, 0))
+        target = np.pad(render_libraw(path), around, mode="reflect")
+        rng = np.random.default_rng((seed, index, 1))
+        for tile in source.tiles(per_file, size, rng, avoid=avoid.get(path, ())):
+            window = (slice(tile.row, tile.row + size), slice(tile.column, tile.column + size))
+            found.append(HeldOutTile(path, tile.raw[0], target[window].copy(), source.levels))
+        on_file(1)
+    return found
+
+
 class Bench:
     """Measures networks on the same tiles. network: the fp32 one."""
 
-    def __init__(self, network: InvISP, tiles: Sequence[HeldOut], jpeg: Jpeg) -> None:
+    def __init__(self, network: InvISP, tiles: Sequence[HeldOutTile], codec: JpegCodec) -> None:
         if not tiles:
             raise CalibrationError("There are no held-out tiles to measure a loss on.")
         self.network = network.eval()
         self.tiles = tiles
-        self.jpeg = jpeg
+        self.codec = codec
         with torch.inference_mode():
             self.exact = [_array(network(torch.from_numpy(tile.raw)[None])) for tile in tiles]
 
@@ -63,7 +103,7 @@ class Bench:
         rows = []
         for tile, exact in zip(self.tiles, self.exact, strict=True):
             srgb = _call(network, network, torch.from_numpy(tile.raw)[None])
-            decoded = self.jpeg(srgb)
+            decoded = self.codec(srgb)
             back, back8, there = (
                 _call(network, network.inverse, picture) for picture in (decoded, rounded8(srgb).float() / 255, srgb)
             )
@@ -85,7 +125,7 @@ class Bench:
         """`Figures.raw` alone, for half the work."""
         figures = []
         for tile in self.tiles:
-            decoded = self.jpeg(_call(network, network, torch.from_numpy(tile.raw)[None]))
+            decoded = self.codec(_call(network, network, torch.from_numpy(tile.raw)[None]))
             figures.append(_raw_psnr(_call(network, network.inverse, decoded), tile))
         return float(np.mean(figures))
 
@@ -121,7 +161,7 @@ def _call(network: InvISP, apply: Callable[[Tensor], Tensor], x: Tensor) -> Tens
     return apply(x.to(kind)).float()
 
 
-def _raw_psnr(back: Tensor, tile: HeldOut) -> float:
+def _raw_psnr(back: Tensor, tile: HeldOutTile) -> float:
     return psnr(paper_domain(_array(back), tile.levels), paper_domain(tile.raw, tile.levels), 1)
 
 

@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from invisp_deploy.arithmetic import block_input, quantised_tensors
-from invisp_deploy.calibration.histogram import BINS, Histogram
+from invisp_deploy.calibration.codec import JpegCodec
+from invisp_deploy.calibration.ranges import BINS, Histogram
 from invisp_deploy.network.invisp import InvISP
-
-__all__ = ["Jpeg", "Observer", "rounded8"]
-
-
-class Jpeg:
-    """A real JPEG codec (Pillow's libjpeg) as the files are written: 8 bit, quality, subsampling."""
-
-    def __init__(self, quality: int = 90, subsampling: str = "4:2:2") -> None:
-        self.quality = quality
-        self.subsampling = subsampling
-
-    def __call__(self, srgb: Tensor) -> Tensor:
-        """(B, 3, H, W) float, nominally in [0, 1] -> what a decoder makes of its JPEG files, same shape, float32."""
-        from PIL import Image
-
-        decoded = []
-        for pixels in rounded8(srgb).movedim(1, -1).contiguous().numpy():
-            stream = io.BytesIO()
-            Image.fromarray(pixels).save(stream, "JPEG", quality=self.quality, subsampling=self.subsampling)
-            with Image.open(stream) as image:
-                decoded.append(np.asarray(image))
-        return torch.from_numpy(np.stack(decoded)).movedim(-1, 1).float() / 255
-
-
-def rounded8(srgb: Tensor) -> Tensor:
-    """uint8, clamped to [0, 1] first, as rendering writes it."""
-    return (srgb.float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 class Observer:
@@ -50,9 +22,9 @@ class Observer:
     channels: inner tensor -> largest magnitude of each channel.
     """
 
-    def __init__(self, network: InvISP, jpeg: Jpeg) -> None:
+    def __init__(self, network: InvISP, codec: JpegCodec) -> None:
         self.network = network.eval()
-        self.jpeg = jpeg
+        self.codec = codec
         self.histograms = {name: Histogram() for name in quantised_tensors(network.config)}
         self.channels: dict[str, Tensor] = {}
 
@@ -61,7 +33,7 @@ class Observer:
         """Render (B, 3, H, W) of the network's domain, write it as JPEG, recover the RAW; return the decoded JPEG."""
         with self._listening("forward"):
             srgb = self.network(raw)
-        decoded = self.jpeg(srgb)
+        decoded = self.codec(srgb)
         with self._listening("inverse"):
             self.network.inverse(decoded)
         return decoded

@@ -10,10 +10,8 @@ from invisp_deploy.calibration.record import METHODS
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 
-__all__ = ["DEFAULT_METHOD", "CalibrationOptions"]
-
-DEFAULT_METHOD: Final = "maximum"
-"""Lost least over all tiles of the shipped model, once channels had gains of their own; docs/precision.md compares."""
+DEFAULT_METHOD: Final = "mse"
+"""Lost least of all with the shipped weights; docs/precision.md compares."""
 
 
 @dataclass(frozen=True)

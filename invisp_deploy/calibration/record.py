@@ -17,17 +17,6 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import CalibrationError, RequestError
 from invisp_deploy.files import write_whole
 
-__all__ = [
-    "METHODS",
-    "QUIETEST",
-    "RAISE",
-    "CalibratedFile",
-    "ScaleRecord",
-    "TensorScale",
-    "read_record",
-    "write_record",
-]
-
 _FORMAT: Final = "invisp-scales-1"
 
 RAISE: Final = 0.8

@@ -1,16 +1,25 @@
-"""Which functions int8 hurts, and the fewest layers that must stay fp16 to keep the loss small."""
+"""Which functions int8 hurts, and the fewest layers that must stay fp16: for a small loss, and for the check of export.
+
+The two ask for different layers. What photographs lose is lost evenly, most of it where few channels come in or go out,
+so the ends of functions stay first. Export checks with a made picture whose colours may leave the ranges of a few
+photographs; then a function saturates as a whole, and as a whole it must stay.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from invisp_deploy.arithmetic import Arithmetic, coupling_functions
 from invisp_deploy.calibration.loss import Bench
+from invisp_deploy.errors import CalibrationError
+from invisp_deploy.export.parity import headroom
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import lowered
 
-__all__ = ["Search", "fewest_kept", "keeping", "kept_share", "sensitivities"]
+_MARGIN: Final = 0.1
+"""dB that the simulation must have to spare, so that its graph, which rounds at other places, passes as well."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,36 @@ def fewest_kept(drop_at: Callable[[tuple[str, ...]], float], ranked: Sequence[st
         middle = (low + high) // 2
         low, high = (low, middle) if drop(middle) <= limit else (middle + 1, high)
     return Search(keeping(ranked, high, depth), drop(high), dict(sorted(tried.items())))
+
+
+def kept_for_export(
+    network: InvISP,
+    arithmetic: Arithmetic,
+    on_block: Callable[[int], object] = lambda count: None,
+) -> tuple[str, ...]:
+    """Functions to keep in fp16 beside those of the arithmetic, so that export will take its graphs; none if it would.
+
+    Those that alone do the most harm there go first. Raises CalibrationError where not even all in fp16 pass.
+    """
+
+    def spare(kept: frozenset[str]) -> float:
+        whole = replace(arithmetic, kept=arithmetic.kept | kept)
+        return headroom(network, lowered(network, whole), arithmetic.precision) - _MARGIN
+
+    if spare(frozenset()) >= 0:
+        return ()
+    alone = {}
+    for name in coupling_functions(network.config):
+        alone[name] = headroom(network, _only(network, name, arithmetic), arithmetic.precision)
+        on_block(1)
+    ranked = sorted(alone, key=lambda name: alone[name])
+    for count in range(1, len(ranked) + 1):
+        if spare(frozenset(ranked[:count])) >= 0:
+            return tuple(sorted(ranked[:count]))
+    raise CalibrationError(
+        f"Export would refuse these weights in {arithmetic.precision}, even with every layer in fp16: export them in "
+        "fp32, or train them further."
+    )
 
 
 def kept_share(network: InvISP, kept: Sequence[str]) -> float:

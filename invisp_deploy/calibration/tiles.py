@@ -1,8 +1,8 @@
-"""Network inputs from RAW files, tile by tile: what ranges and golden inputs are measured on."""
+"""Network inputs from RAW files, tile by tile: what ranges and losses are measured on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,8 +18,6 @@ from invisp_deploy.isp.alignment import Alignment, alignment_for
 from invisp_deploy.isp.develop import develop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
-
-__all__ = ["CalibrationTile", "Place", "TileSource", "calibration_tiles", "check_tiles"]
 
 Place = tuple[int, int, int]
 """Row, column and size of a tile in the aligned mosaic."""
@@ -86,27 +84,6 @@ class TileSource:
                 )
             window = (slice(row, row + size), slice(column, column + size))
             yield CalibrationTile(self.path, row, column, develop(self.mosaic, self.levels, window)[None])
-
-
-def calibration_tiles(
-    paths: Sequence[Path],
-    contract: CameraContract,
-    *,
-    size: int = 256,
-    per_file: int = 8,
-    seed: int = 0,
-    avoid: Mapping[Path, Sequence[Place]] | None = None,
-) -> Iterator[CalibrationTile]:
-    """Tiles at random places of each file, one file in memory at a time; equal seeds give equal tiles.
-
-    size: edge in pixels, even. avoid: places of each file to stay clear of. Raises RequestError for no files, an odd
-    size, or a file smaller than a tile; and what `TileSource` raises.
-    """
-    check_tiles(paths, size, per_file)
-    for index, path in enumerate(paths):
-        source = TileSource.open(path, contract)
-        rng = np.random.default_rng((seed, index))
-        yield from source.tiles(per_file, size, rng, avoid=(avoid or {}).get(path, ()))
 
 
 def check_tiles(paths: Sequence[Path], size: int, per_file: int) -> None:

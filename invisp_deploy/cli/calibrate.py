@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from invisp_deploy.calibration.options import DEFAULT_METHOD
+from invisp_deploy.calibration.record import METHODS
 from invisp_deploy.cli.common import (
     INVISP,
     InvispCommand,
@@ -19,13 +20,9 @@ from invisp_deploy.cli.common import (
     result_line,
     version_option,
 )
-from invisp_deploy.errors import RequestError
-from invisp_deploy.files import check_output, output_folder
 
 if TYPE_CHECKING:
-    from invisp_deploy.calibration.calibrate import Calibration
-
-__all__ = ["main"]
+    from invisp_deploy.calibration.make import Calibration
 
 
 @click.command(cls=InvispCommand, context_settings=INVISP)
@@ -36,8 +33,8 @@ __all__ = ["main"]
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Record of scales, a JSON file.")
 @click.option(
     "--method",
-    type=click.Choice(["maximum", "percentile", "entropy", "mse"]),
-    default="mse",
+    type=click.Choice(METHODS),
+    default=DEFAULT_METHOD,
     show_default=True,
     help="How a range is chosen from what was seen.",
 )
@@ -46,7 +43,7 @@ __all__ = ["main"]
 @click.option("--tile", type=int, default=256, show_default=True, help="Edge of a tile, pixels.")
 @click.option("--max-drop", type=float, help="dB of RAW PSNR that int8 may lose; the fewest layers stay fp16 for it.")
 @click.option(
-    "--held-out", "held", multiple=True, type=click.Path(path_type=Path),
+    "--held-out", "held_out", multiple=True, type=click.Path(path_type=Path),
     help="RAW file or folder to measure losses on; default: other places of the same files.",
 )  # fmt: skip
 @click.option("--held-tiles", type=int, default=12, show_default=True, help="Tiles that losses are measured on.")
@@ -62,7 +59,7 @@ def main(
     raws: tuple[Path, ...],
     checkpoint: Path,
     output: Path,
-    held: tuple[Path, ...],
+    held_out: tuple[Path, ...],
     report: Path | None,
     overwrite: bool,
     as_json: bool,
@@ -76,56 +73,50 @@ def main(
     for package in ("torch", "safetensors", "onnx", "matplotlib"):
         with needs_extra(package, "export"):
             importlib.import_module(package)
-    from invisp_deploy.calibration.calibrate import calibrate
-    from invisp_deploy.calibration.files import raw_files
+    from invisp_deploy.calibration.make import calibrate
     from invisp_deploy.calibration.options import CalibrationOptions
-    from invisp_deploy.calibration.record import write_record
-    from invisp_deploy.calibration.report import REPORT_FILES, report_facts, write_report
-    from invisp_deploy.network.checkpoint import load_checkpoint
 
-    settings = CalibrationOptions(**options)
-    files = raw_files(raws)
-    held_files = raw_files(held) if held else []
-    check_output(output, overwrite=overwrite)
-    if report is not None and not overwrite and (there := [n for n in REPORT_FILES if (report / n).exists()]):
-        raise RequestError(f"{report / there[0]} exists already: pass --overwrite, or name another folder.")
-    loaded = load_checkpoint(checkpoint)
-
-    def stage(total: int, description: str) -> Any:
+    def bar(total: int, description: str) -> Any:
         return progress(total, description, quiet=as_json)
 
-    with ExitStack() as stack:
-        if report is not None:
-            stack.enter_context(output_folder(report))
-        calibration = calibrate(loaded, files, settings, held_files, stage)
-        text = write_report(report, calibration) if report is not None else None
-        write_record(output, calibration.record)
+    found = calibrate(
+        checkpoint, raws, output, CalibrationOptions(**options),
+        held_out=held_out, report=report, overwrite=overwrite, bars=bar,
+    )  # fmt: skip
+    page = None if report is None else report / "report.md"
     if as_json:
-        print_json({"record": output, "report": text, **report_facts(calibration)})
+        print_json({"record": output, "report": page, **found.facts()})
         return
-    _print(calibration, len(files), output, text, checkpoint)
+    _print(found, output, page, checkpoint)
 
 
-def _print(calibration: Calibration, listed: int, output: Path, report: Path | None, checkpoint: Path) -> None:
+def _print(calibration: Calibration, output: Path, report: Path | None, checkpoint: Path) -> None:
     record = calibration.record
     tiles = sum(file.tiles for file in record.files)
-    if listed > len(record.files):
-        click.echo(f"looked at {len(record.files)} of {listed} files, evenly spread: pass --max-tiles {listed} for all")
+    if calibration.listed > len(record.files):
+        click.echo(
+            f"looked at {len(record.files)} of {calibration.listed} files, evenly spread: pass --max-tiles "
+            f"{calibration.listed} for all"
+        )
     click.echo(f"{'RAW through JPEG':16} dB lost against fp32, {len(calibration.held)} held-out tiles")
     for name, drop in record.drops.items():
         click.echo(f"{name:16} {drop:7.3f}")
-    if calibration.search is not None:
-        share = (
-            f", {calibration.share:.1%} of the work of F, G and H:" if record.kept else ": every convolution is lowered"
+    share = f", {calibration.share:.1%} of the work of F, G and H:" if record.kept else ": every convolution is lowered"
+    click.echo(f"{len(record.kept)} layers stay fp16{share}")
+    for layer in record.kept:
+        click.echo(f"  {layer}")
+    if calibration.for_export:
+        click.echo(
+            f"{', '.join(calibration.for_export)} for the check of export, whose picture leaves the ranges of these "
+            "files: more files, with other colours, keep fewer"
         )
-        click.echo(f"{len(record.kept)} layers stay fp16{share}")
-        for layer in record.kept:
-            click.echo(f"  {layer}")
-        if calibration.search.drop > record.options["max_drop"]:
-            click.echo(
-                f"Warning: even all fp16 loses {calibration.search.drop:.3f} dB on these tiles, more than asked for.",
-                err=True,
-            )
+    search, limit = calibration.search, record.options["max_drop"]
+    if search is not None and search.drop > limit:
+        click.echo(f"Warning: even all fp16 loses {search.drop:.3f} dB on these tiles, more than asked for.", err=True)
+    if calibration.headroom["fp8"] < 0:
+        click.echo(
+            f"Warning: export would refuse fp8 with this record, by {-calibration.headroom['fp8']:.1f} dB.", err=True
+        )
     if report is not None:
         result_line(report, "tables and pictures")
     result_line(

@@ -50,7 +50,7 @@ def synthesize(
     """
     from invisp_deploy.errors import ImageFileError
     from invisp_deploy.formats.raw import read_raw
-    from invisp_deploy.training.made import make_dngs, photos_in
+    from invisp_deploy.training.synthesis import make_dngs, photos_in
 
     frame = read_raw(like)
     found = photos_in(photos)

@@ -2,53 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from invisp_deploy.cli.common import INVISP, InvispCommand, needs_extra, version_option
-from invisp_deploy.cli.train_options import check_against, given_options, new_contract, new_run, run_options
-from invisp_deploy.cli.train_show import one_voice, showing
-from invisp_deploy.cli.train_source import TrainingFiles, open_files
-from invisp_deploy.cli.tuning import TUNING, refuse_settings, starting_point
-from invisp_deploy.errors import RequestError
-from invisp_deploy.files import output_folder
-from invisp_deploy.training.run import RUN_FILE, Run, read_run
+from invisp_deploy.cli.common import INVISP, InvispCommand, needs_extra, progress, result_line, version_option
+from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
+from invisp_deploy.contract import CFA_PATTERNS
+from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.training.options import (
+    NORMS,
+    PRECISIONS,
+    ROUNDINGS,
+    SCHEDULES,
+    SUBSAMPLINGS,
+    TUNING,
+    ContractOptions,
+    DataOptions,
+    JpegOptions,
+    LossOptions,
+    OptimiserOptions,
+    TrainingOptions,
+)
+from invisp_deploy.training.run import Run, read_run
 
 if TYPE_CHECKING:
-    from invisp_deploy.training.start import Start
+    from invisp_deploy.training.make import TrainedRun
+    from invisp_deploy.training.method import Method, Start
 
-__all__ = ["main"]
+Options = TypeVar("Options", ContractOptions, DataOptions, LossOptions, JpegOptions, OptimiserOptions, NetworkConfig)
+
+_SIZES: Final = tuple(field.name for field in fields(NetworkConfig))
+_CONTRACT: Final = tuple(field.name for field in fields(ContractOptions))
+_FLAGS: Final = {"name": "--config", "norm": "--loss", "ema_decay": "--ema"}
+
+_SIZE_OPTIONS: Final = (
+    click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), help="[default: edge]"),
+    click.option("--blocks", type=int, help="Instead of the named configuration's."),
+    click.option("--growth", type=int, help="Instead of the named configuration's."),
+    click.option("--squeeze", type=int, help="Instead of the named configuration's."),
+    click.option("--depth", type=int, help="Convolutions in each of F, G and H.  [default: 5]"),
+    click.option("--first", type=int, help="Channels of x1 in a coupling.  [default: half]"),
+    click.option("--kind", type=click.Choice(KINDS), help="Of F, G and H.  [default: dense]"),
+)
+
+_RUN_OPTIONS: Final = (
+    click.option(
+        "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run; made if absent."
+    ),
+    click.option("--run", "run_file", type=click.Path(path_type=Path), help="run.json of another run, to repeat it."),
+    click.option("--white", help="file, adjusted, or a level in DN.  [default: file]"),
+    click.option("--white-balance", type=click.Choice(["max", "min", "none"]), help="[default: max]"),
+    click.option("--gamma", type=click.FloatRange(1, 4), help="[default: 2.2]"),
+    click.option(
+        "--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with folding the first file's."
+    ),
+    click.option("--steps", type=int, help="Default: 20000; with --from 1000."),
+    click.option("--minutes", type=float, help="Instead of --steps: optimiser time, from the measured time of a step."),
+    click.option("--patch", type=int, help="Edge of the crops, pixels.  [default: 128]"),
+    click.option("--batch", type=int, help="Crops per step, over all processes.  [default: 1]"),
+    click.option("--learning-rate", type=float, help="Peak. Default: 0.0004; with --from 0.00005."),
+    click.option("--warmup", type=int, help="Steps of linear rise.  [default: 50]"),
+    click.option(
+        "--schedule", type=click.Choice(SCHEDULES), help="After it; halve: as the authors' code.  [default: linear]"
+    ),
+    click.option("--clip-norm", type=float, help="Longest gradient.  [default: 1]"),
+    click.option("--ema", "ema_decay", type=float, help="Decay of the averaged weights.  [default: 0.999]"),
+    click.option(
+        "--precision", type=click.Choice(PRECISIONS), help="Of the convolutions in training.  [default: fp32]"
+    ),
+    click.option("--seed", type=int, help="[default: 0]"),
+    click.option("--loss", "norm", type=click.Choice(NORMS), help="Of both directions.  [default: l1]"),
+    click.option("--raw-weight", type=float, help="Lambda of the paper's eq. 8.  [default: 1]"),
+    click.option("--clipped-weight", type=float, help="Of the RAW loss where the rendering clips.  [default: 1]"),
+    click.option(
+        "--rounding", type=click.Choice(ROUNDINGS), help="Of the simulated JPEG; none: no JPEG.  [default: fourier]"
+    ),
+    click.option("--quality", help="Of the simulated JPEG; 70-98 draws it.  [default: 90]"),
+    click.option(
+        "--subsampling",
+        type=click.Choice(SUBSAMPLINGS),
+        multiple=True,
+        help="Of the simulated JPEG; several are drawn from.  [default: 4:2:2]",
+    ),
+    click.option("--sample-every", type=click.IntRange(1), help="Steps between pictures.  [default: a tenth]"),
+    click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too."),
+    click.option("--resume", is_flag=True, help="Go on from the state in the output folder."),
+)
+
+
+def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of every training run, whatever the method."""
+    return _with(_RUN_OPTIONS, function)
+
+
+def _with(options: tuple[Callable[..., Any], ...], function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _size_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    return _with(_SIZE_OPTIONS, function)
 
 
 @click.command(cls=InvispCommand, context_settings=INVISP)
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run; made if absent."
-)
-@click.option("--run", "run_file", type=click.Path(path_type=Path), help="run.json of another run, to repeat it.")
+@_size_options
 @click.option("--from", "weights", type=click.Path(path_type=Path), help="Weights to fine-tune instead of new ones.")
 @click.option("--quantize", type=click.Path(path_type=Path), help="Record of scales: train every convolution in int8.")
 @click.option("--keep", is_flag=True, help="With --quantize: layers that the record keeps in fp16 stay there.")
-@run_options
 @click.option(
-    "--validate", "held", multiple=True, type=click.Path(path_type=Path), help="RAW file or folder, held out."
-)
-@click.option("--sample-every", type=click.IntRange(1), help="Steps between pictures.  [default: a tenth of the run]")
-@click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too.")
-@click.option("--resume", is_flag=True, help="Go on from the state in the output folder.")
+    "--held-out", "held_out", multiple=True, type=click.Path(path_type=Path),
+    help="RAW file or folder to measure the weights on at the end.",
+)  # fmt: skip
+@run_options
 @version_option
 def main(
     sources: tuple[Path, ...],
-    output: Path,
-    run_file: Path | None,
     weights: Path | None,
     quantize: Path | None,
     keep: bool,
-    held: tuple[Path, ...],
+    held_out: tuple[Path, ...],
+    output: Path,
+    run_file: Path | None,
     sample_every: int | None,
     tensorboard: bool,
     resume: bool,
@@ -58,102 +141,194 @@ def main(
 
     \b
     invisp-train dataset/ -o run/
-    invisp-train dngs/ -o run/ --validate held-out/
+    invisp-train dngs/ -o run/ --held-out held-out/
     invisp-train dngs/ -o tuned/ --from run/weights.safetensors --quantize scales.json
     torchrun --nproc-per-node 2 -m invisp_deploy.cli.train dataset/ -o run/ --batch 2
     """
-    with needs_extra("torch", "train"), needs_extra("safetensors", "train"):
-        from invisp_deploy.training.loop import seconds_per_step, train
-        from invisp_deploy.training.method import new_method, saver
-        from invisp_deploy.training.optimisation import check_possible
-        from invisp_deploy.training.processes import joined, rank_of
-        from invisp_deploy.training.validation import check_held_out
-
-    from invisp_deploy.cli.train_finish import finish
-
-    with one_voice(first=rank_of() == 0), joined() as processes:
-        quiet = not processes.first
-        with processes.together():
-            refuse_settings(weights, quantize, keep=keep)
-            given = given_options(options)
-            files = open_files(sources, held)
-            start, record = (None, None) if weights is None else starting_point(weights, quantize, keep=keep)
-            run = _described(given, files, start, run_file)
-            if files.held and run.config is None:
-                raise RequestError(
-                    "--validate renders whole files, which only invisp does: prepare a dataset, which holds files out."
-                )
-            _check_run(output, resume=resume)
-            check_possible(run, processes, start)
-            network = new_method(run, files.first_frame())
-        with output_folder(output):
-            with processes.together():
-                pairs = files.pairs(run.contract, quiet=quiet)
-                check_held_out(files.held, run.contract)
-                held_out = files.held_out(pairs, run.contract, run.data.patch)
-                said, run = run, replace(run, source=files.source(pairs))
-            if said.source.digest not in ("", run.source.digest):
-                _say(f"the files are not those of {run_file}: {said.source} then, {run.source} now", quiet=quiet)
-            if run.minutes is not None and resume:
-                run = _with_steps(run, _steps_of(output / RUN_FILE, run.minutes))
-            elif run.minutes is not None and run_file is None:
-                seconds = seconds_per_step(pairs, network, run, start=start, processes=processes)
-                run = _with_steps(run, max(1, round(run.minutes * 60 / seconds)))
-                _say(f"{seconds:.3g} s a step: {run.optimiser.steps} steps in {run.minutes:g} minutes", quiet=quiet)
-            camera = run.contract.camera or "an unnamed camera"
-            what, steps = run.config or run.method, run.optimiser.steps
-            _say(f"{len(pairs)} files of {camera}; {what}, {steps} steps", quiet=quiet)
-            with showing(steps, output, first=processes.first, tensorboard=tensorboard) as display:
-                trained = train(
-                    pairs, network, run, output, save=saver(run.contract), start=start, resume=resume,
-                    held_out=held_out, sample_every=sample_every, processes=processes,
-                    on_report=display.report, on_measured=display.measured,
-                )  # fmt: skip
-        if processes.first:
-            finish(output, run, trained, files, start, record, display.last)
+    with training_installed(tensorboard=tensorboard):
+        given = given_options(options)
+        _check_start(weights, quantize, given, keep=keep)
+        start = None if weights is None else _start(weights, quantize, keep=keep)
+        asked, method = _asked(given, run_file, start)
+        made = trained(
+            sources, output, asked, method,
+            held_out=held_out, resume=resume, sample_every=sample_every, tensorboard=tensorboard,
+        )  # fmt: skip
+        if made.first:
+            _print(made, output)
 
 
-def _described(given: Mapping[str, Any], files: TrainingFiles, start: Start | None, run_file: Path | None) -> Run:
-    """The run as a file, the weights to start from, and the given options describe it; its source is still open."""
-    facts = None if start is None else start.facts
+@contextmanager
+def training_installed(*, tensorboard: bool) -> Iterator[None]:
+    """Say what is missing before anything is read, and let the first of several processes alone say what went wrong.
+
+    The others leave with the same exit code.
+    """
+    from invisp_deploy.training.processes import rank_of
+
+    try:
+        if tensorboard:
+            with needs_extra("tensorboard", "tensorboard"):
+                import_module("invisp_deploy.training.tensorboard")
+        yield
+    except InvispError as error:
+        if rank_of() == 0:
+            raise
+        sys.exit(error.exit_code)
+
+
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were given, read and checked as far as they need no file."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if "steps" in given and "minutes" in given:
+        raise RequestError("--minutes chooses the steps: pass it or --steps, not both.")
+    if "white" in given:
+        given["white"] = _white(given["white"])
+    if "quality" in given:
+        given["quality"] = _quality(given["quality"])
+    return given
+
+
+def asked_options(given: Mapping[str, Any], optimiser: OptimiserOptions | None = None) -> TrainingOptions:
+    """A new run as the given options describe it. optimiser: what stands where they say nothing."""
+    return TrainingOptions(
+        _changed(ContractOptions(), given),
+        _changed(DataOptions(), given),
+        _changed(LossOptions(), given),
+        _changed(JpegOptions(), given),
+        _changed(optimiser or OptimiserOptions(), given),
+        given.get("minutes"),
+    )
+
+
+def repeated_run(path: Path, given: Mapping[str, Any]) -> Run:
+    """The run of a file. Raises RequestError for a given option that says something else."""
+    run = read_run(path)
+    for name, value in given.items():
+        if name in _SIZES:
+            found: object = getattr(run.config, name, None)
+        elif name == "name":
+            value, found = CONFIGURATIONS[value], run.config
+        elif name in _CONTRACT:
+            found = getattr(run.contract, name)
+        elif name == "minutes":
+            found = run.minutes
+        else:
+            parts = (run.data, run.loss, run.jpeg, run.optimiser)
+            found = next(getattr(part, name) for part in parts if name in {field.name for field in fields(part)})
+        if value != found:
+            raise RequestError(f"{_flag(name)} contradicts {path}, which has {found}: leave it out.")
+    return run
+
+
+def trained(
+    sources: tuple[Path, ...], output: Path, asked: TrainingOptions | Run, method: Method, **rest: Any
+) -> TrainedRun:
+    """`training.train` with a bar and lines on standard output."""
+    from invisp_deploy.training.make import train
+
+    return train(sources, output, asked, method, bars=progress, say=click.echo, **rest)
+
+
+def crops_line(made: TrainedRun) -> None:
+    """Say what was measured on crops at the end of a run."""
+    crops = made.card["crops"]
+    figures = [f"{name} {crops[name]:.2f} dB" for name in ("rgb_psnr", "raw_psnr") if crops[name] is not None]
+    seconds = made.card["seconds"]
+    click.echo(f"{', '.join(figures)} on crops of {crops['crops']} files; {seconds:.1f} s of optimiser steps")
+
+
+def _check_start(weights: Path | None, quantize: Path | None, given: Mapping[str, Any], *, keep: bool) -> None:
+    """Raise RequestError for options that go only with others, or that the weights to start from decide."""
+    if quantize is not None and weights is None:
+        raise RequestError(f"--quantize needs --from WEIGHTS, the weights that {quantize} was measured on.")
+    if keep and quantize is None:
+        raise RequestError("--keep leaves layers of --quantize RECORD in fp16: pass both or neither.")
+    decided = [name for name in ("name", *_SIZES, *_CONTRACT) if name in given]
+    if weights is not None and decided:
+        raise RequestError(f"{_flag(decided[0])} is decided by {weights}, which the run starts from: leave it out.")
+
+
+def _start(weights: Path, quantize: Path | None, *, keep: bool) -> Start:
+    from invisp_deploy.training.method import Start
+
+    return Start.open(weights, quantize, keep=keep)
+
+
+def _asked(
+    given: Mapping[str, Any], run_file: Path | None, start: Start | None
+) -> tuple[TrainingOptions | Run, Method]:
+    from invisp_deploy.training.method import InvispMethod
+
     if run_file is not None:
-        run = read_run(run_file)
-        check_against(run_file, run, given)
-        if run.start != facts:
-            what = "new weights" if run.start is None else f"the weights {run.start['start'][:12]}"
-            raise RequestError(f"{run_file} starts from {what}: give --from and --quantize as that run had them.")
-        return run
+        run = repeated_run(run_file, given)
+        if run.config is None:
+            raise RequestError(f"{run_file} trains {run.method}: repeat it with `invisp research train`.")
+        return run, InvispMethod(run.config, start)
     if start is not None:
-        defaults = {name: value for name, value in TUNING.items() if name != "steps" or "minutes" not in given}
-        run = new_run({**defaults, **given}, start.checkpoint.contract, start.checkpoint.config)
-        return replace(run, start=facts)
-    frame = files.first_frame()
-    return new_run(given, new_contract(given, frame.make, frame.model, frame.cfa))
+        return asked_options(given, TUNING), InvispMethod(start.checkpoint.config, start)
+    return asked_options(given), InvispMethod(_changed(CONFIGURATIONS[given.get("name", "edge")], given))
 
 
-def _with_steps(run: Run, steps: int) -> Run:
-    return replace(run, optimiser=replace(run.optimiser, steps=steps))
+def _print(made: TrainedRun, output: Path) -> None:
+    card = made.card
+    if "crops" in card:
+        crops_line(made)
+    files = len(card.get("validation", ()))
+    if "compared" in card:
+        click.echo("\n".join(_comparison(card["compared"], files)))
+    elif "validation" in card:
+        from invisp_deploy.training.validation import mean_metrics
+
+        for name, value in mean_metrics(card["validation"]).items():
+            click.echo(f"{name:15} {value:6.2f} dB, mean of {files} held-out files through JPEG files")
+    following = f"invisp-export onnx --checkpoint {made.weights}"
+    if made.scales is not None:
+        result_line(made.scales, f"the scales that weights {made.digest[:12]} were trained with")
+        following += f" --precision int8 --scales {made.scales}"
+    result_line(made.weights, f"weights {made.digest[:12]}", f"{following} -o {output / 'onnx'}")
 
 
-def _steps_of(path: Path, minutes: float) -> int:
-    """The steps that a run began with when it was asked for that time: they are not measured again."""
-    earlier = read_run(path)
-    if earlier.minutes != minutes:
-        raise RequestError(f"{path} was asked for {earlier.minutes} minutes, not {minutes:g}: resume it as it began.")
-    return earlier.optimiser.steps
+def _comparison(columns: Mapping[str, Mapping[str, float]], files: int) -> list[str]:
+    """Lines of a table, metric by column, in dB."""
+    width = max(map(len, columns)) + 2
+    lines = [f"mean of {files} held-out files through JPEG files, dB"]
+    lines.append(f"{'':15}" + "".join(f"{name:>{width}}" for name in columns))
+    for metric in next(iter(columns.values())):
+        lines.append(f"{metric:15}" + "".join(f"{figures[metric]:{width}.2f}" for figures in columns.values()))
+    return lines
 
 
-def _check_run(output: Path, *, resume: bool) -> None:
-    """Refuse, before the files are read, to overwrite a run or to go on with none."""
-    if resume and not (output / "state.pt").is_file():
-        raise RequestError(f"There is no run to resume in {output}: start without --resume.")
-    if not resume and output.is_dir() and any(output.iterdir()):
-        raise RequestError(f"The run {output} exists already: pass --resume to go on, or name another folder.")
+def _changed(options: Options, given: Mapping[str, Any]) -> Options:
+    """The options with those of their fields that were given."""
+    return replace(options, **{field.name: given[field.name] for field in fields(options) if field.name in given})
 
 
-def _say(text: str, *, quiet: bool) -> None:
-    if not quiet:
-        click.echo(text)
+def _white(text: str) -> str | int:
+    if text in ("file", "adjusted"):
+        return text
+    try:
+        level = int(text)
+    except ValueError:
+        level = 0
+    if not 1 <= level <= 65535:
+        raise RequestError(f"--white must be file, adjusted or a level from 1 to 65535, got {text!r}.")
+    return level
+
+
+def _quality(text: str) -> tuple[int, int]:
+    """`90`, or `70-98` for a range."""
+    low, _, high = text.partition("-")
+    try:
+        return int(low), int(high or low)
+    except ValueError:
+        raise RequestError(
+            f"--quality must be a number from 1 to 100, or a lowest and a highest as 70-98, got {text!r}."
+        ) from None
+
+
+def _flag(name: str) -> str:
+    return _FLAGS.get(name, "--" + name.replace("_", "-"))
 
 
 if __name__ == "__main__":

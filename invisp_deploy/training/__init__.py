@@ -1,1 +1,57 @@
-"""Training: made RAW files, data, the JPEG simulator, the loop."""
+"""Training: crops of RAW files, the JPEG simulator, the loop, and the order of a run.
+
+from invisp_deploy.training import OptimiserOptions, TrainingOptions, train
+
+made = train([Path("dataset")], Path("run"), TrainingOptions(optimiser=OptimiserOptions(steps=2000)))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from invisp_deploy.training.make import TrainedRun, train
+    from invisp_deploy.training.method import InvispMethod, Method, Start
+    from invisp_deploy.training.options import (
+        ContractOptions,
+        DataOptions,
+        JpegOptions,
+        LossOptions,
+        OptimiserOptions,
+        TrainingOptions,
+    )
+    from invisp_deploy.training.run import Run, read_run
+
+__all__ = [
+    "ContractOptions",
+    "DataOptions",
+    "InvispMethod",
+    "JpegOptions",
+    "LossOptions",
+    "Method",
+    "OptimiserOptions",
+    "Run",
+    "Start",
+    "TrainedRun",
+    "TrainingOptions",
+    "read_run",
+    "train",
+]
+
+_MODULES = {
+    "make": ("TrainedRun", "train"),
+    "method": ("InvispMethod", "Method", "Start"),
+    "options": (
+        "ContractOptions", "DataOptions", "JpegOptions", "LossOptions", "OptimiserOptions", "TrainingOptions",
+    ),
+    "run": ("Run", "read_run"),
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: the room itself costs no PyTorch."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

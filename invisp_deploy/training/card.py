@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from invisp_deploy.training.run import INVISP, Run
-
-__all__ = ["card_text"]
+from invisp_deploy.training.run import Run
 
 
 def card_text(
@@ -29,7 +27,7 @@ def card_text(
     lines = [f"# {camera}, {what}", ""]
     lines += _table(
         {
-            "method": run.method + ("" if run.method == INVISP else ", a rival of the paper"),
+            "method": run.method,
             "configuration": "its own sizes" if run.config is None else _words(run.config.to_dict()),
             "multiply-accumulates a pixel and direction": f"{macs:,.0f}",
             "weights": f"`{weights}`",

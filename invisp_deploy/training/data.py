@@ -27,8 +27,6 @@ from invisp_deploy.isp.develop import develop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 
-__all__ = ["Pair", "dataset_pairs", "load_pairs", "sample_batch"]
-
 
 @dataclass(frozen=True)
 class Pair:

@@ -22,8 +22,6 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.training.options import SUBSAMPLINGS, JpegOptions
 from invisp_deploy.training.rounding import ROUND
 
-__all__ = ["Jpeg", "JpegSimulator", "draw_jpegs", "quantisation_tables"]
-
 _LUMA: Final = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -46,19 +44,19 @@ _TO_RGB: Final = ((1, 0, 1.402), (1, -0.344136286, -0.714136286), (1, 1.772, 0))
 _FACTORS: Final[dict[str, tuple[int, int]]] = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}
 
 
-class Jpeg(NamedTuple):
+class Compression(NamedTuple):
     """How one picture is compressed. quality: 1 to 100. subsampling: `4:4:4`, `4:2:2` or `4:2:0`."""
 
     quality: int = 90
     subsampling: str = "4:2:2"
 
 
-def draw_jpegs(options: JpegOptions, count: int, rng: np.random.Generator) -> list[Jpeg]:
+def draw_compressions(options: JpegOptions, count: int, rng: np.random.Generator) -> list[Compression]:
     """Quality and subsampling of `count` pictures, each drawn evenly."""
     low, high = options.quality
     qualities = rng.integers(low, high + 1, count)
     chosen = rng.integers(0, len(options.subsampling), count)
-    return [Jpeg(int(q), options.subsampling[c]) for q, c in zip(qualities, chosen, strict=True)]
+    return [Compression(int(q), options.subsampling[c]) for q, c in zip(qualities, chosen, strict=True)]
 
 
 def quantisation_tables(quality: int) -> tuple[Tensor, Tensor]:
@@ -99,7 +97,7 @@ class JpegSimulator(nn.Module):
         ):
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, rgb: Tensor, jpegs: Sequence[Jpeg]) -> Tensor:
+    def forward(self, rgb: Tensor, jpegs: Sequence[Compression]) -> Tensor:
         """jpegs: one for each picture. Raises RequestError for values out of range."""
         if len(jpegs) != len(rgb):
             raise RequestError(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from invisp_deploy.training.jpeg_simulator import Jpeg, JpegSimulator
+from invisp_deploy.training.jpeg_simulator import Compression, JpegSimulator
 from invisp_deploy.training.options import JpegOptions, LossOptions
 
-__all__ = ["Objective"]
+HALF: Final = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Precision of the options -> what convolutions are cast to, None for nothing."""
 
 
 class Objective(nn.Module):
@@ -29,7 +31,7 @@ class Objective(nn.Module):
         self.precision = precision
         self.simulator = None if jpeg.rounding == "none" else JpegSimulator(jpeg.rounding)
 
-    def forward(self, raw: Tensor, target: Tensor, jpegs: Sequence[Jpeg]) -> tuple[Tensor, Tensor]:
+    def forward(self, raw: Tensor, target: Tensor, jpegs: Sequence[Compression]) -> tuple[Tensor, Tensor]:
         """raw, target: (B, 3, H, W), target in [0, 1]. Gives |f(x) - y| and |f^-1(jpeg(clamp(f(x)))) - x| of eq. 8.
 
         Both are means over all elements, in the norm of the options; the second is weighted where f(x) clips.

@@ -1,24 +1,13 @@
-"""A training run as data: everything that decides it, in one file that is stored with its checkpoint."""
+"""What a training run can be told, as data that is checked."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-
-__all__ = [
-    "NORMS",
-    "PRECISIONS",
-    "ROUNDINGS",
-    "SCHEDULES",
-    "SUBSAMPLINGS",
-    "DataOptions",
-    "JpegOptions",
-    "LossOptions",
-    "OptimiserOptions",
-]
 
 NORMS: Final = ("l1", "l2")
 ROUNDINGS: Final = ("fourier", "dsq", "straight-through", "none")
@@ -129,6 +118,41 @@ class OptimiserOptions:
         return self.learning_rate * warm * share
 
 
+@dataclass(frozen=True)
+class ContractOptions:
+    """What of a camera contract is chosen; the camera is that of the first file. Values as `CameraContract` has them.
+
+    cfa: None for every phase, or for the first file's where a network folds pixels.
+    """
+
+    white: str | int = "file"
+    white_balance: str = "max"
+    gamma: float = 2.2
+    cfa: str | None = None
+
+    def contract(self, make: str, model: str, cfa: str) -> CameraContract:
+        """The contract for that camera; cfa: unless another was chosen."""
+        return CameraContract(
+            make, model, white=self.white, white_balance=self.white_balance, gamma=self.gamma, cfa=self.cfa or cfa
+        )
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """All that is asked of a run but its method and files. minutes: of optimiser time, which then decides the steps."""
+
+    contract: ContractOptions = field(default_factory=ContractOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    loss: LossOptions = field(default_factory=LossOptions)
+    jpeg: JpegOptions = field(default_factory=JpegOptions)
+    optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and not 0 < self.minutes < 1e6:
+            raise RequestError(f"--minutes must be a number above 0, got {self.minutes}.")
+
+
 def _flag(name: str) -> str:
     return {"norm": "--loss", "ema_decay": "--ema"}.get(name, "--" + name.replace("_", "-"))
 
@@ -157,3 +181,7 @@ def _choice(options: object, **choices: tuple[str, ...]) -> None:
         value = getattr(options, name)
         if value not in allowed:
             raise RequestError(f"{_flag(name)} must be one of {', '.join(allowed)}, got {value!r}.")
+
+
+TUNING: Final = OptimiserOptions(steps=1_000, learning_rate=5e-5)
+"""What a run from given weights does unless told."""

@@ -14,8 +14,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from invisp_deploy.errors import InvispError, RequestError
 
-__all__ = ["Processes", "alone", "joined", "rank_of"]
-
 
 def rank_of() -> int:
     """Of this process among those of the launcher; 0 alone."""

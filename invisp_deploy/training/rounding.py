@@ -9,8 +9,6 @@ from typing import Final
 import torch
 from torch import Tensor
 
-__all__ = ["DSQ_ALPHA", "FOURIER_TERMS", "ROUND", "dsq_curve", "dsq_round", "fourier_round", "straight_through_round"]
-
 FOURIER_TERMS: Final = 10
 """K of eq. 9. Even, so that the gradient at whole numbers is +1 (nine terms give -1)."""
 

@@ -14,15 +14,12 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.training.options import DataOptions, JpegOptions, LossOptions, OptimiserOptions
 
-__all__ = ["INVISP", "RUN_FILE", "Run", "Source", "read_run"]
-
-RUN_FILE: Final = "run.json"
 INVISP: Final = "invisp"
 _FORMAT: Final = "invisp-run-1"
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingSource:
     """What a run trains on. files: how many; made: how many of them from photographs, not by the camera.
 
     digest: SHA-256 over names and sizes of the mosaics in their order, which is what crops are drawn from.
@@ -33,7 +30,7 @@ class Source:
     digest: str = ""
 
     @classmethod
-    def of(cls, shots: Iterable[tuple[str, tuple[int, int]]], made: int = 0) -> Source:
+    def of(cls, shots: Iterable[tuple[str, tuple[int, int]]], made: int = 0) -> TrainingSource:
         """shots: name and (height, width) of every file."""
         lines = [f"{name} {height} {width}\n" for name, (height, width) in shots]
         return cls(len(lines), made, hashlib.sha256("".join(lines).encode()).hexdigest())
@@ -43,15 +40,15 @@ class Source:
 class Run:
     """Everything that decides a run but the files themselves.
 
-    config: of InvISP; None for a rival, which has sizes of its own. method: `invisp` or a rival's name.
-    start: facts of the weights that it goes on from (training.start), None for new ones.
+    config: of InvISP; None for another method, which has sizes of its own. method: `invisp` or the other's name.
+    start: facts of the weights that it goes on from (training.method), None for new ones.
     minutes: of optimiser time that were asked for; the steps were chosen from it.
     """
 
     contract: CameraContract
     config: NetworkConfig | None = None
     method: str = INVISP
-    source: Source = field(default_factory=Source)
+    source: TrainingSource = field(default_factory=TrainingSource)
     data: DataOptions = field(default_factory=DataOptions)
     loss: LossOptions = field(default_factory=LossOptions)
     jpeg: JpegOptions = field(default_factory=JpegOptions)
@@ -62,7 +59,8 @@ class Run:
     def __post_init__(self) -> None:
         if (self.method == INVISP) != (self.config is not None):
             raise RequestError(
-                f"A run of {INVISP} has a configuration and one of a rival has none: got {self.method}, {self.config}."
+                f"A run of {INVISP} has a configuration and one of another method has none: got {self.method}, "
+                f"{self.config}."
             )
 
     def identity(self) -> dict[str, Any]:
@@ -91,7 +89,7 @@ class Run:
             contract=CameraContract.from_dict(data["contract"]),
             config=None if data["config"] is None else NetworkConfig.from_dict(data["config"]),
             method=data["method"],
-            source=_part(Source, data["source"]),
+            source=_part(TrainingSource, data["source"]),
             data=_part(DataOptions, data["data"]),
             loss=_part(LossOptions, data["loss"]),
             jpeg=_part(JpegOptions, jpeg),

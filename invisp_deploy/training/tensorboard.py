@@ -6,17 +6,19 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from invisp_deploy.training.held_out import Measured
+from invisp_deploy.training.crops import Measured
+from invisp_deploy.training.folder import LOG_FILE, read_log
 from invisp_deploy.training.loop import Report
-
-__all__ = ["Board"]
 
 
 class Board:
-    """Writes what `log.jsonl` and `samples/` have, into the same folder. first: the step that a run goes on from."""
+    """Writes what `log.jsonl` and `samples/` have into the same folder. Of a resumed run, on from its last line."""
 
-    def __init__(self, folder: Path, first: int) -> None:
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1 if first else None)
+    def __init__(self, folder: Path) -> None:
+        lines = read_log(folder / LOG_FILE)
+        self._writer = SummaryWriter(
+            str(folder / "tensorboard"), purge_step=int(lines[-1]["step"]) + 1 if lines else None
+        )
 
     def report(self, report: Report) -> None:
         self._scalars({name: value for name, value in vars(report).items() if name != "step"}, report.step)

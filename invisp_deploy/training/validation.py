@@ -14,13 +14,12 @@ from invisp_deploy.evaluation.roundtrip import round_trips
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.network.lowered import lowered
 from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.torch_ import TorchRuntime
-from invisp_deploy.training.start import Start
-
-__all__ = ["check_held_out", "mean_metrics", "validate", "validate_tuned"]
+from invisp_deploy.training.method import Start
 
 
 def check_held_out(paths: Sequence[Path], contract: CameraContract) -> None:
@@ -62,12 +61,12 @@ def validate_tuned(
     """
     precision = start.arithmetic.precision
     plain = {"fp32 before": start.checkpoint, "fp32 after": tuned}
-    lowered = {
-        f"{precision} {when}": replace(plain[f"fp32 {when}"], network=start.computing(plain[f"fp32 {when}"].network))
-        for when in ("before", "after")
+    trained = {
+        f"{precision} {name.split()[1]}": replace(one, network=lowered(one.network, start.arithmetic))
+        for name, one in plain.items()
     }
     order = dict.fromkeys(("fp32 before", f"{precision} before", f"{precision} after", "fp32 after"))
-    return {name: validate((lowered | plain)[name], paths, options, on_file) for name in order}
+    return {name: validate((trained | plain)[name], paths, options, on_file) for name in order}
 
 
 def mean_metrics(figures: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -10,14 +10,13 @@ import pytest
 import torch
 
 from invisp_deploy.arithmetic import Arithmetic
-from invisp_deploy.calibration.held_out import HeldOut, held_out
-from invisp_deploy.calibration.loss import Bench, naive_half
-from invisp_deploy.calibration.observe import Jpeg
-from invisp_deploy.calibration.tiles import calibration_tiles
+from invisp_deploy.calibration.codec import JpegCodec
+from invisp_deploy.calibration.loss import Bench, HeldOutTile, held_out_tiles, naive_half
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import CalibrationError
 from invisp_deploy.formats.raw import render_libraw
 from invisp_deploy.network.lowered import lowered
+from tests.calibration.cutting import calibration_tiles
 from tests.graphs import CANON_30D, gentle_network
 
 SIZE = 32
@@ -29,17 +28,17 @@ def places(small_dng: Path) -> list[tuple[int, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def tiles(small_dng: Path, places: list[tuple[int, int, int]]) -> list[HeldOut]:
-    return held_out([small_dng], CANON_30D, size=SIZE, per_file=5, seed=0, avoid={small_dng: places})
+def tiles(small_dng: Path, places: list[tuple[int, int, int]]) -> list[HeldOutTile]:
+    return held_out_tiles([small_dng], CANON_30D, size=SIZE, per_file=5, seed=0, avoid={small_dng: places})
 
 
 @pytest.fixture(scope="module")
-def bench(tiles: list[HeldOut]) -> Bench:
-    return Bench(gentle_network(NetworkConfig(2, 4, 2)), tiles, Jpeg())
+def bench(tiles: list[HeldOutTile]) -> Bench:
+    return Bench(gentle_network(NetworkConfig(2, 4, 2)), tiles, JpegCodec())
 
 
 def test_no_pixel_is_shared_with_what_is_avoided(
-    small_dng: Path, places: list[tuple[int, int, int]], tiles: list[HeldOut]
+    small_dng: Path, places: list[tuple[int, int, int]], tiles: list[HeldOutTile]
 ) -> None:
     """Found again by its pixels in the whole frame's input."""
     (whole,) = calibration_tiles([small_dng], CANON_30D, size=256, per_file=1)
@@ -62,15 +61,15 @@ def test_no_pixel_is_shared_with_what_is_avoided(
 
 def test_no_room_beside_what_is_avoided_is_an_error(small_dng: Path) -> None:
     with pytest.raises(CalibrationError, match=r"small\.dng leave no room for held-out ones of 32"):
-        held_out([small_dng], CANON_30D, size=SIZE, per_file=1, seed=0, avoid={small_dng: [(0, 0, 256)]})
+        held_out_tiles([small_dng], CANON_30D, size=SIZE, per_file=1, seed=0, avoid={small_dng: [(0, 0, 256)]})
 
 
-def test_fp32_is_measured_as_defined(bench: Bench, tiles: list[HeldOut]) -> None:
+def test_fp32_is_measured_as_defined(bench: Bench, tiles: list[HeldOutTile]) -> None:
     figures = bench.measure(bench.network)
     rgb, raw = [], []
     with torch.no_grad():
         for tile in tiles:
-            decoded = Jpeg()(bench.network(torch.from_numpy(tile.raw)[None]))
+            decoded = JpegCodec()(bench.network(torch.from_numpy(tile.raw)[None]))
             shown = np.rint(decoded[0].numpy() * 255).transpose(1, 2, 0)
             rgb.append(10 * math.log10(255**2 / np.mean((shown - tile.libraw) ** 2)))
             back = bench.network.inverse(decoded)[0].numpy().astype(np.float64)
@@ -93,11 +92,11 @@ def test_the_spine_is_what_naive_half_loses(bench: Bench) -> None:
     assert next(bench.network.parameters()).dtype == torch.float32
 
 
-def test_a_chain_keeps_its_sizes_in_half_too(tiles: list[HeldOut]) -> None:
-    chain = Bench(gentle_network(NetworkConfig(2, 8, 2, depth=3, kind="chain")), tiles, Jpeg())
+def test_a_chain_keeps_its_sizes_in_half_too(tiles: list[HeldOutTile]) -> None:
+    chain = Bench(gentle_network(NetworkConfig(2, 8, 2, depth=3, kind="chain")), tiles, JpegCodec())
     assert 40 < chain.measure(naive_half(chain.network)).forward < 100
 
 
 def test_no_tiles_are_refused() -> None:
     with pytest.raises(CalibrationError, match="no held-out tiles"):
-        Bench(gentle_network(NetworkConfig(1, 4, 2)), [], Jpeg())
+        Bench(gentle_network(NetworkConfig(1, 4, 2)), [], JpegCodec())

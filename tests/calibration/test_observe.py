@@ -13,9 +13,10 @@ from PIL import Image
 from torch.nn.functional import leaky_relu
 
 from invisp_deploy.arithmetic import quantised_tensors
-from invisp_deploy.calibration.observe import Jpeg, Observer
-from invisp_deploy.calibration.tiles import calibration_tiles
+from invisp_deploy.calibration.codec import JpegCodec
+from invisp_deploy.calibration.observe import Observer
 from invisp_deploy.config import NetworkConfig
+from tests.calibration.cutting import calibration_tiles
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 CONFIG = NetworkConfig(2, 4, 2)
@@ -33,7 +34,7 @@ def raws(small_dng: Path) -> list[torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def seen(graphs: Graphs, raws: list[torch.Tensor]) -> tuple[Observer, list[torch.Tensor]]:
-    observer = Observer(graphs.checkpoint.network, Jpeg())
+    observer = Observer(graphs.checkpoint.network, JpegCodec())
     return observer, [observer.see(raw) for raw in raws]
 
 
@@ -105,7 +106,7 @@ def test_maxima_are_those_of_onnxruntimes_calibrator(
 def test_the_codec_is_a_jpeg_file_of_that_quality(raws: list[torch.Tensor]) -> None:
     batch = torch.cat([raws[0], raws[1] * 3 - 1])
     for quality, subsampling in ((90, "4:2:2"), (40, "4:2:0")):
-        found = Jpeg(quality, subsampling)(batch)
+        found = JpegCodec(quality, subsampling)(batch)
         for one, picture in zip(found, batch, strict=True):
             pixels = np.rint(np.clip(picture.numpy(), 0, 1).transpose(1, 2, 0) * np.float32(255)).astype(np.uint8)
             stream = io.BytesIO()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from invisp_deploy.arithmetic import Arithmetic, coupling_functions, quantised_tensors
-from invisp_deploy.calibration.held_out import held_out
-from invisp_deploy.calibration.loss import Bench
-from invisp_deploy.calibration.observe import Jpeg
-from invisp_deploy.calibration.sensitivity import fewest_kept, keeping, kept_share, sensitivities
+from invisp_deploy.calibration.codec import JpegCodec
+from invisp_deploy.calibration.loss import Bench, held_out_tiles
+from invisp_deploy.calibration.sensitivity import fewest_kept, keeping, kept_for_export, kept_share, sensitivities
 from invisp_deploy.config import NetworkConfig
+from invisp_deploy.errors import CalibrationError, ParityError
+from invisp_deploy.export.write import export_onnx
+from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.network.lowered import LoweredFunction
 from tests.graphs import CANON_30D, gentle_network
@@ -59,8 +63,8 @@ def test_costs_are_those_of_one_block_lowered_alone(small_dng: Path) -> None:
     with torch.no_grad():  # a block of zeros has nothing to lose
         network.blocks()[1].G.get_submodule("conv5").weight.zero_()
         network.blocks()[1].G.get_submodule("conv5").bias.zero_()
-    tiles = held_out([small_dng], CANON_30D, size=32, per_file=3, seed=0, avoid={})
-    bench = Bench(network, tiles, Jpeg())
+    tiles = held_out_tiles([small_dng], CANON_30D, size=32, per_file=3, seed=0, avoid={})
+    bench = Bench(network, tiles, JpegCodec())
     exact = bench.raw(network)
     scales = dict.fromkeys(quantised_tensors(network.config), 3 / 127)
     costs = sensitivities(bench, Arithmetic("int8", scales), exact)
@@ -71,3 +75,32 @@ def test_costs_are_those_of_one_block_lowered_alone(small_dng: Path) -> None:
     block = by_hand.blocks()[0]
     block.add_module("G", LoweredFunction(block.G, "block0.G", Arithmetic("int8", scales)))
     assert costs["block0.G"] == pytest.approx(exact - bench.raw(by_hand), abs=1e-6)
+
+
+def narrow(network: InvISP) -> Arithmetic:
+    """Ranges below what pictures have, as those of too few files are."""
+    return Arithmetic("int8", dict.fromkeys(quantised_tensors(network.config), 0.5 / 127))
+
+
+def test_whole_functions_stay_until_export_takes_the_graphs(tmp_path: Path) -> None:
+    network = gentle_network(NetworkConfig(2, 4, 2), spread=0.1)
+    arithmetic = narrow(network)
+    kept = kept_for_export(network, arithmetic)
+    assert 0 < len(kept) < 6
+    for names, passes in ((kept, True), ((), False)):
+        lowered = replace(arithmetic, kept=frozenset(names))
+        with nullcontext() if passes else pytest.raises(ParityError, match="int8 must reach 35 dB"):
+            export_onnx(Checkpoint(network, CANON_30D), tmp_path / str(len(names)), arithmetic=lowered)
+    assert kept_for_export(network, replace(arithmetic, kept=frozenset(kept))) == (), "nothing beside what is kept"
+
+
+def test_weights_that_export_would_refuse_in_any_case_are_an_error() -> None:
+    """Between these convolutions fp16 overflows, so no function can be kept."""
+    network = gentle_network(NetworkConfig(2, 4, 2), spread=0.1)
+    with torch.no_grad():
+        for block in network.blocks():
+            for function in (block.F, block.G, block.H):
+                function.get_submodule("conv1").weight.mul_(1e6)
+                function.get_submodule("conv5").weight.mul_(1e-6)
+    with pytest.raises(CalibrationError, match="refuse these weights in int8, even with every layer in fp16"):
+        kept_for_export(network, narrow(network))

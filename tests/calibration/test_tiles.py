@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from invisp_deploy.calibration.tiles import CalibrationTile, calibration_tiles
+from invisp_deploy.calibration.tiles import CalibrationTile, check_tiles
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import ContractError, RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.isp.develop import develop
 from invisp_deploy.rendering.render import AlignedFrame
+from tests.calibration.cutting import calibration_tiles
 from tests.callable_runtime import computing
 from tests.graphs import CANON_30D
 
@@ -37,14 +37,17 @@ def test_equal_seeds_give_equal_tiles(small_dng: Path) -> None:
 def test_tiles_are_the_forward_graphs_input(small_dng: Path, small_frame: RawFrame) -> None:
     """A tile has its real neighbours around it, as in rendering; alone, its edge would come out differently."""
     card = GraphCard(Direction.FORWARD, NetworkConfig(1, 4, 2), CANON_30D, "0" * 64)
-    aligned = AlignedFrame(small_frame, computing(lambda x: x, card))
+    seen: list[np.ndarray] = []
+    aligned = AlignedFrame(small_frame, runtime := computing(lambda x: seen.append(x) or x, card))
+    runtime.apply(aligned.mosaic, aligned.recipe.numbers())
+    (whole,) = seen
     for tile in tiles([small_dng], size=48, per_file=6):
         assert tile.path == small_dng
         assert tile.raw.shape == (1, 3, 48, 48)
         assert tile.raw.dtype == np.float32
         assert tile.row % 2 == tile.column % 2 == 0
         window = (slice(tile.row, tile.row + 48), slice(tile.column, tile.column + 48))
-        expected = develop(aligned.mosaic, aligned.recipe, window)
+        expected = whole[0][:, window[0], window[1]]
         np.testing.assert_allclose(tile.raw[0], expected, atol=2e-6)  # gains pass the DNG's rationals
 
 
@@ -76,36 +79,15 @@ def test_every_phase_comes_as_the_contract_has_it(cfa: str, small_frame: RawFram
             np.testing.assert_allclose(np.delete(digital, channel, 0), 200, atol=0.01)
 
 
-def test_files_follow_each_other_with_places_of_their_own(
-    small_dng: Path, small_frame: RawFrame, tmp_path: Path
-) -> None:
-    twin = tmp_path / "twin.dng"
-    write_dng(twin, small_frame)
-    found = tiles([small_dng, twin], size=32, per_file=3)
-    assert [tile.path for tile in found] == [small_dng] * 3 + [twin] * 3
-    places = [(tile.row, tile.column) for tile in found]
-    assert places[:3] != places[3:]
-    assert places[:3] == [(tile.row, tile.column) for tile in tiles([small_dng], size=32, per_file=3)]
-
-
-def test_files_are_opened_one_by_one(small_dng: Path, tmp_path: Path) -> None:
-    stream = calibration_tiles([small_dng, tmp_path / "absent.dng"], CANON_30D, size=32, per_file=1)
-    assert next(stream).path == small_dng
-    with pytest.raises(RequestError, match=r"no file .*absent\.dng"):
-        next(stream)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"), [({"size": 31}, "got 31 and 8"), ({"size": 0}, "got 0"), ({"per_file": 0}, "and 0")]
-)
-def test_impossible_tiles_are_refused(options: dict[str, int], words: str, small_dng: Path) -> None:
+@pytest.mark.parametrize(("size", "count", "words"), [(31, 8, "got 31 and 8"), (0, 8, "got 0"), (32, 0, "and 0")])
+def test_impossible_tiles_are_refused(size: int, count: int, words: str, small_dng: Path) -> None:
     with pytest.raises(RequestError, match=words):
-        tiles([small_dng], **options)
+        check_tiles([small_dng], size, count)
 
 
 def test_no_files_are_refused() -> None:
     with pytest.raises(RequestError, match="needs RAW files"):
-        tiles([])
+        check_tiles([], 32, 1)
 
 
 def test_a_file_smaller_than_a_tile_is_refused_by_name(small_dng: Path) -> None:

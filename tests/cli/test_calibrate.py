@@ -12,18 +12,20 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from invisp_deploy.calibration.plots import PICTURES
-from invisp_deploy.calibration.record import ScaleRecord, read_record
-from invisp_deploy.calibration.report import REPORT_FILES
+from invisp_deploy.calibration.record import ScaleRecord, read_record, write_record
 from invisp_deploy.cli.calibrate import main
+from invisp_deploy.cli.export import main as export_command
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
+from invisp_deploy.report.calibration import PICTURES, REPORT_FILES
+from invisp_deploy.tolerances import parity_for
 from tests.graphs import CANON_30D, gentle_network
 
 SMALL = NetworkConfig(blocks=2, growth=4, squeeze=2)
+NANO = Path(__file__).parents[2] / "invisp_deploy" / "models" / "canon_eos30d_nano" / "weights.safetensors"
 FEW = ("--max-tiles", 4, "--tile", 64, "--held-tiles", 2, "--held-size", 32)
 
 
@@ -130,15 +132,40 @@ def test_the_same_call_gives_the_same_scales(weights: Path, raws: Path, record: 
     assert result.exit_code == 0, result.output
     again = read_record(output)
     assert again.tensors == record.tensors
-    assert again.kept == ()
-    assert json.loads(result.stdout)["drops"] == dict(again.drops)
-    assert again.drops["int8"] == again.drops["int8-all"]
+    facts = json.loads(result.stdout)
+    assert facts["drops"] == dict(again.drops)
+    assert facts["kept_for_export"] == list(again.kept), "no largest drop was asked for"
     other = calibrate(weights, raws, "-o", output, *FEW, "--method", "maximum", "--overwrite", "--seed", 1)
     assert other.exit_code == 0, other.output
     widest = read_record(output)
     assert all(entry.saturated == 0 for entry in widest.tensors.values())
     assert all(entry.scale * 127 == pytest.approx(entry.maximum) for entry in widest.tensors.values())
     assert widest.tensors != record.tensors
+
+
+def test_what_is_calibrated_on_one_file_is_exported(sample_raw: Path, tmp_path: Path) -> None:
+    """The ranges of one photograph are narrower than the picture that export checks with; the losses do not show it."""
+    scales = tmp_path / "scales.json"
+    few = ("--max-tiles", 8, "--held-tiles", 2, "--held-size", 64, "--max-drop", 0.2)
+    result = calibrate(NANO, sample_raw, "-o", scales, *few, "--json")
+    assert result.exit_code == 0, result.output
+    facts, record = json.loads(result.stdout), read_record(scales)
+    assert facts["drops"]["int8-all"] < 0.2
+    assert facts["kept_for_export"] == list(record.kept) != []
+    assert 0 < facts["kept_share"] < 0.5
+    made = export(scales, tmp_path / "graphs")
+    assert made.exit_code == 0, made.output
+    worst = json.loads((tmp_path / "graphs" / "report.json").read_text())["worst"]
+    reached = min(worst["forward_psnr"], worst["inverse_psnr"])
+    limit = parity_for("onnxruntime", "int8", "forward").psnr
+    assert facts["headroom"]["int8"] == pytest.approx(reached - limit, abs=0.1)
+    write_record(scales, replace(record, kept=()))
+    refused(export(scales, tmp_path / "other"), 1, "int8 must reach", "calibrate again")
+
+
+def export(scales: Path, folder: Path) -> Result:
+    words = ["onnx", "--checkpoint", NANO, "--precision", "int8", "--scales", scales, "-o", folder]
+    return CliRunner().invoke(export_command, [str(word) for word in words])
 
 
 def test_random_and_empty_files_are_refused_by_name(

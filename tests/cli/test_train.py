@@ -19,9 +19,9 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint
-from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.training import loop, optimisation
-from invisp_deploy.training.log import read_log
+from invisp_deploy.training.folder import read_log
 from invisp_deploy.training.validation import mean_metrics, validate
 from tests.cli.refusal import refused
 
@@ -54,7 +54,7 @@ def held(sample_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="module")
 def finished(raws: Path, held: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     run = tmp_path_factory.mktemp("finished") / "run"
-    result = train(raws, "-o", run, *SMALL, "--validate", held)
+    result = train(raws, "-o", run, *SMALL, "--held-out", held)
     assert result.exit_code == 0, result.output
     return run, result
 
@@ -73,8 +73,8 @@ def same_run(one: Path, other: Path) -> bool:
 
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty steps are to be reported and saved more than once."""
-    monkeypatch.setitem(loop.train.__kwdefaults__, "report_every", 2)  # type: ignore[arg-type]
-    monkeypatch.setitem(loop.train.__kwdefaults__, "save_every", 5)  # type: ignore[arg-type]
+    monkeypatch.setitem(loop.fit.__kwdefaults__, "report_every", 2)  # type: ignore[arg-type]
+    monkeypatch.setitem(loop.fit.__kwdefaults__, "save_every", 5)  # type: ignore[arg-type]
 
 
 def test_a_run_says_what_it_did(finished: tuple[Path, Result], held: Path) -> None:
@@ -124,7 +124,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     raws: Path, held: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_intervals(monkeypatch)
-    arguments = (raws, *SMALL, "--validate", held)
+    arguments = (raws, *SMALL, "--held-out", held)
     assert train(*arguments, "-o", tmp_path / "whole").exit_code == 0
     with monkeypatch.context() as patch:
         patch.setattr(optimisation, "sample_batch", interrupting_at(13, optimisation.sample_batch))
@@ -160,7 +160,7 @@ def test_a_finished_run_resumes_to_itself(
     copy.mkdir()
     for path in run.glob("*.*"):
         (copy / path.name).write_bytes(path.read_bytes())
-    assert train(raws, "-o", copy, *SMALL, "--validate", held, "--resume").exit_code == 0
+    assert train(raws, "-o", copy, *SMALL, "--held-out", held, "--resume").exit_code == 0
     assert same_run(copy, run)
 
 
@@ -192,16 +192,16 @@ def test_two_cameras_are_refused_by_name(raws: Path, held: Path, small_frame: Ra
     write_dng(other, replace(crop(small_frame, 0, 0), make="Maker", model="Other 1"))
     run = tmp_path / "run"
     refused(train(raws, other, "-o", run, *SMALL), 1, "other.dng", "Maker Other 1", "Canon EOS 30D")
-    held_out = train(raws, "-o", run, *SMALL, "--validate", held, "--validate", other)
+    held_out = train(raws, "-o", run, *SMALL, "--held-out", held, "--held-out", other)
     refused(held_out, 1, "held-out", "other.dng", "Maker Other 1", "Canon EOS 30D")
     assert not run.exists(), "refused before training, nothing left"
 
 
 def test_held_out_files_are_held_out(raws: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    refused(train(raws, "-o", run, *SMALL, "--validate", raws / "1.dng"), 2, "1.dng is both trained on and held out")
+    refused(train(raws, "-o", run, *SMALL, "--held-out", raws / "1.dng"), 2, "1.dng is both trained on and held out")
     (tmp_path / "alias").symlink_to(raws)
-    refused(train(raws, "-o", run, *SMALL, "--validate", tmp_path / "alias"), 2, "both trained on and held out")
+    refused(train(raws, "-o", run, *SMALL, "--held-out", tmp_path / "alias"), 2, "both trained on and held out")
 
 
 def test_files_that_are_none(raws: Path, sample_raw: Path, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_files_that_are_none(raws: Path, sample_raw: Path, tmp_path: Path) -> No
     refused(train(tmp_path / "nothing", "-o", run, *SMALL), 2, "nothing holds no RAW files")
     refused(train(tmp_path / "absent.dng", "-o", run, *SMALL), 2, "no file", "absent.dng")
     refused(train(raws, tmp_path / "text.dng", "-o", run, *SMALL), 1, "text.dng is not a RAW file")
-    refused(train(raws, "-o", run, *SMALL, "--validate", tmp_path / "cut.CR2"), 1, "cut.CR2 is cut short")
+    refused(train(raws, "-o", run, *SMALL, "--held-out", tmp_path / "cut.CR2"), 1, "cut.CR2 is cut short")
     refused(train(raws, "-o", run, *SMALL, "--patch", 64), 1, "at least 66 pixels", "--patch")
     assert not run.exists()
 

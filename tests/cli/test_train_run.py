@@ -1,4 +1,4 @@
-"""invisp-train beyond RAW files in one process: datasets, run.json, minutes, rivals, TensorBoard, torchrun, a kill."""
+"""invisp-train beyond RAW files in one process: datasets, run.json, minutes, TensorBoard, torchrun, a kill."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from invisp_deploy.contract import authors_contract
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint
-from invisp_deploy.research.rivals.open import load_rival
-from invisp_deploy.training.log import read_log
+from invisp_deploy.training.folder import read_log
 from invisp_deploy.training.run import read_run
 from tests.cli.test_train import ROOT, SMALL, crop, refused, train
 
@@ -90,7 +88,7 @@ def test_a_run_is_repeated_from_its_file(raws: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [("--loss", "l2"), ("--steps", 21), ("--config", "paper"), ("--growth", 8), ("--white-balance", "none"),
-     ("--method", "unet"), ("--minutes", 1), ("--contract", "authors"), ("--subsampling", "4:4:4")],
+     ("--kind", "chain"), ("--minutes", 1), ("--subsampling", "4:4:4")],
 )  # fmt: skip
 def test_what_contradicts_the_file_is_refused(option: str, value: object, raws: Path, tmp_path: Path) -> None:
     described = tmp_path / "run.json"
@@ -118,31 +116,6 @@ def test_minutes_become_steps_and_stay(raws: Path, tmp_path: Path) -> None:
     refused(train(raws, "-o", tmp_path / "b", *TINY, "--minutes", 1), 2, "--minutes chooses the steps")
 
 
-def test_the_authors_contract(raws: Path, tmp_path: Path) -> None:
-    result = train(
-        raws, "-o", tmp_path / "run", *TINY, "--contract", "authors", "--white-balance", "none", "--squeeze", 1
-    )
-    assert result.exit_code == 0, result.output
-    contract = load_checkpoint(tmp_path / "run" / "weights.safetensors").contract
-    authors = authors_contract("Canon", "Canon EOS 30D")
-    assert (contract.black, contract.white, contract.border) == (authors.black, authors.white, authors.border)
-    assert contract.white_balance == "none"
-
-
-def test_a_rival_is_trained_by_name(raws: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    result = train(raws, "-o", run, "--method", "cycleisp", "--patch", 16, "--steps", 1)
-    assert result.exit_code == 0, result.output
-    assert load_rival(run / "weights.safetensors").name == "cycleisp"
-    assert "next: invisp-eval table1" in result.stdout
-    assert "cycleisp" in (run / "CARD.md").read_text()
-    refused(train(raws, "-o", tmp_path / "b", "--method", "upi"), 2, "nothing to train in upi")
-    refused(train(raws, "-o", tmp_path / "b", "--method", "unet", "--growth", 4), 2, "--growth is of invisp")
-    refused(train(raws, "-o", tmp_path / "b", "--method", "unet", "--patch", 48), 2, "what unet needs, 32, got 48")
-    held = ("--validate", raws / "0.dng")
-    refused(train(raws / "1.dng", "-o", tmp_path / "b", "--method", "unet", *held), 2, "--validate renders whole files")
-
-
 def test_tensorboard_has_the_log(raws: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -160,7 +133,7 @@ def test_tensorboard_has_the_log(raws: Path, tmp_path: Path) -> None:
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-SAVING_OFTEN = "from invisp_deploy.training import loop; loop.train.__kwdefaults__['save_every'] = 20\n"
+SAVING_OFTEN = "from invisp_deploy.training import loop; loop.fit.__kwdefaults__['save_every'] = 20\n"
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(raws: Path, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from invisp_deploy.network.lowered import lowered
-from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.training.validation import mean_metrics, validate
 from tests.cli.test_train import crop, refused, train
-from tests.training.test_start import CONFIG, random_network
+from tests.training.test_method import CONFIG, random_network
 
 QUICK = ("--patch", 32, "--steps", 4)
 CONTRACT = CameraContract("Canon", "Canon EOS 30D", white="adjusted", white_balance="min", cfa="RGGB")
@@ -43,7 +43,7 @@ def folder(sample_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def tuned(folder: Path) -> tuple[Path, Result]:
-    result = tune(folder, folder / "tuned", "--validate", folder / "held.dng")
+    result = tune(folder, folder / "tuned", "--held-out", folder / "held.dng")
     assert result.exit_code == 0, result.output
     return folder / "tuned", result
 
@@ -138,6 +138,9 @@ def test_options_that_go_only_with_others(folder: Path, tmp_path: Path) -> None:
     assert not run.exists()
 
 
-@pytest.mark.parametrize(("option", "value"), [("--config", "edge"), ("--squeeze", 2), ("--white-balance", "min")])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--config", "edge"), ("--squeeze", 2), ("--kind", "chain"), ("--first", 3), ("--white-balance", "min")],
+)
 def test_what_the_weights_decide_is_not_asked_for(option: str, value: object, folder: Path, tmp_path: Path) -> None:
     refused(tune(folder, tmp_path / "run", option, value), 2, f"{option} is decided by", "leave it out")

@@ -24,7 +24,7 @@ from invisp_deploy.dataset.prepare import Refused, prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import DatasetError, OutputError, RequestError
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.training.made import make_dngs
+from invisp_deploy.training.synthesis import make_dngs
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -8,12 +8,12 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.training.card import card_text
 from invisp_deploy.training.options import JpegOptions, OptimiserOptions
-from invisp_deploy.training.run import Run, Source
+from invisp_deploy.training.run import Run, TrainingSource
 
 RUN = Run(
     CameraContract("Canon", "Canon EOS 30D", white="adjusted"),
     NetworkConfig(2, 8, 2),
-    source=Source(5, 3, "ab" * 32),
+    source=TrainingSource(5, 3, "ab" * 32),
     jpeg=JpegOptions("dsq", (70, 98), ("4:2:2", "4:2:0")),
     optimiser=OptimiserOptions(steps=1200),
     minutes=2.0,
@@ -53,5 +53,5 @@ def test_figures_are_those_given() -> None:
 
 def test_a_rival_and_a_run_without_jpeg_are_called_so() -> None:
     card = text(replace(RUN, method="unet", config=None, jpeg=JpegOptions("none")))
-    assert "| method | unet, a rival of the paper |" in card
+    assert "| method | unet |" in card
     assert "| simulated JPEG | none; measured at quality 90, 4:2:2 |" in card

@@ -14,7 +14,7 @@ from PIL import Image
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.tolerances import TOLERANCES
-from invisp_deploy.training.jpeg_simulator import Jpeg, JpegSimulator, draw_jpegs, quantisation_tables
+from invisp_deploy.training.jpeg_simulator import Compression, JpegSimulator, draw_compressions, quantisation_tables
 from invisp_deploy.training.options import SUBSAMPLINGS, JpegOptions
 from invisp_deploy.training.rounding import ROUND, dsq_curve
 
@@ -36,7 +36,7 @@ def libjpeg(picture: Any, quality: int, subsampling: str) -> Any:
 
 
 @torch.no_grad()
-def simulated(picture: Any, jpeg: Jpeg, rounding: str = "fourier") -> Any:
+def simulated(picture: Any, jpeg: Compression, rounding: str = "fourier") -> Any:
     return JpegSimulator(rounding)(planes(picture), [jpeg])[0].permute(1, 2, 0).numpy() * 255
 
 
@@ -60,7 +60,7 @@ def test_close_to_libjpeg_and_far_closer_than_no_jpeg(
 ) -> None:
     picture = photograph[384 - height :, 576 - width :]  # the lower right: structure, not sky
     decoded = libjpeg(picture, 90, subsampling).astype(np.float64)
-    ours = simulated(picture, Jpeg(90, subsampling))
+    ours = simulated(picture, Compression(90, subsampling))
     assert ours.shape == decoded.shape
     error = np.abs(ours - decoded).mean()
     assert error <= TOLERANCES["simulator-libjpeg"].limit
@@ -76,7 +76,7 @@ def test_the_right_edge_is_as_near_as_the_rest(patch: int, subsampling: str, pho
     for row, column in places:
         picture = np.ascontiguousarray(photograph[row : row + patch, column : column + patch])
         decoded = libjpeg(picture, 90, subsampling).astype(np.float64)
-        error = np.abs(simulated(picture, Jpeg(90, subsampling), "straight-through") - decoded)
+        error = np.abs(simulated(picture, Compression(90, subsampling), "straight-through") - decoded)
         edge.append(error[:, -16:].mean())
         inside.append(error[:, :-16].mean())
     assert np.mean(edge) < 1.25 * np.mean(inside)
@@ -86,7 +86,7 @@ def test_the_right_edge_is_as_near_as_the_rest(patch: int, subsampling: str, pho
 @pytest.mark.parametrize("quality", [50, 75, 95])
 def test_close_at_other_qualities(quality: int, subsampling: str, photograph: Any) -> None:
     decoded = libjpeg(photograph, quality, subsampling).astype(np.float64)
-    error = np.abs(simulated(photograph, Jpeg(quality, subsampling)) - decoded).mean()
+    error = np.abs(simulated(photograph, Compression(quality, subsampling)) - decoded).mean()
     assert error < 0.5 * np.abs(photograph - decoded).mean()
 
 
@@ -97,7 +97,9 @@ def test_true_rounding_is_nearest_to_libjpeg_and_every_other_nearer_than_none(
 ) -> None:
     """With it, libjpeg's integer DCT is all that is left. DSQ rounds truly as well; only its gradient is another."""
     decoded = libjpeg(photograph, quality, subsampling).astype(np.float64)
-    error = {name: np.abs(simulated(photograph, Jpeg(quality, subsampling), name) - decoded).mean() for name in ROUND}
+    error = {
+        name: np.abs(simulated(photograph, Compression(quality, subsampling), name) - decoded).mean() for name in ROUND
+    }
     assert error["straight-through"] < 0.2
     assert error["straight-through"] < error["fourier"] / times
     assert error["dsq"] == pytest.approx(error["straight-through"], abs=1e-3)
@@ -105,7 +107,7 @@ def test_true_rounding_is_nearest_to_libjpeg_and_every_other_nearer_than_none(
 
 
 def test_each_picture_of_a_batch_has_its_own_quality_and_subsampling(photograph: Any) -> None:
-    jpegs = [Jpeg(95, "4:2:2"), Jpeg(40, "4:4:4"), Jpeg(70, "4:2:0"), Jpeg(70, "4:2:2")]
+    jpegs = [Compression(95, "4:2:2"), Compression(40, "4:4:4"), Compression(70, "4:2:0"), Compression(70, "4:2:2")]
     parts = [photograph[64 * index :][:64, :80] for index in range(4)]
     with torch.no_grad():
         together = JpegSimulator("straight-through")(torch.cat([planes(part) for part in parts]), jpegs)
@@ -118,16 +120,16 @@ def test_each_picture_of_a_batch_has_its_own_quality_and_subsampling(photograph:
 
 def test_parameters_are_drawn_evenly_from_their_ranges() -> None:
     options = JpegOptions(quality=(70, 98), subsampling=("4:2:2", "4:2:0"))
-    drawn = draw_jpegs(options, 3000, np.random.default_rng(0))
+    drawn = draw_compressions(options, 3000, np.random.default_rng(0))
     counts = np.bincount([jpeg.quality for jpeg in drawn])
     assert set(np.flatnonzero(counts)) == set(range(70, 99))
     assert counts[70:].min() > 3000 / 29 / 2
     assert 1350 < sum(jpeg.subsampling == "4:2:0" for jpeg in drawn) < 1650
-    assert draw_jpegs(JpegOptions(), 2, np.random.default_rng(0)) == [Jpeg(90, "4:2:2")] * 2
+    assert draw_compressions(JpegOptions(), 2, np.random.default_rng(0)) == [Compression(90, "4:2:2")] * 2
 
 
 def test_outputs_are_bytes_within_the_range(photograph: Any) -> None:
-    ours = simulated(photograph, Jpeg())
+    ours = simulated(photograph, Compression())
     assert ours.min() >= 0
     assert ours.max() <= 255
     np.testing.assert_allclose(ours, np.rint(ours), atol=1e-3)
@@ -136,12 +138,12 @@ def test_outputs_are_bytes_within_the_range(photograph: Any) -> None:
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 def test_a_flat_grey_passes_unchanged(subsampling: str) -> None:
     grey = np.full((20, 27, 3), 128, np.uint8)
-    np.testing.assert_allclose(simulated(grey, Jpeg(90, subsampling)), grey, atol=1e-3)
+    np.testing.assert_allclose(simulated(grey, Compression(90, subsampling)), grey, atol=1e-3)
 
 
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 def test_gradient_by_finite_differences(subsampling: str) -> None:
-    picture, jpeg = middling(7, 9), [Jpeg(90, subsampling)]
+    picture, jpeg = middling(7, 9), [Compression(90, subsampling)]
     simulator = JpegSimulator(eight_bit=False).double()
     assert torch.autograd.gradcheck(lambda x: simulator(x, jpeg), (picture,), eps=1e-7, atol=1e-3, rtol=1e-3)
 
@@ -156,7 +158,9 @@ def test_true_roundings_have_the_gradient_of_their_curves(
     picture = middling(12, 20)
     weight = torch.rand_like(picture)
     monkeypatch.setitem(ROUND, "curve", same)
-    made = [JpegSimulator(one, eight_bit=False).double()(picture, [Jpeg(75, "4:2:0")]) for one in (name, "curve")]
+    made = [
+        JpegSimulator(one, eight_bit=False).double()(picture, [Compression(75, "4:2:0")]) for one in (name, "curve")
+    ]
     assert (made[0] - made[1]).abs().max() > 1e-3
     ours, expected = (torch.autograd.grad((one * weight).sum(), picture)[0] for one in made)
     torch.testing.assert_close(ours, expected)
@@ -172,7 +176,7 @@ def middling(height: int, width: int) -> torch.Tensor:
 def test_rounding_to_bytes_does_not_stop_the_gradient(subsampling: str, rounding: str) -> None:
     torch.manual_seed(0)
     picture = (0.3 + 0.4 * torch.rand(1, 3, 16, 16)).requires_grad_()
-    JpegSimulator(rounding)(picture, [Jpeg(90, subsampling)]).sum().backward()
+    JpegSimulator(rounding)(picture, [Compression(90, subsampling)]).sum().backward()
     assert picture.grad is not None
     assert picture.grad.isfinite().all()
     assert (picture.grad.abs() > 0).float().mean() > 0.99
@@ -181,10 +185,10 @@ def test_rounding_to_bytes_does_not_stop_the_gradient(subsampling: str, rounding
 def test_unknown_settings_are_refused() -> None:
     picture = torch.rand(1, 3, 8, 8)
     with pytest.raises(RequestError, match="quality is 1 to 100, got 0"):
-        JpegSimulator()(picture, [Jpeg(0)])
+        JpegSimulator()(picture, [Compression(0)])
     with pytest.raises(RequestError, match="'4:1:1'"):
-        JpegSimulator()(picture, [Jpeg(90, "4:1:1")])
+        JpegSimulator()(picture, [Compression(90, "4:1:1")])
     with pytest.raises(RequestError, match="got 2 for 1"):
-        JpegSimulator()(picture, [Jpeg(), Jpeg()])
+        JpegSimulator()(picture, [Compression(), Compression()])
     with pytest.raises(RequestError, match="one of fourier, dsq, straight-through, got 'none'"):
         JpegSimulator("none")

@@ -13,39 +13,42 @@ import torch
 from PIL import Image
 from torch import nn
 
+from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, DatasetError, OutputError, TrainingError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.research.rival_training import RivalMethod
 from invisp_deploy.research.rivals.cycleisp import CycleIsp
 from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale
 from invisp_deploy.research.rivals.open import load_rival
 from invisp_deploy.research.rivals.unet import UnetPair
 from invisp_deploy.training import loop
+from invisp_deploy.training.crops import Crops, Measured, measure
 from invisp_deploy.training.data import Pair, load_pairs
-from invisp_deploy.training.held_out import HeldOut, Measured, measure
-from invisp_deploy.training.jpeg_simulator import Jpeg
-from invisp_deploy.training.log import read_log
-from invisp_deploy.training.loop import Report, Trained
-from invisp_deploy.training.method import saver
+from invisp_deploy.training.folder import read_log
+from invisp_deploy.training.loop import Fitted, Report
+from invisp_deploy.training.method import InvispMethod, Method
 from invisp_deploy.training.options import DataOptions, OptimiserOptions
-from invisp_deploy.training.run import Run, Source, read_run
+from invisp_deploy.training.run import Run, TrainingSource, read_run
 
 CONFIG = NetworkConfig(1, 4, 2)
 CONTRACT = CameraContract(white="adjusted", white_balance="min", cfa="RGGB")
 RUN = Run(CONTRACT, CONFIG, data=DataOptions(32, 1), optimiser=OptimiserOptions(steps=8, learning_rate=1e-3))
+
+METHOD = InvispMethod(CONFIG)
 
 
 def run_of(**optimiser: Any) -> Run:
     return replace(RUN, optimiser=replace(RUN.optimiser, **optimiser))
 
 
-def train(pairs: list[Pair], run: Run, folder: Path, **options: Any) -> Trained:
+def train(pairs: list[Pair], run: Run, folder: Path, method: Method = METHOD, **options: Any) -> Fitted:
     torch.manual_seed(run.optimiser.seed)
-    assert run.config is not None
-    return loop.train(pairs, InvISP(run.config), run, folder, save=saver(run.contract), **options)
+    network = InvISP(run.config) if run.config is not None else SMALL_RIVALS[run.method]()
+    return loop.fit(pairs, network, method, run, folder, **options)
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +94,12 @@ def test_every_rival_is_trained_by_the_same_loop(
 ) -> None:
     run = Run(CONTRACT, method=method, data=RUN.data, optimiser=OptimiserOptions(steps=2, precision=precision))
     reports: list[Report] = []
-    network = SMALL_RIVALS[method]()
-    trained = loop.train(pairs, network, run, tmp_path, save=saver(CONTRACT), on_report=reports.append)
+    trained = train(pairs, run, tmp_path, RivalMethod(method), on_report=reports.append)
     rival = load_rival(tmp_path / "weights.safetensors")
     assert (rival.name, rival.contract, rival.card) == (method, CONTRACT, trained.card)
     assert weights(rival.network) == weights(trained.network)
     assert reports[-1].raw_loss > 0
-    assert (reports[-1].rgb_loss > 0) == network.renders
+    assert (reports[-1].rgb_loss > 0) == trained.network.renders
 
 
 SMALL_RIVALS: dict[str, Any] = {
@@ -136,8 +138,8 @@ def test_the_average_is_that_of_the_options(pairs: list[Pair], tmp_path: Path) -
 
 def test_crops_are_measured_and_drawn(pairs: list[Pair], tmp_path: Path) -> None:
     measured: list[Measured] = []
-    held_out = HeldOut.of(pairs, CONTRACT, 32, label="training", count=5)
-    train(pairs, RUN, tmp_path, held_out=held_out, sample_every=3, report_every=4, on_measured=measured.append)
+    crops = Crops.of(pairs, CONTRACT, 32, label="training", count=5)
+    train(pairs, RUN, tmp_path, crops=crops, sample_every=3, report_every=4, on_measured=measured.append)
     assert [one.step for one in measured] == [3, 6, 8]
     lines = read_log(tmp_path / "log.jsonl")
     assert [line["step"] for line in lines] == [3, 4, 6, 8, 8]
@@ -146,14 +148,14 @@ def test_crops_are_measured_and_drawn(pairs: list[Pair], tmp_path: Path) -> None
     with Image.open(tmp_path / "samples" / "8.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), measured[-1].picture)
     saved = load_checkpoint(tmp_path / "weights.safetensors").network
-    assert measure(saved, held_out, Jpeg()).raw_psnr == pytest.approx(measured[-1].raw_psnr, abs=1e-3)
+    assert measure(saved, crops, JpegCodec()).raw_psnr == pytest.approx(measured[-1].raw_psnr, abs=1e-3)
 
 
 def test_measuring_changes_nothing(pairs: list[Pair], tmp_path: Path) -> None:
     found = []
-    for name, held_out in (("with", HeldOut.of(pairs, CONTRACT, 32)), ("without", None)):
+    for name, crops in (("with", Crops.of(pairs, CONTRACT, 32)), ("without", None)):
         (tmp_path / name).mkdir()
-        found.append(weights(train(pairs, RUN, tmp_path / name, held_out=held_out, sample_every=2).network))
+        found.append(weights(train(pairs, RUN, tmp_path / name, crops=crops, sample_every=2).network))
     assert found[0] == found[1]
 
 
@@ -161,7 +163,7 @@ def test_the_time_of_a_step_is_measured_on_a_copy(pairs: list[Pair]) -> None:
     network = InvISP(CONFIG)
     before = weights(network)
     random = torch.get_rng_state()
-    assert loop.seconds_per_step(pairs, network, RUN) > 0
+    assert loop.seconds_per_step(pairs, network, METHOD, RUN) > 0
     assert weights(network) == before
     assert torch.equal(torch.get_rng_state(), random)
 
@@ -239,10 +241,10 @@ def test_what_changed_is_refused_by_name(
 
 def test_other_files_and_another_method_are_refused(pairs: list[Pair], interrupted: Path) -> None:
     with pytest.raises(CheckpointError, match="another source:"):
-        train(pairs, replace(RUN, source=Source(1, 0, "ab")), interrupted, resume=True)
+        train(pairs, replace(RUN, source=TrainingSource(1, 0, "ab")), interrupted, resume=True)
     rival = Run(CONTRACT, method="cycleisp", data=RUN.data, optimiser=RUN.optimiser)
     with pytest.raises(CheckpointError, match="another method, blocks, growth, squeeze"):
-        loop.train(pairs, CycleIsp(4, 1, 1, 2), rival, interrupted, save=saver(CONTRACT), resume=True)
+        train(pairs, rival, interrupted, RivalMethod("cycleisp"), resume=True)
 
 
 def test_a_full_disk_is_a_sentence_and_the_state_before_it_goes_on(

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.training.jpeg_simulator import Jpeg, JpegSimulator
+from invisp_deploy.training.jpeg_simulator import Compression, JpegSimulator
 from invisp_deploy.training.objective import Objective
 from invisp_deploy.training.options import JpegOptions, LossOptions
 
-JPEGS = [Jpeg(90, "4:2:2"), Jpeg(60, "4:4:4")]
+JPEGS = [Compression(90, "4:2:2"), Compression(60, "4:4:4")]
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import DatasetError, InvispError, RequestError
 from invisp_deploy.tolerances import TOLERANCES
 from invisp_deploy.training.data import Pair, load_pairs
-from invisp_deploy.training.log import read_log
-from invisp_deploy.training.loop import train
-from invisp_deploy.training.method import saver
+from invisp_deploy.training.folder import read_log
+from invisp_deploy.training.loop import fit
+from invisp_deploy.training.method import InvispMethod
 from invisp_deploy.training.optimisation import check_possible
 from invisp_deploy.training.options import DataOptions, JpegOptions, LossOptions, OptimiserOptions
 from invisp_deploy.training.processes import Processes, alone, joined, rank_of
@@ -35,6 +35,8 @@ RUN = Run(
     jpeg=JpegOptions(quality=(60, 95), subsampling=("4:2:2", "4:2:0")),
     optimiser=OptimiserOptions(steps=6, learning_rate=1e-3, warmup=2),
 )
+
+METHOD = InvispMethod(NetworkConfig(1, 4, 2))
 
 
 def launch(work: Any, *arguments: Any) -> None:
@@ -62,7 +64,7 @@ def _train(processes: Processes, dng: Path, folder: Path, broken: bool) -> None:
     if broken and processes.rank == 1:
         pairs = [_failing(pairs[0])]
     try:
-        train(pairs, network, RUN, folder, save=saver(CONTRACT), report_every=1, save_every=2, processes=processes)
+        fit(pairs, network, METHOD, RUN, folder, report_every=1, save_every=2, processes=processes)
     except InvispError as error:
         (folder / f"error{processes.rank}").write_text(f"{type(error).__name__}: {error}")
 
@@ -109,7 +111,7 @@ def test_an_error_of_one_is_everyones_and_ends_the_run(small_dng: Path, tmp_path
 )
 def test_a_batch_that_cannot_be_shared_is_refused(batch: int, world: int, message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        check_possible(replace(RUN, data=DataOptions(32, batch)), Processes(0, world, torch.device("cpu")), None)
+        check_possible(replace(RUN, data=DataOptions(32, batch)), Processes(0, world, torch.device("cpu")), METHOD)
 
 
 def test_shares_join_to_the_batch() -> None:
@@ -120,8 +122,8 @@ def test_shares_join_to_the_batch() -> None:
 def test_fp16_needs_a_gpu() -> None:
     run = replace(RUN, optimiser=replace(RUN.optimiser, precision="fp16"))
     with pytest.raises(RequestError, match="--precision fp16 is for GPUs"):
-        check_possible(run, Processes(0, 1, torch.device("cpu")), None)
-    check_possible(run, Processes(0, 1, torch.device("cuda")), None)
+        check_possible(run, Processes(0, 1, torch.device("cpu")), METHOD)
+    check_possible(run, Processes(0, 1, torch.device("cuda")), METHOD)
 
 
 def test_alone_nothing_is_shared() -> None:

@@ -13,12 +13,12 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.training.options import DataOptions, JpegOptions, LossOptions, OptimiserOptions
-from invisp_deploy.training.run import Run, Source, read_run
+from invisp_deploy.training.run import Run, TrainingSource, read_run
 
 RUN = Run(
     CameraContract("Canon", "Canon EOS 30D", white=4095, white_balance="none"),
     NetworkConfig(2, 8, 2),
-    source=Source(3, 1, "ab" * 32),
+    source=TrainingSource(3, 1, "ab" * 32),
     data=DataOptions(64, 2),
     loss=LossOptions(0.5, "l2", 4.0),
     jpeg=JpegOptions("dsq", (70, 98), ("4:2:2", "4:2:0")),
@@ -39,7 +39,7 @@ def test_a_run_comes_back_from_its_file(run: Run, tmp_path: Path) -> None:
 
 def test_invisp_has_a_configuration_and_a_rival_has_none() -> None:
     for method, config in (("invisp", None), ("unet", NetworkConfig())):
-        with pytest.raises(RequestError, match="has a configuration and one of a rival has none"):
+        with pytest.raises(RequestError, match="has a configuration and one of another method has none"):
             Run(CameraContract(), config, method)
 
 
@@ -78,10 +78,11 @@ def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
 
 def test_identity_has_all_but_what_changes_no_number() -> None:
     assert replace(RUN, minutes=None).identity() == RUN.identity()
-    moved = replace(RUN, source=Source(3, 1, "cd" * 32))
+    moved = replace(RUN, source=TrainingSource(3, 1, "cd" * 32))
     for other, name in (
         (moved, "source"),
         (replace(RUN, loss=LossOptions(0.5, "l1", 4.0)), "loss.norm"),
+        (replace(RUN, contract=replace(RUN.contract, gamma=1.8)), "contract.gamma"),
         (replace(RUN, config=NetworkConfig(2, 8, 1)), "config.squeeze"),
         (replace(RUN, start={**RUN.to_dict()["start"], "kept": []}), "start.kept"),
     ):
@@ -91,6 +92,9 @@ def test_identity_has_all_but_what_changes_no_number() -> None:
 
 def test_a_source_is_its_files_in_their_order() -> None:
     shots = [("a.dng", (64, 80)), ("b.dng", (64, 80))]
-    assert Source.of(shots).files == 2
-    assert Source.of(shots) == Source.of(iter(shots))
-    assert len({Source.of(one).digest for one in (shots, shots[::-1], shots[:1], [("a.dng", (80, 64)), shots[1]])}) == 4
+    assert TrainingSource.of(shots).files == 2
+    assert TrainingSource.of(shots) == TrainingSource.of(iter(shots))
+    assert (
+        len({TrainingSource.of(one).digest for one in (shots, shots[::-1], shots[:1], [("a.dng", (80, 64)), shots[1]])})
+        == 4
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from invisp_deploy.errors import OutputError
-from invisp_deploy.training.log import Log, read_log
+from invisp_deploy.training.folder import Log, read_log
 
 
 def test_lines_are_kept_in_order(tmp_path: Path) -> None:

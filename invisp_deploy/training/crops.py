@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,15 +9,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.training.data import Pair, sample_batch
-from invisp_deploy.training.jpeg_simulator import Jpeg
-
-__all__ = ["ERROR_SCALE", "HeldOut", "Measured", "measure"]
 
 ERROR_SCALE: Final = 0.05
 """Mean absolute error of a pixel of the recovered RAW that the picture of errors shows as white."""
@@ -30,7 +26,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class Crops:
     """raw, target: (N, 3, patch, patch) float32. label: what they are crops of: `held-out` or `training` files."""
 
     raw: Tensor
@@ -40,7 +36,7 @@ class HeldOut:
     @classmethod
     def of(
         cls, pairs: Sequence[Pair], contract: CameraContract, patch: int, *, label: str = "held-out", count: int = 16
-    ) -> HeldOut:
+    ) -> Crops:
         """Crops of a seed that no step draws from, the same for every run on the same files."""
         raw, target = sample_batch(pairs, contract, patch, count, np.random.default_rng((_SEED, 0)))
         return cls(raw, target, label)
@@ -71,18 +67,18 @@ class Measured:
 
 
 @torch.no_grad()
-def measure(network: nn.Module, held_out: HeldOut, jpeg: Jpeg, step: int = 0, seconds: float = 0.0) -> Measured:
+def measure(network: nn.Module, crops: Crops, codec: JpegCodec, step: int = 0, seconds: float = 0.0) -> Measured:
     """Render, compress with libjpeg, recover, compare. The network is put into eval mode."""
     network.eval()  # this, too, makes a network forget the matrices of earlier weights
     device = next(network.parameters()).device
     rendered, recovered, clipped = [], [], []
-    for raw, target in zip(held_out.raw, held_out.target, strict=True):
+    for raw, target in zip(crops.raw, crops.target, strict=True):
         made = network(raw[None].to(device))[0].cpu() if network.renders else target
         clipped.append(((made < 0) | (made > 1)).any(0).numpy())
-        picture = _through_jpeg(made, jpeg)
+        picture = codec(made[None])[0]
         rendered.append(picture)
         recovered.append(network.inverse(picture[None].to(device))[0].cpu())  # type: ignore[operator]
-    raw, target = held_out.raw.numpy(), held_out.target.numpy()
+    raw, target = crops.raw.numpy(), crops.target.numpy()
     shown, found, mask = torch.stack(rendered).numpy(), torch.stack(recovered).numpy(), np.stack(clipped)
     ours, true = found.transpose(0, 2, 3, 1), raw.transpose(0, 2, 3, 1)
     return Measured(
@@ -92,20 +88,9 @@ def measure(network: nn.Module, held_out: HeldOut, jpeg: Jpeg, step: int = 0, se
         _psnr(ours, true),
         _psnr(ours[mask], true[mask]),
         _psnr(ours[~mask], true[~mask]),
-        held_out.label,
+        crops.label,
         _sheet(raw, shown, target, found),
     )
-
-
-def _through_jpeg(picture: Tensor, jpeg: Jpeg) -> Tensor:
-    """(3, H, W) clamped to 8 bits, written as JPEG, read again, in [0, 1]."""
-    stream = io.BytesIO()
-    pixels = np.rint(picture.clamp(0, 1).numpy() * 255).astype(np.uint8).transpose(1, 2, 0)
-    Image.fromarray(np.ascontiguousarray(pixels)).save(
-        stream, "JPEG", quality=jpeg.quality, subsampling=jpeg.subsampling
-    )
-    decoded = np.asarray(Image.open(stream), np.float32) / np.float32(255)
-    return torch.from_numpy(np.ascontiguousarray(decoded.transpose(2, 0, 1)))
 
 
 def _psnr(ours: Array, true: Array) -> float | None:

@@ -13,15 +13,15 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor, nn
 
+from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
+from invisp_deploy.training.crops import ERROR_SCALE, Crops, measure
 from invisp_deploy.training.data import Pair, load_pairs
-from invisp_deploy.training.held_out import ERROR_SCALE, HeldOut, measure
-from invisp_deploy.training.jpeg_simulator import Jpeg
 from tests.graphs import gentle_network
 
 CONTRACT = CameraContract(white="adjusted", white_balance="min", cfa="RGGB")
-JPEG = Jpeg(80, "4:2:0")
+JPEG = JpegCodec(80, "4:2:0")
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def pairs(small_dng: Path) -> list[Pair]:
 
 
 @pytest.fixture(scope="module")
-def held_out(pairs: list[Pair]) -> HeldOut:
-    return HeldOut.of(pairs, CONTRACT, 32, count=5)
+def held_out(pairs: list[Pair]) -> Crops:
+    return Crops.of(pairs, CONTRACT, 32, count=5)
 
 
 def through_libjpeg(picture: Tensor) -> Tensor:
@@ -57,15 +57,15 @@ class Brightening(nn.Module):
         return rgb / self.gain
 
 
-def test_crops_are_the_same_for_every_run(pairs: list[Pair], held_out: HeldOut) -> None:
-    again = HeldOut.of(pairs, CONTRACT, 32, count=5)
+def test_crops_are_the_same_for_every_run(pairs: list[Pair], held_out: Crops) -> None:
+    again = Crops.of(pairs, CONTRACT, 32, count=5)
     assert torch.equal(again.raw, held_out.raw)
     assert torch.equal(again.target, held_out.target)
     assert held_out.raw.shape == (5, 3, 32, 32)
-    assert (held_out.label, HeldOut.of(pairs, CONTRACT, 32, label="training").label) == ("held-out", "training")
+    assert (held_out.label, Crops.of(pairs, CONTRACT, 32, label="training").label) == ("held-out", "training")
 
 
-def test_figures_are_those_of_pictures_through_libjpeg(held_out: HeldOut) -> None:
+def test_figures_are_those_of_pictures_through_libjpeg(held_out: Crops) -> None:
     network = gentle_network(NetworkConfig(1, 4, 2))
     with torch.no_grad():
         shown = torch.stack([through_libjpeg(picture) for picture in network(held_out.raw)])
@@ -77,7 +77,7 @@ def test_figures_are_those_of_pictures_through_libjpeg(held_out: HeldOut) -> Non
     assert (found.step, found.seconds, found.crops) == (7, 1.5, "held-out")
 
 
-def test_clipped_pixels_are_measured_apart(held_out: HeldOut) -> None:
+def test_clipped_pixels_are_measured_apart(held_out: Crops) -> None:
     network, gain = Brightening(), 1 / float(held_out.raw.amax(1).median())
     with torch.no_grad():
         network.gain.fill_(gain)
@@ -91,7 +91,7 @@ def test_clipped_pixels_are_measured_apart(held_out: HeldOut) -> None:
     assert expected[0] < expected[1] - 1, "what was clipped is lost"
 
 
-def test_no_clipped_pixel_has_no_figure(held_out: HeldOut) -> None:
+def test_no_clipped_pixel_has_no_figure(held_out: Crops) -> None:
     network = Brightening()
     with torch.no_grad():
         network.gain.fill_(0.5)
@@ -100,7 +100,7 @@ def test_no_clipped_pixel_has_no_figure(held_out: HeldOut) -> None:
     assert found.raw_psnr_unclipped == found.raw_psnr
 
 
-def test_a_method_that_renders_nothing_inverts_the_target(held_out: HeldOut) -> None:
+def test_a_method_that_renders_nothing_inverts_the_target(held_out: Crops) -> None:
     network = Brightening()
     network.renders = False
     found = measure(network, held_out, JPEG)
@@ -110,7 +110,7 @@ def test_a_method_that_renders_nothing_inverts_the_target(held_out: HeldOut) -> 
     assert found.raw_psnr == pytest.approx(raw, abs=1e-3)
 
 
-def test_the_picture_has_a_row_a_crop(held_out: HeldOut) -> None:
+def test_the_picture_has_a_row_a_crop(held_out: Crops) -> None:
     network = Brightening()
     picture = measure(network, held_out, JPEG).picture
     assert picture.shape == (4 * 32, 4 * 32, 3)

@@ -1,0 +1,64 @@
+"""invisp research train: the rivals of the paper, by the loop and with the options of InvISP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from invisp_deploy.cli.common import INVISP, InvispCommand, result_line, version_option
+from invisp_deploy.cli.train import (
+    asked_options,
+    crops_line,
+    given_options,
+    repeated_run,
+    run_options,
+    trained,
+    training_installed,
+)
+
+METHODS: Final = ("cycleisp", "grayscale", "unet", "upi")
+"""The last has nothing to train and is refused with a sentence."""
+
+
+@click.command("train", cls=InvispCommand, context_settings=INVISP)
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--method", required=True, type=click.Choice(METHODS), help="A rival of the paper.")
+@run_options
+@version_option
+def rival_train_command(
+    sources: tuple[Path, ...],
+    method: str,
+    output: Path,
+    run_file: Path | None,
+    sample_every: int | None,
+    tensorboard: bool,
+    resume: bool,
+    **options: Any,
+) -> None:
+    """Train a rival on a prepared dataset, or on RAW files (or folders of them) of one camera.
+
+    \b
+    invisp research train --method unet dataset/ -o run/
+    """
+    with training_installed(tensorboard=tensorboard):
+        from invisp_deploy.research.rival_training import RivalMethod
+
+        given = given_options(options)
+        asked = asked_options(given) if run_file is None else repeated_run(run_file, given)
+        made = trained(
+            sources, output, asked, RivalMethod(method),
+            resume=resume, sample_every=sample_every, tensorboard=tensorboard,
+        )  # fmt: skip
+        if made.first:
+            crops_line(made)
+            result_line(
+                made.weights,
+                f"weights {made.digest[:12]}",
+                f"invisp-eval table1 --help: {made.weights} is its {method}",
+            )
+
+
+if __name__ == "__main__":
+    rival_train_command()

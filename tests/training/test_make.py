@@ -1,0 +1,92 @@
+"""A run by one call of Python, as people write it: what comes back is what lies in the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from invisp_deploy.config import NetworkConfig
+from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.network.checkpoint import load_checkpoint
+from invisp_deploy.training import (
+    ContractOptions,
+    DataOptions,
+    InvispMethod,
+    OptimiserOptions,
+    Start,
+    TrainingOptions,
+    read_run,
+    train,
+)
+from tests.cli.test_train import crop
+
+METHOD = InvispMethod(NetworkConfig(1, 4, 2))
+QUICK = TrainingOptions(data=DataOptions(32), optimiser=OptimiserOptions(steps=3, seed=2))
+
+
+@pytest.fixture(scope="module")
+def raws(sample_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("raws")
+    for number in range(2):
+        write_dng(folder / f"{number}.dng", crop(sample_frame, 1200 + 100 * number, 1800))
+    return folder
+
+
+class Bars:
+    """What was shown: description -> (total, how far it came, last text)."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[int, int, str]] = {}
+
+    @contextmanager
+    def __call__(self, total: int, description: str) -> Iterator[Any]:
+        self.total, self.done, self.text = total, 0, ""
+        yield self
+        self.seen[description] = (total, self.done, self.text)
+
+    def update(self, count: int) -> None:
+        self.done += count
+
+    def set_postfix_str(self, text: str) -> None:
+        self.text = text
+
+
+def test_one_call_trains_and_gives_what_it_left(raws: Path, tmp_path: Path) -> None:
+    bars, said = Bars(), list[str]()
+    run = tmp_path / "run"
+    made = train([raws / "0.dng"], run, QUICK, METHOD, held_out=[raws / "1.dng"], bars=bars, say=said.append)
+    checkpoint = load_checkpoint(made.weights)
+    assert made.weights == run / "weights.safetensors"
+    assert (made.digest, made.card, made.scales) == (checkpoint.weights, checkpoint.card, None)
+    assert made.run == read_run(run / "run.json")
+    assert (made.run.contract.camera, made.run.contract.cfa, made.run.optimiser.seed) == ("Canon EOS 30D", "RGGB", 2)
+    assert set(made.card["validation"]) == {"1.dng"}
+    assert said == ["1 files of Canon EOS 30D; 1 blocks, growth 4, squeeze 2, 3 steps"]
+    counts = {name: (total, done) for name, (total, done, _) in bars.seen.items()}
+    assert counts == {"reading": (1, 1), "training": (3, 3), "validating": (1, 1)}
+    assert bars.seen["training"][2].startswith("rgb 0.")
+
+
+def test_a_run_is_repeated_and_tuned_by_the_same_call(raws: Path, tmp_path: Path) -> None:
+    first = train([raws], tmp_path / "a", QUICK, METHOD)
+    again = train([raws], tmp_path / "b", read_run(tmp_path / "a" / "run.json"))
+    assert again.digest == first.digest
+    method = InvispMethod(METHOD.config, Start.open(first.weights))
+    tuned = train([raws], tmp_path / "c", replace(QUICK, optimiser=OptimiserOptions(steps=1)), method)
+    assert tuned.digest != first.digest
+    assert tuned.run.start is not None
+    assert tuned.run.start["start"] == first.digest
+    assert tuned.run.contract == first.run.contract
+    chosen = replace(QUICK, contract=ContractOptions(gamma=1.8))
+    with pytest.raises(RequestError, match="The camera contract is that of the weights to start from"):
+        train([raws], tmp_path / "d", chosen, method)
+    with pytest.raises(RequestError, match="The run starts from new weights"):
+        train([raws], tmp_path / "d", first.run, method)
+    assert not (tmp_path / "d").exists()
