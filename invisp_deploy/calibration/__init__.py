@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["Calibration", "CalibrationOptions", "ScaleRecord", "calibrate", "read_record"]
 
 _MODULES = {
-    "make": ("Calibration", "calibrate"),
-    "options": ("CalibrationOptions",),
-    "record": ("ScaleRecord", "read_record"),
+    "Calibration": "make",
+    "CalibrationOptions": "options",
+    "ScaleRecord": "record",
+    "calibrate": "make",
+    "read_record": "record",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: the room itself costs no PyTorch."""
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -40,18 +40,24 @@ __all__ = [
 ]
 
 _MODULES = {
-    "make": ("TrainedRun", "train"),
-    "method": ("InvispMethod", "Method", "Start"),
-    "options": (
-        "ContractOptions", "DataOptions", "JpegOptions", "LossOptions", "OptimiserOptions", "TrainingOptions",
-    ),
-    "run": ("Run", "read_run"),
-}  # fmt: skip
+    "ContractOptions": "options",
+    "DataOptions": "options",
+    "InvispMethod": "method",
+    "JpegOptions": "options",
+    "LossOptions": "options",
+    "Method": "method",
+    "OptimiserOptions": "options",
+    "Run": "run",
+    "Start": "method",
+    "TrainedRun": "make",
+    "TrainingOptions": "options",
+    "read_run": "run",
+    "train": "make",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: the room itself costs no PyTorch."""
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
