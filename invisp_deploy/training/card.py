@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from invisp_deploy.report.markdown import table
 from invisp_deploy.training.run import Run
 
 
@@ -25,23 +26,22 @@ def card_text(
     digest = run.source.digest[:12]
     made = f", {run.source.made} of them made from photographs" if run.source.made else ""
     lines = [f"# {camera}, {what}", ""]
-    lines += _table(
-        {
-            "method": run.method,
-            "configuration": "its own sizes" if run.config is None else _words(run.config.to_dict()),
-            "multiply-accumulates a pixel and direction": f"{macs:,.0f}",
-            "weights": f"`{weights}`",
-            "data": f"{run.source.files} files{made}; digest `{digest}`",
-            "camera contract": _words(run.contract.to_dict()),
-            "crops": _words(vars(run.data)),
-            "loss": _words(vars(run.loss)),
-            "simulated JPEG": _jpeg(run),
-            "optimiser": _words(vars(run.optimiser)),
-            "started from": "new weights" if run.start is None else _words(run.start),
-            "optimiser time": _time(float(card["seconds"]), int(card["steps"]), run.minutes),
-        }
-    )
-    lines += ["", "## Machine", "", *_table(machine), "", "## Figures", ""]
+    facts = {
+        "method": run.method,
+        "configuration": "its own sizes" if run.config is None else _words(run.config.to_dict()),
+        "multiply-accumulates a pixel and direction": f"{macs:,.0f}",
+        "weights": f"`{weights}`",
+        "data": f"{run.source.files} files{made}; digest `{digest}`",
+        "camera contract": _words(run.contract.to_dict()),
+        "crops": _words(vars(run.data)),
+        "loss": _words(vars(run.loss)),
+        "simulated JPEG": _jpeg(run),
+        "optimiser": _words(vars(run.optimiser)),
+        "started from": "new weights" if run.start is None else _words(run.start),
+        "optimiser time": _time(float(card["seconds"]), int(card["steps"]), run.minutes),
+    }
+    lines += [table(("", ""), list(facts.items())), "", "## Machine", "", table(("", ""), list(machine.items()))]
+    lines += ["", "## Figures", ""]
     lines += _figures(card.get("validation"), card.get("crops"))
     lines += ["", "`run.json` repeats the run: `invisp-train --run run.json SOURCE -o FOLDER`.", ""]
     return "\n".join(lines)
@@ -65,22 +65,14 @@ def _figures(files: Mapping[str, Mapping[str, float]] | None, crops: Mapping[str
         )
     if files:
         metrics = list(next(iter(files.values())))
-        lines += ["", "Held-out files through JPEG files on disk, dB:", ""]
-        lines += [f"| file | {' | '.join(metrics)} |", "|---|" + "---|" * len(metrics)]
-        lines += [
-            f"| {name} | {' | '.join(f'{figures[metric]:.2f}' for metric in metrics)} |"
-            for name, figures in files.items()
-        ]
+        rows = [(name, *(f"{figures[metric]:.2f}" for metric in metrics)) for name, figures in files.items()]
+        lines += ["", "Held-out files through JPEG files on disk, dB:", "", table(("file", *metrics), rows)]
     return lines or ["None were measured."]
 
 
 def _time(seconds: float, steps: int, minutes: float | None) -> str:
     asked = "" if minutes is None else f"; {minutes:g} minutes were asked for"
     return f"{seconds:,.1f} s for {steps:,} steps, crops read included, measuring and saving not{asked}"
-
-
-def _table(rows: Mapping[str, str]) -> list[str]:
-    return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
 
 
 def _words(values: Mapping[str, Any]) -> str:

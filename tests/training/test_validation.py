@@ -43,7 +43,7 @@ def odd(small_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
-def test_every_file_is_measured_and_told(checkpoint: Checkpoint, small_dng: Path, odd: Path) -> None:
+def test_figures_are_those_of_a_round_trip(checkpoint: Checkpoint, small_dng: Path, odd: Path, tmp_path: Path) -> None:
     told: list[Path] = []
     figures = validate(checkpoint, [small_dng, odd], OPTIONS, told.append)
     assert told == [small_dng, odd]
@@ -61,8 +61,8 @@ def test_the_picture_is_compared_without_its_border(checkpoint: Checkpoint, odd:
     render(read_raw(odd), runtime).save(tmp_path / "a.jpg", quality=OPTIONS.quality, subsampling=OPTIONS.subsampling)
     with rawpy.imread(str(odd)) as raw:
         target = raw.postprocess(use_camera_wb=True, no_auto_bright=True).astype(float)
-    with Image.open(tmp_path / "a.jpg") as image:
-        error = np.asarray(image)[1:100, 1:132] - target
+    with Image.open(tmp_path / "a.jpg") as picture:
+        error = np.asarray(picture)[1:100, 1:132] - target
     assert figure == pytest.approx(20 * math.log10(255) - 10 * math.log10(np.square(error).mean()), abs=1e-9)
 
 
