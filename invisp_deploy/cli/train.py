@@ -34,7 +34,7 @@ from invisp_deploy.training.run import Run, read_run
 
 if TYPE_CHECKING:
     from invisp_deploy.training.make import TrainedRun
-    from invisp_deploy.training.method import Method, Start
+    from invisp_deploy.training.method import Start, TrainingMethod
 
 Options = TypeVar("Options", ContractOptions, DataOptions, LossOptions, JpegOptions, OptimiserOptions, NetworkConfig)
 
@@ -222,7 +222,7 @@ def repeated_run(path: Path, given: Mapping[str, Any]) -> Run:
 
 
 def trained(
-    sources: tuple[Path, ...], output: Path, asked: TrainingOptions | Run, method: Method, **rest: Any
+    sources: tuple[Path, ...], output: Path, asked: TrainingOptions | Run, method: TrainingMethod, **rest: Any
 ) -> TrainedRun:
     """`training.train` with a bar and lines on standard output."""
     from invisp_deploy.training.make import train
@@ -257,7 +257,7 @@ def _start(weights: Path, quantize: Path | None, *, keep: bool) -> Start:
 
 def _asked(
     given: Mapping[str, Any], run_file: Path | None, start: Start | None
-) -> tuple[TrainingOptions | Run, Method]:
+) -> tuple[TrainingOptions | Run, TrainingMethod]:
     from invisp_deploy.training.method import InvispMethod
 
     if run_file is not None:

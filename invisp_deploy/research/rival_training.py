@@ -22,7 +22,7 @@ from invisp_deploy.training.run import Run
 
 @dataclass(frozen=True)
 class RivalMethod:
-    """A `training.Method`. The whole of a rival computes in the precision of the run: it has no spine to keep."""
+    """A `training.TrainingMethod`. All of a rival computes in the precision of the run: it has no spine to keep."""
 
     name: str
 

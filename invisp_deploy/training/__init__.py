@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from invisp_deploy.training.make import TrainedRun, train
-    from invisp_deploy.training.method import InvispMethod, Method, Start
+    from invisp_deploy.training.method import InvispMethod, Start, TrainingMethod
     from invisp_deploy.training.options import (
         ContractOptions,
         DataOptions,
@@ -29,11 +29,11 @@ __all__ = [
     "InvispMethod",
     "JpegOptions",
     "LossOptions",
-    "Method",
     "OptimiserOptions",
     "Run",
     "Start",
     "TrainedRun",
+    "TrainingMethod",
     "TrainingOptions",
     "read_run",
     "train",
@@ -45,7 +45,7 @@ _MODULES = {
     "InvispMethod": "method",
     "JpegOptions": "options",
     "LossOptions": "options",
-    "Method": "method",
+    "TrainingMethod": "method",
     "OptimiserOptions": "options",
     "Run": "run",
     "Start": "method",

@@ -28,7 +28,7 @@ from invisp_deploy.training.folder import (
     write_sample,
     write_state,
 )
-from invisp_deploy.training.method import Method
+from invisp_deploy.training.method import TrainingMethod
 from invisp_deploy.training.optimisation import Optimisation, check_possible
 from invisp_deploy.training.processes import Processes, alone
 from invisp_deploy.training.run import Run
@@ -62,7 +62,7 @@ class Fitted:
 def fit(
     pairs: Sequence[Pair],
     network: nn.Module,
-    method: Method,
+    method: TrainingMethod,
     run: Run,
     folder: Path,
     *,
@@ -135,7 +135,7 @@ def fit(
 
 
 def seconds_per_step(
-    pairs: Sequence[Pair], network: nn.Module, method: Method, run: Run, *, processes: Processes | None = None
+    pairs: Sequence[Pair], network: nn.Module, method: TrainingMethod, run: Run, *, processes: Processes | None = None
 ) -> float:
     """Mean time of 15 steps on a copy of the network, after three that warm up; the run itself sees nothing of them."""
     processes = processes or alone()

@@ -23,7 +23,7 @@ from invisp_deploy.training.card import card_text
 from invisp_deploy.training.crops import Measured
 from invisp_deploy.training.folder import LOG_FILE, WEIGHTS_FILE, check_folder, read_log, steps_of
 from invisp_deploy.training.loop import Fitted, Report, fit, seconds_per_step
-from invisp_deploy.training.method import InvispMethod, Method, new_network
+from invisp_deploy.training.method import InvispMethod, TrainingMethod, new_network
 from invisp_deploy.training.optimisation import check_possible
 from invisp_deploy.training.options import TUNING, ContractOptions, TrainingOptions
 from invisp_deploy.training.processes import Processes, joined
@@ -54,7 +54,7 @@ def train(
     sources: Sequence[Path],
     folder: Path,
     options: TrainingOptions | Run | None = None,
-    method: Method | None = None,
+    method: TrainingMethod | None = None,
     *,
     held_out: Sequence[Path] = (),
     resume: bool = False,
@@ -122,7 +122,7 @@ def train(
         return _finished(folder, run, method, fitted, files, shown.last, bars)
 
 
-def described(options: TrainingOptions, method: Method, frame: RawFrame) -> Run:
+def described(options: TrainingOptions, method: TrainingMethod, frame: RawFrame) -> Run:
     """The run that is asked for; its source is still open. frame: of the camera.
 
     Raises RequestError for a contract that is chosen although the weights to start from have one.
@@ -187,7 +187,7 @@ class _Shown:
             self._board.measured(measured)
 
 
-def _default_method(options: TrainingOptions | Run | None) -> Method:
+def _default_method(options: TrainingOptions | Run | None) -> TrainingMethod:
     if not isinstance(options, Run):
         return InvispMethod(CONFIGURATIONS["edge"])
     if options.config is None:
@@ -202,7 +202,7 @@ def _with_steps(run: Run, steps: int) -> Run:
 def _finished(
     folder: Path,
     run: Run,
-    method: Method,
+    method: TrainingMethod,
     fitted: Fitted,
     files: TrainingFiles,
     crops: dict[str, Any] | None,
@@ -228,7 +228,7 @@ def _finished(
 
 
 def _validated(
-    checkpoint: Checkpoint, run: Run, held_out: tuple[Path, ...], method: Method, bars: Bars
+    checkpoint: Checkpoint, run: Run, held_out: tuple[Path, ...], method: TrainingMethod, bars: Bars
 ) -> dict[str, Any]:
     """What the card says of held-out files."""
     quality, subsampling = run.jpeg.typical

@@ -67,7 +67,7 @@ class Start:
         }
 
 
-class Method(Protocol):
+class TrainingMethod(Protocol):
     """name, config: as `run.json` has them; a configuration is InvISP's alone. start: weights that a run goes on from.
 
     any_phase: whether one network serves every CFA phase; else the contract has the phase of the first file.
@@ -153,7 +153,7 @@ class InvispMethod:
         return self.config.macs_per_pixel
 
 
-def new_network(method: Method, run: Run, frame: RawFrame) -> nn.Module:
+def new_network(method: TrainingMethod, run: Run, frame: RawFrame) -> nn.Module:
     """The network of a run with the initial weights of its seed, or those it starts from.
 
     Raises RequestError for a method that does not fit the run, its contract or its crops.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from invisp_deploy.errors import RequestError, TrainingError
 from invisp_deploy.training.data import Pair, sample_batch
 from invisp_deploy.training.jpeg_simulator import draw_compressions
-from invisp_deploy.training.method import Method
+from invisp_deploy.training.method import TrainingMethod
 from invisp_deploy.training.objective import HALF
 from invisp_deploy.training.processes import Processes
 from invisp_deploy.training.run import Run
@@ -25,7 +25,7 @@ _MOST_LEFT_OUT: Final = 20
 these it is a sixteenth, and what still overflows is not the scale's fault."""
 
 
-def check_possible(run: Run, processes: Processes, method: Method) -> None:
+def check_possible(run: Run, processes: Processes, method: TrainingMethod) -> None:
     """Raise RequestError for fp16 without a GPU, half precision with a record of scales, a batch of unequal shares."""
     processes.share_of(run.data.batch)
     precision = run.optimiser.precision
@@ -43,7 +43,7 @@ class Optimisation:
     what an uninterrupted one would have seen, and every process draws the same and takes its share.
     """
 
-    def __init__(self, network: nn.Module, method: Method, run: Run, processes: Processes) -> None:
+    def __init__(self, network: nn.Module, method: TrainingMethod, run: Run, processes: Processes) -> None:
         self.run = run
         self.processes = processes
         device = processes.device

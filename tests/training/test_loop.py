@@ -30,7 +30,7 @@ from invisp_deploy.training.crops import Crops, Measured, measure
 from invisp_deploy.training.data import Pair, load_pairs
 from invisp_deploy.training.folder import read_log
 from invisp_deploy.training.loop import Fitted, Report
-from invisp_deploy.training.method import InvispMethod, Method
+from invisp_deploy.training.method import InvispMethod, TrainingMethod
 from invisp_deploy.training.options import DataOptions, OptimiserOptions
 from invisp_deploy.training.run import Run, TrainingSource, read_run
 
@@ -45,7 +45,7 @@ def run_of(**optimiser: Any) -> Run:
     return replace(RUN, optimiser=replace(RUN.optimiser, **optimiser))
 
 
-def train(pairs: list[Pair], run: Run, folder: Path, method: Method = METHOD, **options: Any) -> Fitted:
+def train(pairs: list[Pair], run: Run, folder: Path, method: TrainingMethod = METHOD, **options: Any) -> Fitted:
     torch.manual_seed(run.optimiser.seed)
     network = InvISP(run.config) if run.config is not None else SMALL_RIVALS[run.method]()
     return loop.fit(pairs, network, method, run, folder, **options)

@@ -26,7 +26,7 @@ from invisp_deploy.research.rivals.open import load_rival
 from invisp_deploy.training import loop
 from invisp_deploy.training.data import Pair, load_pairs
 from invisp_deploy.training.loop import Fitted, Report
-from invisp_deploy.training.method import InvispMethod, Method, Start, new_network
+from invisp_deploy.training.method import InvispMethod, Start, TrainingMethod, new_network
 from invisp_deploy.training.options import DataOptions, OptimiserOptions
 from invisp_deploy.training.run import Run
 
@@ -240,7 +240,7 @@ def test_a_start_that_the_run_does_not_describe_is_refused(pairs: list[Pair], st
 
 @pytest.mark.parametrize("method", [InvispMethod(CONFIG), RivalMethod("cycleisp")])
 def test_the_seed_decides_the_weights_and_they_are_written_by_kind(
-    method: Method, small_frame: RawFrame, tmp_path: Path
+    method: TrainingMethod, small_frame: RawFrame, tmp_path: Path
 ) -> None:
     run = Run(CONTRACT, method.config, method.name)
     seeded = [replace(run, optimiser=OptimiserOptions(seed=seed)) for seed in (1, 1, 2)]
