@@ -13,8 +13,8 @@ class Bar(Protocol):
     def update(self, count: int) -> object:
         """So many more are done."""
 
-    def set_postfix_str(self, text: str) -> object:
-        """Figures that stand behind the bar."""
+    def set_postfix_str(self, text: str, refresh: bool) -> object:
+        """Figures that stand behind the bar. refresh: show them at once, not with the next `update`."""
 
 
 Bars = Callable[[int, str], AbstractContextManager[Bar]]
@@ -25,7 +25,7 @@ class _NoBar:
     def update(self, count: int) -> None:
         pass
 
-    def set_postfix_str(self, text: str) -> None:
+    def set_postfix_str(self, text: str, refresh: bool) -> None:
         pass
 
 

@@ -111,14 +111,14 @@ def calibrate(
     options: CalibrationOptions | None = None,
     *,
     held_out: Sequence[Path] = (),
-    report: Path | None = None,
+    pictures: Path | None = None,
     overwrite: bool = False,
     bars: Bars = no_bars,
 ) -> Calibration:
     """Write the record of scales of weights, measured on RAW files (or folders of them).
 
     output: the record, JSON. held_out: files to measure losses on; other places of the same files unless given.
-    report: folder for `REPORT_FILES`, made if absent. overwrite: replace an existing record and report.
+    pictures: folder for `REPORT_FILES`, made if absent. overwrite: replace an existing record and report.
     Nothing is written unless the record makes int8 graphs that export takes: what is exported with it passes.
 
     Raises RequestError and CalibrationError for files and options that cannot be, ContractError and RawFileError for
@@ -128,15 +128,16 @@ def calibrate(
     files = raw_files(raws)
     held_files = raw_files(held_out) if held_out else []
     check_output(output, overwrite=overwrite)
-    if report is not None and not overwrite and (there := [name for name in REPORT_FILES if (report / name).exists()]):
-        raise RequestError(f"{report / there[0]} exists already: pass --overwrite, or name another folder.")
+    there = [] if pictures is None else [pictures / name for name in REPORT_FILES if (pictures / name).exists()]
+    if there and not overwrite:
+        raise RequestError(f"{there[0]} exists already: pass --overwrite, or name another folder.")
     checkpoint = load_checkpoint(weights)
     with ExitStack() as stack:
-        if report is not None:
-            stack.enter_context(output_folder(report))
+        if pictures is not None:
+            stack.enter_context(output_folder(pictures))
         calibration = measured(checkpoint, files, options, held_files, bars)
-        if report is not None:
-            write_report(report, calibration.facts())
+        if pictures is not None:
+            write_report(pictures, calibration.facts())
         write_record(output, calibration.record)
     return calibration
 

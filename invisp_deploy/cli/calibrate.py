@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the JPEG.")
 @click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal tiles.")
-@click.option("--report", type=click.Path(path_type=Path), help="Folder for report.md with pictures; made if absent.")
+@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for report.md with pictures; made if absent.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing record and report.")
 @json_option
 @version_option
@@ -60,7 +60,7 @@ def main(
     checkpoint: Path,
     output: Path,
     held_out: tuple[Path, ...],
-    report: Path | None,
+    pictures: Path | None,
     overwrite: bool,
     as_json: bool,
     **options: Any,
@@ -81,9 +81,9 @@ def main(
 
     found = calibrate(
         checkpoint, raws, output, CalibrationOptions(**options),
-        held_out=held_out, report=report, overwrite=overwrite, bars=bar,
+        held_out=held_out, pictures=pictures, overwrite=overwrite, bars=bar,
     )  # fmt: skip
-    page = None if report is None else report / "report.md"
+    page = None if pictures is None else pictures / "report.md"
     if as_json:
         print_json({"record": output, "report": page, **found.facts()})
         return

@@ -40,7 +40,7 @@ Options = TypeVar("Options", ContractOptions, DataOptions, LossOptions, JpegOpti
 
 _SIZES: Final = tuple(field.name for field in fields(NetworkConfig))
 _CONTRACT: Final = tuple(field.name for field in fields(ContractOptions))
-_FLAGS: Final = {"name": "--config", "norm": "--loss", "ema_decay": "--ema"}
+_FLAGS: Final = {"name": "--config", "norm": "--loss", "ema_decay": "--ema", "white_balance": "--gains"}
 
 _SIZE_OPTIONS: Final = (
     click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), help="[default: edge]"),
@@ -58,7 +58,12 @@ _RUN_OPTIONS: Final = (
     ),
     click.option("--run", "run_file", type=click.Path(path_type=Path), help="run.json of another run, to repeat it."),
     click.option("--white", help="file, adjusted, or a level in DN.  [default: file]"),
-    click.option("--white-balance", type=click.Choice(["max", "min", "none"]), help="[default: max]"),
+    click.option(
+        "--gains",
+        "white_balance",
+        type=click.Choice(["max", "min", "none"]),
+        help="What the as-shot gains are divided by: their largest, or smallest.  [default: max]",
+    ),
     click.option("--gamma", type=click.FloatRange(1, 4), help="[default: 2.2]"),
     click.option(
         "--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with folding the first file's."

@@ -72,7 +72,7 @@ def fit(
     report_every: int = 100,
     save_every: int = 500,
     processes: Processes | None = None,
-    on_step: Callable[[int], object] = lambda step: None,
+    on_step: Callable[[int, tuple[float, float] | None], object] = lambda step, losses: None,
     on_report: Callable[[Report], object] = lambda report: None,
     on_measured: Callable[[Measured], object] = lambda measured: None,
 ) -> Fitted:
@@ -82,7 +82,7 @@ def fit(
     folder: of the run, an existing one; gets `run.json`, `log.jsonl`, `state.pt` (to resume), `weights.safetensors`
     (the average) and `samples/STEP.png`. Only the first of several processes writes and calls back.
     crops, sample_every: what is measured, and after how many steps; a tenth of the run unless given.
-    on_step: after every step, with the number of steps taken.
+    on_step: after every step, with the number of steps taken and the losses, None where they overflowed.
 
     Raises RequestError as `check_possible`; TrainingError when a loss is not finite, the last saved state stays as it
     is; CheckpointError for a state that is damaged or of another run; OutputError when something cannot be written, the
@@ -103,7 +103,7 @@ def fit(
     steps = run.optimiser.steps
     every = sample_every or max(1, steps // 10)
     if processes.first:
-        on_step(first)
+        on_step(first, None)
     for step in range(first, steps):
         begun = time.perf_counter()
         found = optimisation.step(step, pairs, state_path)
@@ -130,7 +130,7 @@ def fit(
                 write_state(state_path, state | optimisation.state())
                 method.save(folder / WEIGHTS_FILE, optimisation.averaged, run.contract, _card(run, done, seconds))
             if processes.first:
-                on_step(done)
+                on_step(done, found)
     return Fitted(optimisation.averaged.cpu().eval(), _card(run, steps, seconds), seconds)
 
 

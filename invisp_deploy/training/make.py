@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from invisp_deploy.bars import Bars, no_bars
 from invisp_deploy.benchmark.machine import versions
 from invisp_deploy.calibration.record import write_record
@@ -157,6 +159,7 @@ class _Shown:
         self.last: dict[str, Any] | None = next((line for line in reversed(log) if "crops" in line), None)
         self._context = bars(steps, "training")
         self._done = 0
+        self._losses: list[tuple[float, float]] = []
         self._board = None
         if tensorboard:  # in every process, so that a missing package ends all of them
             from invisp_deploy.training.tensorboard import Board
@@ -172,12 +175,17 @@ class _Shown:
             self._board.close()
         self._context.__exit__(*error)
 
-    def step(self, done: int) -> None:
+    def step(self, done: int, losses: tuple[float, float] | None) -> None:
+        """The losses beside the bar are means since the last report."""
+        if losses is not None:
+            self._losses.append(losses)
+            rgb, raw = np.mean(self._losses, axis=0)
+            self._bar.set_postfix_str(f"rgb {rgb:.4f}, raw {raw:.4f}", refresh=False)
         self._bar.update(done - self._done)
         self._done = done
 
     def report(self, report: Report) -> None:
-        self._bar.set_postfix_str(f"rgb {report.rgb_loss:.4f}, raw {report.raw_loss:.4f}")
+        self._losses.clear()
         if self._board is not None:
             self._board.report(report)
 

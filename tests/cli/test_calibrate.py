@@ -57,7 +57,7 @@ def raws(crop: Callable[[int], RawFrame], tmp_path_factory: pytest.TempPathFacto
 def made(weights: Path, raws: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("made")
     result = calibrate(
-        weights, raws, "-o", folder / "scales.json", *FEW, "--max-drop", 0, "--report", folder / "report"
+        weights, raws, "-o", folder / "scales.json", *FEW, "--max-drop", 0, "--pictures", folder / "report"
     )
     assert result.exit_code == 0, result.output
     return folder, result
@@ -204,5 +204,5 @@ def test_files_that_cannot_be_are_refused(
 def test_nothing_is_replaced_unasked(weights: Path, raws: Path, made: tuple[Path, Result], tmp_path: Path) -> None:
     folder, _ = made
     refused(calibrate(weights, raws, "-o", folder / "scales.json"), 2, "exists already", "--overwrite")
-    result = calibrate(weights, raws, "-o", tmp_path / "new.json", "--report", folder / "report")
+    result = calibrate(weights, raws, "-o", tmp_path / "new.json", "--pictures", folder / "report")
     refused(result, 2, "report.md exists already", "--overwrite")

@@ -25,7 +25,7 @@ from invisp_deploy.training.folder import read_log
 from invisp_deploy.training.validation import mean_metrics, validate
 from tests.cli.refusal import refused
 
-SMALL = ("--blocks", 1, "--growth", 4, "--patch", 32, "--steps", 20, "--white-balance", "min", "--white", "adjusted")
+SMALL = ("--blocks", 1, "--growth", 4, "--patch", 32, "--steps", 20, "--gains", "min", "--white", "adjusted")
 ROOT = Path(__file__).parents[2]
 
 

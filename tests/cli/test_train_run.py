@@ -87,7 +87,7 @@ def test_a_run_is_repeated_from_its_file(raws: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--loss", "l2"), ("--steps", 21), ("--config", "paper"), ("--growth", 8), ("--white-balance", "none"),
+    [("--loss", "l2"), ("--steps", 21), ("--config", "paper"), ("--growth", 8), ("--gains", "none"),
      ("--kind", "chain"), ("--minutes", 1), ("--subsampling", "4:4:4")],
 )  # fmt: skip
 def test_what_contradicts_the_file_is_refused(option: str, value: object, raws: Path, tmp_path: Path) -> None:

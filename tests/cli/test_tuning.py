@@ -140,7 +140,7 @@ def test_options_that_go_only_with_others(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--config", "edge"), ("--squeeze", 2), ("--kind", "chain"), ("--first", 3), ("--white-balance", "min")],
+    [("--config", "edge"), ("--squeeze", 2), ("--kind", "chain"), ("--first", 3), ("--gains", "min")],
 )
 def test_what_the_weights_decide_is_not_asked_for(option: str, value: object, folder: Path, tmp_path: Path) -> None:
     refused(tune(folder, tmp_path / "run", option, value), 2, f"{option} is decided by", "leave it out")

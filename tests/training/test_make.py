@@ -54,7 +54,7 @@ class Bars:
     def update(self, count: int) -> None:
         self.done += count
 
-    def set_postfix_str(self, text: str) -> None:
+    def set_postfix_str(self, text: str, refresh: bool) -> None:
         self.text = text
 
 
