@@ -42,6 +42,7 @@ class Nodes:
         return self.node("Conv", name, *inputs, output=output, kernel_shape=[edge, edge], pads=[edge // 2] * 4)
 
     def constant(self, name: str, array: Array) -> str:
+        """A scalar stays one, which `np.ascontiguousarray` would not let it: engines quantise by scalars alone."""
         return self.tensor(name, lambda: numpy_helper.from_array(np.asarray(array, order="C"), name))
 
     def tensor(self, name: str, make: Any) -> str:
