@@ -28,6 +28,12 @@ __all__ = ["engine_command"]
 )
 @click.option("--target", "targets", metavar="SM,...", help="GPUs, such as sm86,sm89 [TensorRT: this machine's].")
 @click.option("--optimization-level", "level", type=int, help="0 to 5: build time for speed; TensorRT only [3].")
+@click.option(
+    "--workspace",
+    type=click.IntRange(1),
+    metavar="MB",
+    help="Most memory that a layer may take beside its tensors [all of the GPU].",
+)
 @click.option("--no-cache", is_flag=True, help="Build, whatever the cache holds, and keep nothing in it.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing engine and its files.")
 @json_option
@@ -69,6 +75,9 @@ def _print(made: MadeEngine) -> None:
     if build["device_memory"]:
         took += f", takes {_megabytes(build['device_memory'])} on the GPU"
     what = f"{card.graph.direction.value} {card.graph.precision}, {card.profile}"
+    kinds = " and ".join(f"{count} convolutions in {kind}" for kind, count in build["convolutions"].items())
+    if kinds:
+        took = f"{kinds}; {took}"
     result_line(path, f"{what}, {card.backend} {card.backend_version} for {', '.join(card.targets)}; {took}")
     if card.verified is None:
         click.echo(f"not yet verified: run `invisp verify --engine {path}` on the device")

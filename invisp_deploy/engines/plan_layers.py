@@ -28,7 +28,7 @@ _NODE: Final = re.compile(r"ONNX Layer: ([^\]]+)\]")
 _CONVOLVING: Final = ("correlation", "runtime_fusion")
 """Other kinds name a convolution where they add its bias or scale its sum."""
 
-_CONVOLUTION: Final = re.compile(r"block\d+\.[FGH]\.conv\d+(\.part\d+)?")
+_CONVOLUTION: Final = re.compile(r"(block\d+\.[FGH]\.conv\d+)(?:\.part\d+)?")
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ def read_layers(message: str) -> Iterator[PlanLayer]:
 def convolution_types(layers: Iterable[PlanLayer]) -> dict[str, str]:
     """What each convolution of F, G and H multiplies: name -> "Int8", "FP8", "Half" or "Float".
 
-    A weight comes first of the constants, and one that was made of others in a layer of its own last of the inputs.
-    "Half x Float" where an operand has another type than the weight.
+    One that the graph writes as a sum of several counts once; "Half x Float" has a weight of another type than what it
+    is multiplied with. A weight comes first of the constants, or last of the inputs where a layer of its own made it.
     """
     found = {}
     for layer in layers:
         if layer.kind in _CONVOLVING:
             weight = (*layer.constants, layer.inputs[-1])[0]
             operands = weight if weight in layer.inputs else f"{layer.inputs[-1]} x {weight}"
-            found.update({name: operands for name in layer.nodes if _CONVOLUTION.fullmatch(name)})
+            found.update({match[1]: operands for name in layer.nodes if (match := _CONVOLUTION.fullmatch(name))})
     return found

@@ -160,7 +160,7 @@ def _gate(found: ShapeParity, graphs: dict[Direction, _Session], network: InvISP
 
 
 def _gate_lowered(found: ShapeParity, graphs: dict[Direction, _Session], precision: str) -> None:
-    limits = parity_for("onnxruntime", precision, "forward")
+    limits = parity_for(precision)
     for label, decibels, limit in (
         (f"{graphs[Direction.FORWARD].name} reaches", found.forward_psnr, limits.psnr),
         (f"{graphs[Direction.INVERSE].name} reaches", found.inverse_psnr, limits.psnr),
@@ -258,7 +258,7 @@ def _gate_phase(found: PhaseParity, precision: str) -> None:
             f"The graph's picture differs from the steps in numpy by {found.codes} codes of {found.bits} bits at "
             f"{found.cfa}, {most:g} may: nothing was exported; please report it."
         )
-    lowered = parity_for("onnxruntime", precision, "forward").psnr
+    lowered = parity_for(precision).psnr
     limits = {"mosaic": (found.mosaic_psnr, TOLERANCES["step-mosaic-psnr"].limit if exact else lowered)}
     if not exact:
         limits["picture"] = (found.picture_psnr, lowered)

@@ -40,11 +40,12 @@ class OnnxRuntime(Runtime):
     """A graph of ours in ONNX Runtime.
 
     provider: exactly one, by ONNX Runtime's name; nodes it cannot take are an error, not a fallback.
-    threads: of the CPU provider, 0 for all cores. Raises RequestError for a missing file, GraphError
+    threads: of the CPU provider, 0 for all cores. constants: arrays in place of the graph's own constants of these
+    names, of the same types and shapes. Raises RequestError for a missing file, GraphError
     for one that is not our graph, EngineError for a provider that is not there.
     """
 
-    def __init__(self, path: Path, provider: str = CPU, threads: int = 0) -> None:
+    def __init__(self, path: Path, provider: str = CPU, threads: int = 0, constants: Feeds | None = None) -> None:
         import onnxruntime
 
         if not path.is_file():
@@ -64,6 +65,10 @@ class OnnxRuntime(Runtime):
         self._run_options = onnxruntime.RunOptions()
         if provider == CPU:  # give a tile's memory back: the picture's coder needs it next
             self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._constants = []  # the session reads them as long as it lives
+        for name, array in (constants or {}).items():
+            self._constants.append(onnxruntime.OrtValue.ortvalue_from_numpy(array))
+            options.add_initializer(name, self._constants[-1])
         self._session = _session(path, options, provider)
         if self._session.get_providers()[0] != provider:
             raise EngineError(

@@ -58,8 +58,9 @@ def test_result_lines_name_file_size_time_memory_and_what_comes_next(graphs: Gra
     result = rtx(graphs.forward, out, "--target", "sm89,sm86", "--tile", 64)
     assert result.exit_code == 0, result.output
     wrote, verified, following = result.stdout.splitlines()
-    what = r"forward fp32, 64x64, tensorrt-rtx 1\.7\.\S+ for sm86, sm89; built in [\d.]+ s with \d+ MB of memory"
-    assert re.fullmatch(rf"wrote {out} \([\d.]+ [kM]B\), {what}, takes \d+ MB on the GPU", wrote)
+    what = r"forward fp32, 64x64, tensorrt-rtx 1\.7\.\S+ for sm86, sm89"
+    took = r"15 convolutions in Float; built in [\d.]+ s with \d+ MB of memory, takes \d+ MB on the GPU"
+    assert re.fullmatch(rf"wrote {out} \([\d.]+ [kM]B\), {what}; {took}", wrote)
     assert verified == f"not yet verified: run `invisp verify --engine {out}` on the device"
     assert following == f"next: invisp-run --engine {out} photo.CR2 -o photo.jpg"
     assert result.stderr == ""
