@@ -34,8 +34,11 @@ __all__ = ["GainedConvolution", "LoweredFunction", "gained_convolutions", "lower
 
 _SLOPE = 0.2
 
-_EDGE = {"int8": 127.5, "fp8": 464.0}
-"""Magnitudes below it round to full scale or less, so that a largest weight never counts as saturated."""
+_GRID = {"int8": (-128.0, 127.0), "fp8": (-448.0, 448.0)}
+"""Ends of the grid in steps, as QuantizeLinear saturates: the scale of int8 spans 127 of them to either side."""
+
+_EDGE = {"int8": (-128.5, 127.5), "fp8": (-464.0, 464.0)}
+"""What lies between rounds to a value of the grid, so that a largest weight never counts as saturated."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +154,10 @@ class _Grid(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, precision: str) -> Tensor:
-        limit = FULL_SCALE[precision]
         scaled = x / step
-        ctx.save_for_backward(scaled.abs() < _EDGE[precision])
-        inside = scaled.clamp_(-limit, limit)
+        low, high = _EDGE[precision]
+        ctx.save_for_backward((scaled > low) & (scaled < high))
+        inside = scaled.clamp_(*_GRID[precision])
         grid = inside.round_() if precision == "int8" else inside.to(torch.float8_e4m3fn).to(torch.float32)
         return grid.mul_(step)
 

@@ -124,6 +124,20 @@ def test_onnxruntime_rounds_what_the_simulation_rounds(
             assert psnr(made, expected) > lost + (1.5 if kept else 10)
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_what_saturates_does_so_at_the_same_values(network: InvISP, precision: str) -> None:
+    """Scales a quarter of what the values need: int8 ends at -128 and 127, fp8 at 448 to either side."""
+    small = torch.from_numpy(natural_input((1, 3, 8, 12), 3)) * 2 - 1
+    whole = arithmetic_of(network, small, precision)
+    arithmetic = replace(whole, scales={name: step / 4 for name, step in whole.scales.items()})
+    model = graphs(network, arithmetic)[Direction.FORWARD].SerializeToString()
+    (made,) = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"raw": small.numpy()})
+    with torch.no_grad():
+        expected, exact = lowered(network, arithmetic)(small).numpy(), network(small).numpy()
+    assert np.abs(expected - exact).max() > 0.02, "something saturates"
+    assert np.abs(made - expected).max() < 1e-5
+
+
 def test_the_reference_evaluator_of_onnx_computes_the_int8_graph_alike(network: InvISP) -> None:
     small = torch.from_numpy(natural_planes((1, 3, 8, 12), 3))
     arithmetic = arithmetic_of(network, small, "int8")
