@@ -46,12 +46,14 @@ class GainedConvolution:
     """One convolution after the gains. weight (outputs, inputs, k, k), bias (outputs,); both float32.
 
     In 8 bit the weight has the remainder's channels after those of the function's input, where it reads that.
+    gain: (outputs,), what each channel that it makes is multiplied with; (1,) of the last one, which makes none larger.
     """
 
     name: str
     precision: str
     weight: Tensor
     bias: Tensor
+    gain: Tensor
 
 
 class LoweredFunction(CouplingFunction):
@@ -122,7 +124,7 @@ def gained_convolutions(block: CouplingFunction, name: str, arithmetic: Arithmet
             first = weight[:, :first_width]
             weight = torch.cat((first, first / REMAINDER, weight[:, first_width:]), 1)
         bias = weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias * outgoing
-        gained.append(GainedConvolution(convolution, arithmetic.of(convolution), weight, bias))
+        gained.append(GainedConvolution(convolution, arithmetic.of(convolution), weight, bias, outgoing))
     return gained
 
 

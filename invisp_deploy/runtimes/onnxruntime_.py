@@ -18,7 +18,7 @@ from invisp_deploy.runtimes.tensorrt.contexts import Times
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["CPU", "OnnxRuntime"]
+__all__ = ["CPU", "OnnxRuntime", "provider_with_options"]
 
 CPU: Final = "CPUExecutionProvider"
 _DTYPES: Final = {
@@ -29,7 +29,6 @@ _DTYPES: Final = {
 }
 _ERRORS_ONLY: Final = 3
 _CUDA: Final = "CUDAExecutionProvider"
-_NVIDIA: Final = (_CUDA, "TensorrtExecutionProvider")
 _OPTIONS: Final = {
     # fp32 means fp32. The exhaustive search would time every algorithm again for each size of tile, and pick by noise.
     _CUDA: {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
@@ -50,8 +49,8 @@ class OnnxRuntime(Runtime):
 
         if not path.is_file():
             raise RequestError(f"There is no engine {path}.")
-        _check_available(provider)
-        if provider in _NVIDIA and hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
+        chosen = provider_with_options(provider)
+        if provider == _CUDA and hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
             with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find; --json must stay JSON
                 onnxruntime.preload_dlls()
         options = onnxruntime.SessionOptions()
@@ -61,7 +60,7 @@ class OnnxRuntime(Runtime):
         options.enable_mem_pattern = False  # tiles differ in size; a pattern would be kept for each
         if provider != CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        self._on_device = provider in _NVIDIA
+        self._on_device = provider == _CUDA
         self._run_options = onnxruntime.RunOptions()
         if provider == CPU:  # give a tile's memory back: the picture's coder needs it next
             self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -69,7 +68,7 @@ class OnnxRuntime(Runtime):
         for name, array in (constants or {}).items():
             self._constants.append(onnxruntime.OrtValue.ortvalue_from_numpy(array))
             options.add_initializer(name, self._constants[-1])
-        self._session = _session(path, options, provider)
+        self._session = _session(path, options, chosen)
         if self._session.get_providers()[0] != provider:
             raise EngineError(
                 f"{provider} was asked for but ONNX Runtime chose {self._session.get_providers()[0]}: its libraries do "
@@ -104,12 +103,18 @@ class OnnxRuntime(Runtime):
         return dict(zip((spec.name for spec in self.outputs), results, strict=True))
 
 
-def _check_available(provider: str) -> None:
+def provider_with_options(provider: str) -> tuple[str, dict[str, str]]:
+    """What a session of ONNX Runtime is made with. Raises EngineError for a provider that is not there or not used."""
     import onnxruntime
 
+    if "tensorrt" in provider.lower():
+        raise EngineError(
+            f"{provider} is not used: it builds engines inside ONNX Runtime, in a precision that its options choose. "
+            "Build one with `invisp-export engine`, in the graph's precision and checked; CUDAExecutionProvider runs graphs."
+        )
     available = onnxruntime.get_available_providers()
     if provider in available:
-        return
+        return provider, _OPTIONS.get(provider, {})
     known = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_all_providers()}
     close = difflib.get_close_matches(provider.removesuffix("ExecutionProvider").lower(), known, 1)
     has = f"ONNX Runtime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}"
@@ -118,15 +123,17 @@ def _check_available(provider: str) -> None:
     raise EngineError(f"{has}: install the package that brings it (onnxruntime-gpu instead of onnxruntime for CUDA).")
 
 
-def _session(path: Path, options: onnxruntime.SessionOptions, provider: str) -> onnxruntime.InferenceSession:
+def _session(
+    path: Path, options: onnxruntime.SessionOptions, chosen: tuple[str, dict[str, str]]
+) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=[(provider, _OPTIONS.get(provider, {}))])
+        return onnxruntime.InferenceSession(str(path), options, providers=[chosen])
     except Exception as error:  # see _run
         reason = str(error).splitlines()[0]
-        if provider != CPU:
-            raise EngineError(f"{provider} could not take {path}: {reason}") from error
+        if chosen[0] != CPU:
+            raise EngineError(f"{chosen[0]} could not take {path}: {reason}") from error
         raise GraphError(f"{path} is not an ONNX graph that ONNX Runtime reads: {reason}") from error
 
 

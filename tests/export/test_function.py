@@ -127,7 +127,7 @@ def test_onnxruntime_rounds_what_the_simulation_rounds(
 @pytest.mark.parametrize("precision", ["int8", "fp8"])
 def test_what_saturates_does_so_at_the_same_values(network: InvISP, precision: str) -> None:
     """Scales a quarter of what the values need: int8 ends at -128 and 127, fp8 at 448 to either side."""
-    small = torch.from_numpy(natural_input((1, 3, 8, 12), 3)) * 2 - 1
+    small = torch.from_numpy(natural_planes((1, 3, 8, 12), 3)) * 2 - 1
     whole = arithmetic_of(network, small, precision)
     arithmetic = replace(whole, scales={name: step / 4 for name, step in whole.scales.items()})
     model = graphs(network, arithmetic)[Direction.FORWARD].SerializeToString()
