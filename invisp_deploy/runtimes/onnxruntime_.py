@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invisp_deploy.errors import EngineError, GraphError, OutOfMemoryError, RequestError
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, graph_specs
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, check_tensors, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
@@ -78,11 +78,10 @@ class OnnxRuntime(Runtime):
         self.card = GraphCard.from_metadata(self._session.get_modelmeta().custom_metadata_map, str(path))
         self.inputs, self.outputs = graph_specs(self.card)
         found = [_described(argument) for argument in (*self._session.get_inputs(), *self._session.get_outputs())]
-        if found != [(spec.name, spec.dtype, spec.shape) for spec in (*self.inputs, *self.outputs)]:
-            raise GraphError(f"{path} does not have the tensors that its metadata promises: export it again.")
+        check_tensors(str(path), found, (*self.inputs, *self.outputs))
 
     def close(self) -> None:
-        del self._session
+        vars(self).pop("_session", None)
 
     def timed(self, feeds: Feeds) -> tuple[dict[str, Array], Times] | None:
         """The outputs of `run` for inputs that fit, and the times of its parts; None where there is no device."""
@@ -110,7 +109,7 @@ def provider_with_options(provider: str) -> tuple[str, dict[str, str]]:
     if "tensorrt" in provider.lower():
         raise EngineError(
             f"{provider} is not used: it builds engines inside ONNX Runtime, in a precision that its options choose. "
-            "Build one with `invisp-export engine`, in the graph's precision and checked; CUDAExecutionProvider runs graphs."
+            "Build one with `invisp-export engine`, which keeps the graph's, or take CUDAExecutionProvider."
         )
     available = onnxruntime.get_available_providers()
     if provider in available:
