@@ -9,7 +9,6 @@ import click
 
 from invisp_deploy.cli.common import INVISP, InvispCommand, json_option, print_json, progress, result_line
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.runtimes.golden import golden_path
 from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS, sidecar_path
 
 if TYPE_CHECKING:
@@ -90,6 +89,8 @@ def _print(made: MadeEngine) -> None:
 
 def _as_dict(made: MadeEngine) -> dict[str, Any]:
     import json
+
+    from invisp_deploy.runtimes.golden import golden_path
 
     return {
         "path": str(made.path),
