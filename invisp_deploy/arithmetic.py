@@ -19,6 +19,7 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import PRECISIONS
 
 __all__ = [
+    "EXPONENT_FACTOR",
     "FP32",
     "FULL_SCALE",
     "QUANTISED",
@@ -37,6 +38,10 @@ FULL_SCALE: Final = {"int8": 127.0, "fp8": 448.0}
 
 REMAINDER: Final = 16.0
 """What an 8-bit function's input leaves when rounded is read times this, as channels of its own."""
+
+
+EXPONENT_FACTOR: Final = "twice_bound"
+"""Name of the constant, float32 (1,), that every sigmoid of a graph is multiplied by before it is an exponent."""
 
 
 @dataclass(frozen=True)

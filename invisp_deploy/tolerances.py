@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["CODE_PARITY", "PARITY", "TOLERANCES", "Parity", "Tolerance", "parity_for"]
+__all__ = [
+    "CODE_PARITY",
+    "ENGINE_PARITY",
+    "PARITY",
+    "TOLERANCES",
+    "Figure",
+    "Parity",
+    "Tolerance",
+    "engine_parity",
+    "parity_for",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,11 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "step-mosaic-psnr": Tolerance(
         70, "dB, at least", "mosaic of a graph against the steps in numpy: single DN where a half is crossed"
     ),
+    "engine-self": Tolerance(
+        4,
+        "dB, at most",
+        "8-bit engine below its graph against itself: right runtimes were 3 dB below or less, wrong ones 5",
+    ),
     "peer-half-psnr": Tolerance(
         45, "dB, at least", "PyTorch with all of the network in fp16 against fp32: 64 dB were seen, other weights vary"
     ),
@@ -57,11 +72,26 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
 
 
 @dataclass(frozen=True)
-class Parity:
-    """What a runtime must reach on a golden input; decibels with peak 1, difference absolute.
+class Figure:
+    """One measured figure and its limit; `at_least` says on which side of the limit it passes. NaN never passes."""
 
-    psnr: of the graph's output against fp32 PyTorch. round_trip_psnr: of the inverse, given what the forward
-    graph of the same precision made, against the input. max_abs: largest difference from fp32 PyTorch.
+    name: str
+    value: float
+    limit: float
+    unit: str
+    at_least: bool
+
+    @property
+    def ok(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What must be reached on a golden input; decibels with peak 1, difference absolute.
+
+    psnr: of the output against its reference. round_trip_psnr: of the inverse, given what the forward of the same
+    precision made, against the input. max_abs: largest difference from the reference.
     """
 
     psnr: float
@@ -70,26 +100,27 @@ class Parity:
     reason: str
 
 
-_FP32 = "other sum orders only; TF32 is off"
-_FP16 = "11 bits in F, G and H, fp32 spine: errors of 5e-4 of F, G, H, which the inverse repeats bit by bit"
-_INT8 = "8 bits in F, G and H, fp32 spine; the inverse sees nearly the same rounding, so the round trip is better"
-_FP8 = "4 bits of mantissa in F, G and H, fp32 spine"
-
-PARITY: Final[dict[tuple[str, str, str], Parity]] = {
-    (runtime, precision, direction): limits
-    for runtime in ("onnxruntime", "tensorrt", "tensorrt-rtx")
-    for direction in ("forward", "inverse")
-    for precision, limits in (
-        ("fp32", Parity(100, 90, 2e-5 if runtime == "onnxruntime" else 1e-4, _FP32)),
-        ("fp16", Parity(70, 80, 5e-3, _FP16)),
-        ("int8", Parity(35, 50, 0.5, _INT8)),
-        ("fp8", Parity(30, 45, 0.5, _FP8)),
-    )
+PARITY: Final[dict[str, Parity]] = {
+    "fp32": Parity(100, 90, 2e-5, "other sum orders only; TF32 is off"),
+    "fp16": Parity(
+        70,
+        80,
+        5e-3,
+        "11 bits in F, G and H, fp32 spine: errors of 5e-4 of F, G, H, which the inverse repeats bit by bit",
+    ),
+    "int8": Parity(
+        35,
+        50,
+        0.5,
+        "8 bits in F, G and H, fp32 spine; the inverse sees nearly the same rounding, so the round trip is better",
+    ),
+    "fp8": Parity(30, 45, 0.5, "4 bits of mantissa in F, G and H, fp32 spine"),
 }
-"""(runtime, precision, direction) -> what passes. Export, build, verify, tests and docs read this table."""
+"""precision -> what a graph must reach against fp32 PyTorch, in any runtime and direction: what the precision costs."""
 
-
-_CODES = "an error below half a code moves to the next one where a rounding is crossed, and counts as a whole one"
+_CODES: Final = (
+    "an error below half a code moves to the next one where a rounding is crossed, and counts as a whole one"
+)
 
 CODE_PARITY: Final[dict[str, Parity]] = {
     "fp32": Parity(70, 30, 1.5 / 255, _CODES),
@@ -97,12 +128,33 @@ CODE_PARITY: Final[dict[str, Parity]] = {
     "int8": Parity(30, 30, 0.6, _CODES),
     "fp8": Parity(25, 25, 0.6, _CODES),
 }
-"""precision -> what passes of a camera graph in any runtime, in units of full scale (255, or the white level).
+"""The same of a mosaic graph, in units of full scale (255, or the white level).
 
 The round trip goes through 8-bit codes: its limit only tells a pair that belongs together from one that does not.
 """
 
+_FLIPS: Final = (
+    "the same steps of 8 bits, but a value next to a half may round the other way; or, where that is lower, what the "
+    "graph reaches against itself, less `engine-self`"
+)
 
-def parity_for(runtime: str, precision: str, direction: str, *, codes: bool = False) -> Parity:
-    """The row of `PARITY`; runtime is "onnxruntime", "tensorrt" or "tensorrt-rtx". codes: that of `CODE_PARITY`."""
-    return CODE_PARITY[precision] if codes else PARITY[runtime, precision, direction]
+ENGINE_PARITY: Final[dict[str, Parity]] = {
+    "fp32": Parity(70, 30, 1.5 / 255, _CODES),
+    "fp16": Parity(55, 30, 6.5 / 255, _CODES),
+    "int8": Parity(70, 30, 12.5 / 255, _FLIPS),
+    "fp8": Parity(70, 25, 12.5 / 255, _FLIPS),
+}
+"""precision -> what an engine must reach against its own graph in ONNX Runtime, in units of full scale."""
+
+
+def parity_for(precision: str, *, codes: bool = False) -> Parity:
+    """A graph against fp32 PyTorch. codes: of a mosaic graph."""
+    return (CODE_PARITY if codes else PARITY)[precision]
+
+
+def engine_parity(precision: str, self_psnr: float | None) -> Parity:
+    """An engine against its own graph. self_psnr: what the engine's card says of the graph, dB (`engines.gate`)."""
+    limits = ENGINE_PARITY[precision]
+    if self_psnr is None:
+        return limits
+    return replace(limits, psnr=min(limits.psnr, self_psnr - TOLERANCES["engine-self"].limit))

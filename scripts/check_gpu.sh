@@ -89,7 +89,7 @@ export_graphs() {
     if [ "$(answer "trial('torch')")" != ok ] || [ "$(answer "trial('onnx')")" != ok ]; then
         missing export "PyTorch or onnx is not installed: only the shipped fp32 graphs are measured"
         mkdir "$out/graphs/fp32"
-        cp "$model"/{forward.onnx,inverse.onnx,golden.npz} "$out/graphs/fp32/"
+        cp "$model"/{forward,inverse}.onnx{,.npz} "$out/graphs/fp32/"
         precisions=(fp32)
         return
     fi
@@ -100,14 +100,21 @@ export_graphs() {
         step calibrate command_of calibrate --checkpoint "$model/weights.safetensors" "$sample" \
             --max-tiles 4 --held-tiles 1 -o "$scales" || true
     fi
-    for precision in fp32 fp16 int8; do
+    for precision in fp32 fp16 int8 fp8; do
         options=()
-        [ "$precision" != int8 ] || options=(--scales "$scales")
+        case $precision in int8 | fp8) options=(--scales "$scales") ;; esac
         if step "export-$precision" invisp_export onnx --checkpoint "$model/weights.safetensors" \
             --precision "$precision" "${options[@]}" -o "$out/graphs/$precision"; then
             precisions+=("$precision")
         fi
     done
+}
+
+runs_fp8() { # whether the GPU at hand does, or a rehearsal
+    "$python" -c "
+import json, sys
+capability = json.load(open(sys.argv[1]))['machine'].get('capability', 'sm89')
+sys.exit(int(capability.removeprefix('sm')) < 89)" "$out/doctor.json"
 }
 
 verify_graphs() {
@@ -145,23 +152,36 @@ engines() { # backend
             missing "$backend" "it builds only where a GPU is"
             return
         fi
-        options=(--target sm86)
+        options=(--target sm89)
     fi
     for precision in "${precisions[@]}"; do
-        name=$backend-$precision built=yes
-        mkdir "$out/engines/$name"
-        for way in forward inverse; do
-            step "build-$name-$way" invisp_export engine "$out/graphs/$precision/$way.onnx" --backend "$backend" \
-                --tile "$tile" "${options[@]}" --no-cache -o "$out/engines/$name/$way.trt" || built=no
-        done
-        [ "$built" = yes ] || continue
-        if [ "$gpu" = none ]; then
-            missing "$name" "built, but there is no GPU to run it"
+        if [ "$precision" = fp8 ] && ! runs_fp8; then
+            missing "$backend-fp8" "this GPU has no fp8: it needs sm89 or later"
             continue
         fi
-        step "$name" invisp verify --engine "$out/engines/$name/forward.trt" \
-            --inverse "$out/engines/$name/inverse.trt" --runs "$runs" --report "$out/$name.json" || true
+        engine "$backend" "$precision" "$backend-$precision" --tile "$tile" "${options[@]}"
     done
+    local last=${precisions[-1]}
+    [ "$last" != fp8 ] || last=int8
+    engine "$backend" "$last" "$backend-range" --profile "$tile" "$tile" "$((2 * tile))" "${options[@]}"
+}
+
+engine() { # backend, folder of graphs, name, options of the build: both directions built, verified, run by two threads
+    local backend=$1 graphs=$out/graphs/$2 name=$3 folder=$out/engines/$3 built=yes way
+    shift 3
+    mkdir "$folder"
+    for way in forward inverse; do
+        step "build-$name-$way" invisp_export engine "$graphs/$way.onnx" --backend "$backend" "$@" --no-cache \
+            -o "$folder/$way.trt" || built=no
+    done
+    [ "$built" = yes ] || return 0
+    if [ "$gpu" = none ]; then
+        missing "$name" "built, but there is no GPU to run it"
+        return
+    fi
+    step "$name" invisp verify --engine "$folder/forward.trt" --inverse "$folder/inverse.trt" --runs "$runs" \
+        --report "$out/$name.json" || true
+    step "threads-$name" "$python" scripts/two_threads.py "$folder/forward.trt" || true
 }
 
 pytorch() {

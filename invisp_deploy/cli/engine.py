@@ -9,7 +9,6 @@ import click
 
 from invisp_deploy.cli.common import INVISP, InvispCommand, json_option, print_json, progress, result_line
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.runtimes.golden import golden_path
 from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS, sidecar_path
 
 if TYPE_CHECKING:
@@ -28,6 +27,12 @@ __all__ = ["engine_command"]
 )
 @click.option("--target", "targets", metavar="SM,...", help="GPUs, such as sm86,sm89 [TensorRT: this machine's].")
 @click.option("--optimization-level", "level", type=int, help="0 to 5: build time for speed; TensorRT only [3].")
+@click.option(
+    "--workspace",
+    type=click.IntRange(1),
+    metavar="MB",
+    help="Most memory that a layer may take beside its tensors [all of the GPU].",
+)
 @click.option("--no-cache", is_flag=True, help="Build, whatever the cache holds, and keep nothing in it.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing engine and its files.")
 @json_option
@@ -69,6 +74,9 @@ def _print(made: MadeEngine) -> None:
     if build["device_memory"]:
         took += f", takes {_megabytes(build['device_memory'])} on the GPU"
     what = f"{card.graph.direction.value} {card.graph.precision}, {card.profile}"
+    kinds = " and ".join(f"{count} convolutions in {kind}" for kind, count in build["convolutions"].items())
+    if kinds:
+        took = f"{kinds}; {took}"
     result_line(path, f"{what}, {card.backend} {card.backend_version} for {', '.join(card.targets)}; {took}")
     if card.verified is None:
         click.echo(f"not yet verified: run `invisp verify --engine {path}` on the device")
@@ -81,6 +89,8 @@ def _print(made: MadeEngine) -> None:
 
 def _as_dict(made: MadeEngine) -> dict[str, Any]:
     import json
+
+    from invisp_deploy.runtimes.golden import golden_path
 
     return {
         "path": str(made.path),

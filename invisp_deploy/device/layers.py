@@ -1,12 +1,15 @@
 """Where in the network low precision strays: two graphs, tensor by tensor, run and compared by polygraphy.
 
 Tensors have the name of their node and the same names in every precision, so the ones that both graphs have are
-marked as outputs of both. Two things to know when reading the figures: a marked tensor cannot be fused away, so the
-graph that is measured is not quite the one that runs; and errors add up, so a tensor shows all that went before it.
+marked as outputs of both. Inner tensors of int8 and fp8 graphs carry a gain for each channel, which the graph notes and
+which is taken off before they are compared. Two things to know when reading the figures: a marked tensor cannot be
+fused away, so the graph that is measured is not quite the one that runs; and errors add up, so a tensor shows all that
+went before it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import OrderedDict
@@ -22,12 +25,23 @@ from invisp_deploy.errors import ContractError, EngineError, GraphError, Missing
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.golden import natural_feeds
+from invisp_deploy.runtimes.onnxruntime_ import provider_with_options
 from invisp_deploy.runtimes.tensorrt.cuda_device import require_device
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_engine_card
 
-__all__ = ["Layer", "Summary", "comparable", "compare_layers", "marked_network", "relative_psnr", "summarize"]
+__all__ = [
+    "Layer",
+    "Summary",
+    "comparable",
+    "compare_layers",
+    "gains_of",
+    "marked_network",
+    "relative_psnr",
+    "summarize",
+]
 
 _TENSORS: Final = re.compile(r"block\d+\.([FGH]\.conv\d+|[A-Za-z_]\w*)|fold(\.order)?|unfold|raw|srgb")
+_NONE: Final = np.ones(1)
 _EDGE: Final = 64
 _PARTED: Final = 100.0  # dB; other sum orders in fp32 stay above it
 _CAP: Final = 150.0  # dB; one rounding of fp32
@@ -60,6 +74,12 @@ def comparable(graphs: Sequence[Any]) -> list[str]:
     made = [[name for node in graph.graph.node for name in node.output] for graph in graphs]
     common = set(made[0]).intersection(*made[1:])
     return [name for name in made[0] if name in common and _TENSORS.fullmatch(name)]
+
+
+def gains_of(graph: Any) -> dict[str, npt.NDArray[np.float64]]:
+    """What each channel of an inner tensor of an int8 or fp8 ONNX model is multiplied with, (C, 1, 1) by its name."""
+    noted = {node.output[0]: node.doc_string for node in graph.graph.node if node.op_type == "Conv" and node.doc_string}
+    return {name: np.array(json.loads(text), np.float64)[:, None, None] for name, text in noted.items()}
 
 
 def relative_psnr(array: npt.NDArray[Any], reference: npt.NDArray[Any]) -> tuple[float, float, float]:
@@ -127,6 +147,7 @@ def compare_layers(engine: Path, reference: Path, *, source: Path | None = None,
             f"{cards[0].bits}: compare graphs of the same form and depth."
         )
     names = comparable(models)
+    exact_gains, our_gains = (gains_of(model) for model in models)
     feeds = [dict(natural_feeds(cards[0], _EDGE, _EDGE))]
     G_LOGGER.module_severity = G_LOGGER.CRITICAL
     layers: dict[str, Layer] = {}
@@ -134,7 +155,8 @@ def compare_layers(engine: Path, reference: Path, *, source: Path | None = None,
     def compare(ours: Mapping[str, Any], exact: Mapping[str, Any]) -> OrderedDict[str, bool]:
         for name in names:
             if name in ours and name in exact and ours[name].dtype.kind == exact[name].dtype.kind == "f":
-                layers[name] = Layer(name, *relative_psnr(ours[name], exact[name]), tuple(exact[name].shape))
+                tensors = ours[name] / our_gains.get(name, _NONE), exact[name] / exact_gains.get(name, _NONE)
+                layers[name] = Layer(name, *relative_psnr(*tensors), tuple(exact[name].shape))
         return OrderedDict((name, True) for name in layers)
 
     tried = _graph_runner(graph, names, provider) if card is None else _engine_runner(graph, names, feeds[0])
@@ -170,16 +192,14 @@ def _load(path: Path) -> Any:
 
 
 def _graph_runner(path: Path, names: Iterable[str], provider: str) -> Any:
-    import onnxruntime
+    from onnxruntime import GraphOptimizationLevel
     from polygraphy.backend.onnx import BytesFromOnnx, ModifyOutputs, OnnxFromPath
     from polygraphy.backend.onnxrt import OnnxrtRunner, SessionFromOnnx
 
-    available = onnxruntime.get_available_providers()
-    if provider not in available:
-        raise EngineError(f"ONNX Runtime has no {provider}, only {', '.join(available)}.")
+    chosen = provider_with_options(provider)
     marked = BytesFromOnnx(ModifyOutputs(OnnxFromPath(str(path)), outputs=list(names)))
-    level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED  # nearer to float64 than ALL
-    session = SessionFromOnnx(marked, providers=[provider], graph_optimization_level=level)
+    level = GraphOptimizationLevel.ORT_ENABLE_EXTENDED  # nearer to float64 than ALL
+    session = SessionFromOnnx(marked, providers=[chosen], graph_optimization_level=level)
     return OnnxrtRunner(session, name=f"{provider} {path}")
 
 

@@ -68,7 +68,7 @@ def _provider(provider: str) -> str:
     with OnnxRuntime(graph, provider) as runtime:
         made = shares(golden.cut(runtime.apply(golden.input(), golden.numbers)), golden.numbers)
     figure = min(psnr(made, shares(golden.crops, golden.numbers)), 200.0)
-    limit = parity_for("onnxruntime", "fp32", "forward", codes=True).psnr
+    limit = parity_for("fp32", codes=True).psnr
     if not figure >= limit:
         raise EngineError(
             f"runs, but the shipped graph comes out at {figure:.1f} dB against PyTorch, expected {limit:g}"

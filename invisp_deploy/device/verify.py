@@ -20,7 +20,7 @@ from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.runtimes.base import Array, Runtime
 from invisp_deploy.runtimes.golden import Golden, mirrored, shares
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_engine_card
-from invisp_deploy.tolerances import Parity, parity_for
+from invisp_deploy.tolerances import Figure, Parity, engine_parity, parity_for
 
 LATENCY: Final = (
     "host clock around one call, arrays in and out: copies to and from the device and waiting for it included, "
@@ -36,30 +36,12 @@ _CAP: Final = 200.0
 class Subject:
     """An engine or graph under test, and its golden file.
 
-    kind: its runtime's name in the table of tolerances (`tolerances.PARITY`).
+    kind: its backend, or "onnxruntime" for a graph, which is measured against fp32.
     """
 
     runtime: Runtime
     golden: Golden
     kind: str
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure and its limit; `at_least` says on which side of the limit it passes. NaN never passes.
-
-    A PSNR is given as at most 200 dB: that of equal arrays is infinite, which JSON has no number for.
-    """
-
-    name: str
-    value: float
-    limit: float
-    unit: str
-    at_least: bool
-
-    @property
-    def ok(self) -> bool:
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 @dataclass(frozen=True)
@@ -105,7 +87,7 @@ class Verification:
 
 
 def parity_kind(path: Path) -> str:
-    """The runtime's name in the table of tolerances: an engine's backend, or `onnxruntime`."""
+    """An engine's backend, or `onnxruntime`."""
     return read_engine_card(path).backend if path.suffix.lower() in ENGINE_SUFFIXES else "onnxruntime"
 
 
@@ -144,7 +126,7 @@ def verify(
 
 
 def _against_reference(direction: Direction, subject: Subject, output: Array) -> list[Figure]:
-    limits, golden = _limits(subject, direction), subject.golden
+    limits, golden = _limits(subject), subject.golden
     crops, expected = shares(golden.cut(output), golden.numbers), shares(golden.crops, golden.numbers)
     error = float(np.abs(crops - expected).max())
     return [
@@ -155,17 +137,18 @@ def _against_reference(direction: Direction, subject: Subject, output: Array) ->
 
 def _round_trip(forward: Subject, inverse: Subject, picture: Array) -> list[Figure]:
     """The looser limit counts where the engines differ in precision: the way back is as good as the worse one."""
-    ways = zip((forward, inverse), Direction, strict=True)
-    limit = min(_limits(one, way).round_trip_psnr for one, way in ways)
+    limit = min(_limits(one).round_trip_psnr for one in (forward, inverse))
     numbers, start = forward.golden.numbers, forward.golden.input()
     back = inverse.runtime.apply(picture, numbers)
     figure = min(psnr(shares(back, numbers), shares(start, numbers)), _CAP)
     return [Figure("round trip PSNR", figure, limit, "dB", True)]
 
 
-def _limits(subject: Subject, direction: Direction) -> Parity:
-    card = subject.runtime.card
-    return parity_for(subject.kind, card.precision, direction.value, codes=True)
+def _limits(subject: Subject) -> Parity:
+    card, engine = subject.runtime.card, subject.runtime.engine
+    if subject.kind == "onnxruntime":
+        return parity_for(card.precision, codes=True)
+    return engine_parity(card.precision, engine.self_psnr if engine else None)
 
 
 def _latency(direction: Direction, subject: Subject, runs: int, edge: int | None) -> Latency:

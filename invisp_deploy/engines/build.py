@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 import resource
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read_layers
 from invisp_deploy.engines.progress import BuildProgress, interrupts, progress_monitor
 from invisp_deploy.errors import EngineError, GraphError, RequestError
 from invisp_deploy.isp.recipe import GRAPH_INPUTS
@@ -40,12 +42,16 @@ _WEIGHTS: Final = re.compile(r"Total Weights Memory: (\d+) bytes")
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """profile: sizes. targets: compute capabilities, for TensorRT for RTX alone. level: None for the default."""
+    """profile: sizes. targets: compute capabilities, for TensorRT for RTX alone. level: None for the default.
+
+    workspace: most bytes that a layer may take beside its tensors; None for the builder's own limit, all of the GPU.
+    """
 
     backend: str
     profile: Profile
     targets: tuple[str, ...]
     level: int | None = None
+    workspace: int | None = None
 
     @property
     def portable(self) -> bool:
@@ -58,14 +64,16 @@ class Built:
     """A plan and what it took.
 
     peak_memory: highest resident memory of the process, bytes. device_memory: what the builder says the engine
-    takes on the device for weights and activations, bytes; None where it does not say. timing_cache: for the next
-    build on this GPU; empty where the backend has none. notes: sentences for the user.
+    takes on the device for weights and activations, bytes; None where it does not say. convolutions: what each one of
+    F, G and H multiplies in the plan (`plan_layers.convolution_types`); empty where the builder does not say.
+    timing_cache: for the next build on this GPU; empty where the backend has none. notes: sentences for the user.
     """
 
     plan: bytes
     seconds: float
     peak_memory: int
     device_memory: int | None
+    convolutions: Mapping[str, str] = field(default_factory=dict)
     timing_cache: bytes = b""
     notes: tuple[str, ...] = ()
 
@@ -126,7 +134,10 @@ def build_plan(
     config.clear_flag(module.BuilderFlag.TF32)
     if settings.level is not None:
         config.builder_optimization_level = settings.level
+    if settings.workspace is not None:
+        config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, settings.workspace)
     if settings.portable:
+        config.profiling_verbosity = module.ProfilingVerbosity.DETAILED  # the log names types; the plan keeps its size
         config.num_compute_capabilities = len(settings.targets)
         for index, target in enumerate(settings.targets):
             if not config.set_compute_capability(getattr(module.ComputeCapability, target.upper()), index):
@@ -153,6 +164,7 @@ def build_plan(
         seconds=time.perf_counter() - start,
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         device_memory=logger.device_memory(),
+        convolutions=convolution_types(logger.layers),
         timing_cache=b"" if settings.portable else bytes(config.get_timing_cache().serialize()),
         notes=tuple(notes),
     )
@@ -174,13 +186,14 @@ def _take_timing_cache(config: Any, data: bytes) -> list[str]:
 
 
 def _logger(module: Any) -> Any:
-    """A logger that keeps errors and warnings, and what the builder says of memory, and prints nothing."""
+    """A logger that keeps errors, the layers of the plan and what the builder says of memory, and prints nothing."""
 
     class Logger(module.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             module.ILogger.__init__(self)
             self.errors: list[str] = []
             self.memory: dict[re.Pattern[str], int] = {}
+            self.layers: list[PlanLayer] = []
 
         def log(self, severity: Any, message: str) -> None:
             if severity in (module.ILogger.Severity.ERROR, module.ILogger.Severity.INTERNAL_ERROR):
@@ -188,6 +201,7 @@ def _logger(module: Any) -> Any:
             for pattern in (_ACTIVATIONS, _WEIGHTS):
                 if match := pattern.search(message):
                     self.memory[pattern] = int(match[1])
+            self.layers += read_layers(message)
 
         def reason(self) -> str:
             return _line(self.errors[0]).rstrip(".") if self.errors else "no reason given"

@@ -72,6 +72,14 @@ class EngineCache:
         text = json.dumps({"engine": digest, "build": dict(entry.build), "key": dict(fields)}, indent=2, sort_keys=True)
         self._write((plan, entry.plan), (record, f"{text}\n"))
 
+    def drop(self, key: str) -> None:
+        """Forget a plan, if it is there; the record goes first."""
+        for path in self._paths(key):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                self.notes.append(f"{path} could not be deleted ({error.strerror}): delete it")
+
     def load_timings(self, fields: Mapping[str, Any]) -> bytes:
         """Kernel timings of one backend, version and GPU; empty where there are none."""
         try:

@@ -6,19 +6,21 @@ import hashlib
 import platform
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from invisp_deploy.arithmetic import QUANTISED
 from invisp_deploy.engines.build import DEFAULT_LEVEL, BuildSettings, build_plan, check_level
 from invisp_deploy.engines.cache import CachedPlan, EngineCache, engine_key
-from invisp_deploy.engines.gate import can_run, check_engine, open_engine
+from invisp_deploy.engines.gate import can_run, check_engine, open_engine, self_psnr
 from invisp_deploy.engines.profiles import make_profile
 from invisp_deploy.engines.progress import BuildProgress
 from invisp_deploy.engines.targets import parse_targets, rtx_targets, tensorrt_targets
-from invisp_deploy.errors import EngineError, OutputError, RequestError
+from invisp_deploy.errors import EngineError, OutputError, ParityError, RequestError
 from invisp_deploy.files import check_output, sha256_file, write_whole
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Runtime
@@ -41,6 +43,7 @@ class EngineRequest:
     """What was asked for, as text where a person types it.
 
     tile: "1024" or "768x1024"; sizes: smallest, optimal, largest; neither is the default tile. targets: "sm86,sm89".
+    workspace: most megabytes that a layer may take beside its tensors; None for the builder's own limit.
     """
 
     onnx: Path
@@ -50,6 +53,7 @@ class EngineRequest:
     sizes: tuple[str, str, str] | None = None
     targets: str | None = None
     level: int | None = None
+    workspace: int | None = None
     overwrite: bool = False
 
 
@@ -106,14 +110,15 @@ def make_engine(
                     "seconds": round(built.seconds, 2),
                     "peak_memory": built.peak_memory,
                     "device_memory": built.device_memory,
+                    "convolutions": dict(sorted(Counter(built.convolutions.values()).items())),
                     **fields["options"],
                 },
             )
             if cache is not None:
-                cache.store(key, entry, fields)
                 cache.store_timings(timings, built.timing_cache)
         on_phase("computing the reference on the CPU")
         golden = make_golden(reference, *profile.optimal)
+    nearness = self_psnr(request.onnx, golden) if card.precision in QUANTISED else None
     engine = EngineCard(
         graph=card,
         backend=request.backend,
@@ -124,16 +129,24 @@ def make_engine(
         profile=profile,
         device=_machine(None if settings.portable else device),
         build=entry.build,
+        self_psnr=nearness,
     )
-    with _whole_engine(request.output) as part:
-        write_whole(part, entry.plan)
-        write_whole(golden_path(part), golden.to_bytes())
-        write_whole(sidecar_path(part), engine.to_json())
-        if device is not None and can_run(engine, device):
-            on_phase("checking")
-            with open_engine(part) as runtime:
-                engine = engine.with_verified(check_engine(runtime, engine, golden, device))
+    try:
+        with _whole_engine(request.output) as part:
+            write_whole(part, entry.plan)
+            write_whole(golden_path(part), golden.to_bytes())
             write_whole(sidecar_path(part), engine.to_json())
+            if device is not None and can_run(engine, device):
+                on_phase("checking")
+                with open_engine(part) as runtime:
+                    engine = engine.with_verified(check_engine(runtime, engine, golden, device))
+                write_whole(sidecar_path(part), engine.to_json())
+    except (EngineError, ParityError):
+        if cache is not None:
+            cache.drop(key)
+        raise
+    if cache is not None and not cached:
+        cache.store(key, entry, fields)
     return MadeEngine(request.output, engine, cached, (*(cache.notes if cache is not None else ()), *notes))
 
 
@@ -175,7 +188,8 @@ def _settle(
         except EngineError as error:
             raise EngineError(f"{error} Without it, --backend {BACKENDS[1]} builds for desktop GPUs.") from error
         targets = tensorrt_targets(asked, card.precision, device)
-    return BuildSettings(request.backend, profile, targets, request.level), module, device
+    workspace = None if request.workspace is None else request.workspace * 1_000_000
+    return BuildSettings(request.backend, profile, targets, request.level, workspace), module, device
 
 
 def _fields(onnx: str, settings: BuildSettings, version: str, device: CudaDevice | None) -> dict[str, Any]:
@@ -192,7 +206,7 @@ def _fields(onnx: str, settings: BuildSettings, version: str, device: CudaDevice
         "targets": list(settings.targets),
         "gpu": gpu,
         "profile": [list(size) for size in (profile.smallest, profile.optimal, profile.largest)],
-        "options": {"optimization_level": level, "tf32": False},
+        "options": {"optimization_level": level, "tf32": False, "workspace": settings.workspace},
     }
 
 

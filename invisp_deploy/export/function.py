@@ -10,16 +10,20 @@
 So a dense block; in a chain a convolution reads the one before it alone, and only x comes with d.
 
 d is what Q leaves of x, times 16. All Q and DQ of a function have one scale, that of its input
-(`network.lowered` says how), so a concatenation needs no requantisation. Zero points are 0, weights carry a scale
-for each output channel, biases stay float: what TensorRT takes. A convolution over a concatenation is the sum of
-convolutions over its parts; fp32 is written so, because runtimes on a CPU add in place and copy nothing, while those on
-a GPU concatenate for free. In fp16 a 1x1 convolution adds channels of zeros to the input, up to a multiple of 8, so
-that concatenations stay aligned (docs/performance.md). The input and the output of a function are FLOAT in every
-precision.
+(`network.lowered` says how), so a concatenation needs no requantisation. Scales are scalars, zero points 0, weights
+carry a scale for each output channel, biases stay float: what TensorRT fuses, as `engines.plan_layers` shows. A
+convolution over a concatenation is the sum of convolutions over its parts; fp32 is written so, because runtimes on a
+CPU add in place and copy nothing, while those on a GPU concatenate for free. In fp16 a 1x1 convolution adds channels of
+zeros to the input, up to a multiple of 8, so that concatenations stay aligned (docs/performance.md). The input and the
+output of a function are FLOAT in every precision.
+
+What an inner convolution of an int8 or fp8 function makes carries a gain for each channel. They stand in the node's doc
+string, a JSON list, so that the tensor can be compared with the one of another precision.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -87,7 +91,10 @@ class _Writer:
                 source, columns = self.widened(source, first), _widened(columns, first)
             x = self.joined(f"concat{index}", [source, *inner])
             weight = self.nodes.constant(f"{layer.name}.weight", columns)
-        return _Value(self.nodes.convolution(layer.name, x, weight, layer.weight.shape[-1], bias), half)
+        edge, remark = layer.weight.shape[-1], ""
+        if len(layer.gain) > 1 and self.step:
+            remark = json.dumps([float(f"{gain:.9g}") for gain in layer.gain.tolist()])
+        return _Value(self.nodes.convolution(layer.name, x, weight, edge, bias, remark=remark), half)
 
     def summed(self, layer: GainedConvolution, seen: Sequence[_Value], bias: str) -> str:
         """A convolution for each part of its input, added up one after the other; the last brings the bias."""

@@ -28,7 +28,7 @@ from onnx import TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
 from invisp_deploy import __version__
-from invisp_deploy.arithmetic import FP32, Arithmetic
+from invisp_deploy.arithmetic import EXPONENT_FACTOR, FP32, Arithmetic
 from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import GraphError, RequestError
 from invisp_deploy.export.function import write_function
@@ -223,7 +223,7 @@ class _Graph(Nodes):
     def exponential(self, name: str, coupling: Coupling, y1: str) -> str:
         """exp(s) forward, exp(-s) inverse, with s = 0.8 (2 sigmoid(h) - 1) = 1.6 sigmoid(h) - 0.8."""
         bound = self.constant("bound", np.array([SCALE_BOUND], np.float32))
-        twice = self.constant("twice_bound", np.array([2 * SCALE_BOUND], np.float32))
+        twice = self.constant(EXPONENT_FACTOR, np.array([2 * SCALE_BOUND], np.float32))
         sigmoid = self.node("Sigmoid", f"{name}.sigmoid", self.function(f"{name}.H", coupling.H, y1))
         spread = self.node("Mul", f"{name}.spread", sigmoid, twice)
         terms = (spread, bound) if self.forward else (bound, spread)

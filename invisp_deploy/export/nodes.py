@@ -36,12 +36,16 @@ class Nodes:
         parts = self.constant(constant, np.array(sizes, np.int64))
         self.nodes.append(helper.make_node("Split", [x, parts], list(outputs), name=f"{name}.split", axis=1))
 
-    def convolution(self, name: str, x: str, weight: str, edge: int, bias: str = "", output: str = "") -> str:
-        """`weight` and `bias` are names of constants or tensors; same size out as in."""
+    def convolution(
+        self, name: str, x: str, weight: str, edge: int, bias: str = "", output: str = "", remark: str = ""
+    ) -> str:
+        """`weight` and `bias` are names of constants or tensors; same size out as in. remark: the node's doc string."""
         inputs = [x, weight, bias] if bias else [x, weight]
-        return self.node("Conv", name, *inputs, output=output, kernel_shape=[edge, edge], pads=[edge // 2] * 4)
+        shape = {"kernel_shape": [edge, edge], "pads": [edge // 2] * 4}
+        return self.node("Conv", name, *inputs, output=output, doc_string=remark or None, **shape)
 
     def constant(self, name: str, array: Array) -> str:
+        """A scalar stays one, which `np.ascontiguousarray` would not let it: engines quantise by scalars alone."""
         return self.tensor(name, lambda: numpy_helper.from_array(np.asarray(array, order="C"), name))
 
     def tensor(self, name: str, make: Any) -> str:

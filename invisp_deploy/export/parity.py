@@ -193,7 +193,7 @@ def _gate_lowered(found: ShapeParity, graphs: dict[Direction, _Session], precisi
 
 def _lowered_limits(precision: str) -> dict[str, float]:
     """Figure of a `ShapeParity` -> the least that it must reach."""
-    limits = parity_for("onnxruntime", precision, "forward")
+    limits = parity_for(precision)
     return {
         "forward_psnr": limits.psnr,
         "inverse_psnr": limits.psnr,
@@ -303,7 +303,7 @@ def _gate_phase(found: PhaseParity, precision: str) -> None:
             f"The graph's picture differs from the steps in numpy by {found.codes} codes of {found.bits} bits at "
             f"{found.cfa}, {most:g} may: nothing was exported; please report it."
         )
-    lowered = parity_for("onnxruntime", precision, "forward").psnr
+    lowered = parity_for(precision).psnr
     limits = {"mosaic": (found.mosaic_psnr, TOLERANCES["step-mosaic-psnr"].limit if exact else lowered)}
     if not exact:
         limits["picture"] = (found.picture_psnr, lowered)

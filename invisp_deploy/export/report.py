@@ -70,7 +70,7 @@ def make_report(
 def _tolerances(precision: str) -> dict[str, Any]:
     if precision == "fp32":
         return {name: asdict(TOLERANCES[name]) for name in ("onnxruntime-parity", "round-trip")}
-    limits = parity_for("onnxruntime", precision, "forward")
+    limits = parity_for(precision)
     rows = (("psnr", limits.psnr), ("round_trip_psnr", limits.round_trip_psnr))
     return {name: asdict(Tolerance(limit, "dB, at least", limits.reason)) for name, limit in rows}
 

@@ -34,8 +34,11 @@ __all__ = ["GainedConvolution", "LoweredFunction", "gained_convolutions", "lower
 
 _SLOPE = 0.2
 
-_EDGE = {"int8": 127.5, "fp8": 464.0}
-"""Magnitudes below it round to full scale or less, so that a largest weight never counts as saturated."""
+_GRID = {"int8": (-128.0, 127.0), "fp8": (-448.0, 448.0)}
+"""Ends of the grid in steps, as QuantizeLinear saturates: the scale of int8 spans 127 of them to either side."""
+
+_EDGE = {"int8": (-128.5, 127.5), "fp8": (-464.0, 464.0)}
+"""What lies between rounds to a value of the grid, so that a largest weight never counts as saturated."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ class GainedConvolution:
     """One convolution after the gains. weight (outputs, inputs, k, k), bias (outputs,); both float32.
 
     In 8 bit the weight has the remainder's channels after those of the function's input, where it reads that.
+    gain: (outputs,), what each channel that it makes is multiplied with; (1,) of the last one, which makes none larger.
     """
 
     name: str
     precision: str
     weight: Tensor
     bias: Tensor
+    gain: Tensor
 
 
 class LoweredFunction(CouplingFunction):
@@ -119,7 +124,7 @@ def gained_convolutions(block: CouplingFunction, name: str, arithmetic: Arithmet
             first = weight[:, :first_width]
             weight = torch.cat((first, first / REMAINDER, weight[:, first_width:]), 1)
         bias = weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias * outgoing
-        gained.append(GainedConvolution(convolution, arithmetic.of(convolution), weight, bias))
+        gained.append(GainedConvolution(convolution, arithmetic.of(convolution), weight, bias, outgoing))
     return gained
 
 
@@ -151,10 +156,10 @@ class _Grid(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, precision: str) -> Tensor:
-        limit = FULL_SCALE[precision]
         scaled = x / step
-        ctx.save_for_backward(scaled.abs() < _EDGE[precision])
-        inside = scaled.clamp_(-limit, limit)
+        low, high = _EDGE[precision]
+        ctx.save_for_backward((scaled > low) & (scaled < high))
+        inside = scaled.clamp_(*_GRID[precision])
         grid = inside.round_() if precision == "int8" else inside.to(torch.float8_e4m3fn).to(torch.float32)
         return grid.mul_(step)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import EngineError
+from invisp_deploy.errors import EngineError, GraphError
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
@@ -149,7 +149,7 @@ class Runtime(ABC):
         return from_bytes(results[made.name], mosaic=self.card.direction is Direction.INVERSE)
 
     def close(self) -> None:  # noqa: B027 - most runtimes have nothing to give back
-        """Give memory and devices back; the runtime is of no use afterwards."""
+        """Give memory and devices back, if that was not done; the runtime is of no use afterwards."""
 
     @abstractmethod
     def _run(self, feeds: Feeds) -> dict[str, Array]: ...
@@ -191,6 +191,12 @@ def from_bytes(tensor: Array, *, mosaic: bool) -> Array:
         held = held.view(np.dtype("<u2")).astype(np.uint16, copy=False)
     pixels: Array = held[..., 0] if mosaic else held
     return pixels
+
+
+def check_tensors(path: str, found: Sequence[tuple[str, str, tuple[Size, ...]]], specs: Sequence[TensorSpec]) -> None:
+    """Raise GraphError unless a graph has the tensors (name, dtype, shape) that its metadata promises, in order."""
+    if list(found) != [(spec.name, spec.dtype, spec.shape) for spec in specs]:
+        raise GraphError(f"{path} does not have the tensors that its metadata promises: export it again.")
 
 
 def _bounds(size: Size) -> tuple[float, float]:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invisp_deploy.errors import EngineError, GraphError, OutOfMemoryError, RequestError
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, graph_specs
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, check_tensors, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["CPU", "OnnxRuntime"]
+__all__ = ["CPU", "OnnxRuntime", "provider_with_options"]
 
 CPU: Final = "CPUExecutionProvider"
 _DTYPES: Final = {
@@ -29,7 +29,6 @@ _DTYPES: Final = {
 }
 _ERRORS_ONLY: Final = 3
 _CUDA: Final = "CUDAExecutionProvider"
-_NVIDIA: Final = (_CUDA, "TensorrtExecutionProvider")
 _OPTIONS: Final = {
     # fp32 means fp32. The exhaustive search would time every algorithm again for each size of tile, and pick by noise.
     _CUDA: {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
@@ -40,17 +39,18 @@ class OnnxRuntime(Runtime):
     """A graph of ours in ONNX Runtime.
 
     provider: exactly one, by ONNX Runtime's name; nodes it cannot take are an error, not a fallback.
-    threads: of the CPU provider, 0 for all cores. Raises RequestError for a missing file, GraphError
+    threads: of the CPU provider, 0 for all cores. constants: arrays in place of the graph's own constants of these
+    names, of the same types and shapes. Raises RequestError for a missing file, GraphError
     for one that is not our graph, EngineError for a provider that is not there.
     """
 
-    def __init__(self, path: Path, provider: str = CPU, threads: int = 0) -> None:
+    def __init__(self, path: Path, provider: str = CPU, threads: int = 0, constants: Feeds | None = None) -> None:
         import onnxruntime
 
         if not path.is_file():
             raise RequestError(f"There is no engine {path}.")
-        _check_available(provider)
-        if provider in _NVIDIA and hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
+        chosen = provider_with_options(provider)
+        if provider == _CUDA and hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
             with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find; --json must stay JSON
                 onnxruntime.preload_dlls()
         options = onnxruntime.SessionOptions()
@@ -60,11 +60,15 @@ class OnnxRuntime(Runtime):
         options.enable_mem_pattern = False  # tiles differ in size; a pattern would be kept for each
         if provider != CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        self._on_device = provider in _NVIDIA
+        self._on_device = provider == _CUDA
         self._run_options = onnxruntime.RunOptions()
         if provider == CPU:  # give a tile's memory back: the picture's coder needs it next
             self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self._session = _session(path, options, provider)
+        self._constants = []  # the session reads them as long as it lives
+        for name, array in (constants or {}).items():
+            self._constants.append(onnxruntime.OrtValue.ortvalue_from_numpy(array))
+            options.add_initializer(name, self._constants[-1])
+        self._session = _session(path, options, chosen)
         if self._session.get_providers()[0] != provider:
             raise EngineError(
                 f"{provider} was asked for but ONNX Runtime chose {self._session.get_providers()[0]}: its libraries do "
@@ -74,11 +78,10 @@ class OnnxRuntime(Runtime):
         self.card = GraphCard.from_metadata(self._session.get_modelmeta().custom_metadata_map, str(path))
         self.inputs, self.outputs = graph_specs(self.card)
         found = [_described(argument) for argument in (*self._session.get_inputs(), *self._session.get_outputs())]
-        if found != [(spec.name, spec.dtype, spec.shape) for spec in (*self.inputs, *self.outputs)]:
-            raise GraphError(f"{path} does not have the tensors that its metadata promises: export it again.")
+        check_tensors(str(path), found, (*self.inputs, *self.outputs))
 
     def close(self) -> None:
-        del self._session
+        vars(self).pop("_session", None)
 
     def timed(self, feeds: Feeds) -> tuple[dict[str, Array], Times] | None:
         """The outputs of `run` for inputs that fit, and the times of its parts; None where there is no device."""
@@ -99,12 +102,18 @@ class OnnxRuntime(Runtime):
         return dict(zip((spec.name for spec in self.outputs), results, strict=True))
 
 
-def _check_available(provider: str) -> None:
+def provider_with_options(provider: str) -> tuple[str, dict[str, str]]:
+    """What a session of ONNX Runtime is made with. Raises EngineError for a provider that is not there or not used."""
     import onnxruntime
 
+    if "tensorrt" in provider.lower():
+        raise EngineError(
+            f"{provider} is not used: it builds engines inside ONNX Runtime, in a precision that its options choose. "
+            "Build one with `invisp-export engine`, which keeps the graph's, or take CUDAExecutionProvider."
+        )
     available = onnxruntime.get_available_providers()
     if provider in available:
-        return
+        return provider, _OPTIONS.get(provider, {})
     known = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_all_providers()}
     close = difflib.get_close_matches(provider.removesuffix("ExecutionProvider").lower(), known, 1)
     has = f"ONNX Runtime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}"
@@ -113,15 +122,17 @@ def _check_available(provider: str) -> None:
     raise EngineError(f"{has}: install the package that brings it (onnxruntime-gpu instead of onnxruntime for CUDA).")
 
 
-def _session(path: Path, options: onnxruntime.SessionOptions, provider: str) -> onnxruntime.InferenceSession:
+def _session(
+    path: Path, options: onnxruntime.SessionOptions, chosen: tuple[str, dict[str, str]]
+) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=[(provider, _OPTIONS.get(provider, {}))])
+        return onnxruntime.InferenceSession(str(path), options, providers=[chosen])
     except Exception as error:  # see _run
         reason = str(error).splitlines()[0]
-        if provider != CPU:
-            raise EngineError(f"{provider} could not take {path}: {reason}") from error
+        if chosen[0] != CPU:
+            raise EngineError(f"{chosen[0]} could not take {path}: {reason}") from error
         raise GraphError(f"{path} is not an ONNX graph that ONNX Runtime reads: {reason}") from error
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from invisp_deploy.errors import EngineError, GraphError, MissingExtraError, OutOfMemoryError, RequestError
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, check_tensors, graph_specs
 
 __all__ = ["OPENVINO", "OpenVinoRuntime"]
 
@@ -41,9 +41,9 @@ class OpenVinoRuntime(Runtime):
         self.name = f"OpenVINO {openvino.__version__.partition('-')[0]} CPU"
         self.card = GraphCard.from_metadata(_metadata(model), str(path))
         self.inputs, self.outputs = graph_specs(self.card)
-        found = [node.any_name for node in (*model.inputs, *model.outputs)]
-        if found != [spec.name for spec in (*self.inputs, *self.outputs)]:
-            raise GraphError(f"{path} does not have the tensors that its metadata promises: export it again.")
+        check_tensors(
+            str(path), [_described(node) for node in (*model.inputs, *model.outputs)], (*self.inputs, *self.outputs)
+        )
         picture = self.inputs[0]
         if picture.rows is not None:  # without an upper bound its plans for sizes overflow where sides are doubled
             side = openvino.Dimension(1, _LARGEST)
@@ -60,7 +60,7 @@ class OpenVinoRuntime(Runtime):
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
 
     def close(self) -> None:
-        del self._request
+        vars(self).pop("_request", None)
 
     def _run(self, feeds: Feeds) -> dict[str, Array]:
         try:
@@ -73,6 +73,11 @@ class OpenVinoRuntime(Runtime):
                 ) from error
             raise EngineError(f"{self.name} failed on {height}x{width}: {_reason(error)}") from error
         return {spec.name: results[spec.name].copy() for spec in self.outputs}  # the request keeps its own
+
+
+def _described(node: Any) -> tuple[str, str, tuple[Size, ...]]:
+    shape = tuple(side.get_length() if side.is_static else None for side in node.partial_shape)
+    return node.any_name, node.element_type.to_dtype().name, shape
 
 
 def _metadata(model: Any) -> dict[str, str]:

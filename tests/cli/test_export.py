@@ -226,7 +226,7 @@ def test_low_precisions_say_how_near_they_are_and_what_stays_fp16(
     assert re.search(rf"{precision}, raw -> srgb, \d+ nodes, at least \d+\.\d dB to fp32$", lines[0])
     assert ("fp16: block0.F.conv5" in lines) == (precision != "fp16")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    limits = parity_for("onnxruntime", precision, "forward")
+    limits = parity_for(precision)
     assert report["worst"]["forward_psnr"] >= limits.psnr
     assert report["tolerances"]["round_trip_psnr"]["limit"] == limits.round_trip_psnr
     assert report["opset"] == (19 if precision == "fp8" else 17)

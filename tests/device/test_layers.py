@@ -10,15 +10,17 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from invisp_deploy.arithmetic import Arithmetic
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.device.layers import Layer, comparable, compare_layers, relative_psnr, summarize
+from invisp_deploy.device.layers import Layer, comparable, compare_layers, gains_of, relative_psnr, summarize
 from invisp_deploy.errors import ContractError, EngineError, GraphError, RequestError
 from invisp_deploy.files import sha256_file, write_whole
-from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.cuda_device import find_device
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile, sidecar_path
+from tests.engines.precisions import shipped, shipped_arithmetic, write_precise
 from tests.graphs import Graphs, write_graphs
 
 CPU = "CPUExecutionProvider"
@@ -85,6 +87,66 @@ def test_a_fault_is_found_where_it_was_put(graphs: Graphs, tmp_path: Path) -> No
     assert summary.strayed.name == "block1.G.conv3"
     assert summary.step > 10
     assert summary.worst.psnr <= summary.strayed.psnr
+
+
+@pytest.fixture(scope="module", params=["edge", "nano"])
+def shipped_graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """fp32, and int8 with two convolutions kept in fp16: both directions of the shipped weights."""
+    kept = frozenset({"block2.G.conv1", "block2.G.conv2"})
+    checkpoint, made = shipped(request.param), {}
+    for precision, arithmetic in (("fp32", Arithmetic()), ("int8", shipped_arithmetic(request.param, "int8", kept))):
+        made[precision] = write_precise(tmp_path_factory.mktemp(precision), checkpoint, arithmetic)
+    return made
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_nothing_is_wrong_with_an_int8_graph(shipped_graphs: dict[str, dict], direction: Direction) -> None:
+    """Its inner tensors are multiplied by gains of up to 40, so they compare only once these are off."""
+    int8, fp32 = (shipped_graphs[precision][direction] for precision in ("int8", "fp32"))
+    layers = compare_layers(int8, fp32, provider=CPU)
+    assert sum(".conv" in layer.name for layer in layers) in (120, 72), "every convolution"
+    assert min(layer.psnr for layer in layers) > 35
+    gains = np.concatenate([gain.ravel() for gain in gains_of(onnx.load(int8)).values()])
+    assert gains.max() / gains.min() > 10
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("name", ["block1.F.conv1", "block2.G.conv2", "block4.H.conv3"])
+def test_the_damaged_layer_of_an_int8_graph_is_named(
+    shipped_graphs: dict[str, dict], tmp_path: Path, direction: Direction, name: str
+) -> None:
+    model = onnx.load(shipped_graphs["int8"][direction])
+    bias = next(one for one in model.graph.initializer if one.name == f"{name}.bias")
+    array = numpy_helper.to_array(bias)
+    bias.CopyFrom(numpy_helper.from_array(array + array.dtype.type(3 * np.abs(array).max()), bias.name))
+    onnx.save(model, tmp_path / "damaged.onnx")
+    summary = summarize(compare_layers(tmp_path / "damaged.onnx", shipped_graphs["fp32"][direction], provider=CPU))
+    assert summary.strayed is not None
+    assert summary.strayed.name == name
+    assert summary.step > 15
+
+
+def test_layers_are_compared_in_fp32_where_fp32_was_asked_for(graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The options of a provider are those of the runtime: on CUDA, no TF32."""
+    import onnxruntime
+
+    asked: list[object] = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, model: object, *, providers: list[object], **rest: object) -> None:
+            asked.extend(providers)
+            super().__init__(model, providers=[CPU], **rest)
+
+    everything = ["CUDAExecutionProvider", "TensorrtExecutionProvider", CPU]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: everything)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    compare_layers(graphs.forward, graphs.forward, provider="CUDAExecutionProvider")
+    tried, reference = asked
+    assert tried[0] == "CUDAExecutionProvider"
+    assert tried[1]["use_tf32"] == "0"
+    assert reference == (CPU, {})
+    with pytest.raises(EngineError, match="TensorrtExecutionProvider is not used.*`invisp-export engine`"):
+        compare_layers(graphs.forward, graphs.forward, provider="TensorrtExecutionProvider")
 
 
 def test_the_inverse_too(graphs: Graphs, tmp_path: Path) -> None:
@@ -188,7 +250,9 @@ print(memoryview(EngineBytesFromNetwork(built, config)()).nbytes > 10000)
 """
 
 
-def test_nvidias_builder_takes_a_graph_with_all_its_tensors_marked(graphs: Graphs) -> None:
+def test_nvidias_builder_takes_a_graph_with_all_its_tensors_marked(tmp_path: Path) -> None:
+    """A float graph: polygraphy's builder is for Turing as well, which lacks what the steps around it multiply with."""
+    graphs = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CameraContract(), form="tensor")
     environment = {**os.environ, "POLYGRAPHY_USE_TENSORRT_RTX": "1"}
     command = [sys.executable, "-c", BUILD, str(graphs.forward)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

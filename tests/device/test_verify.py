@@ -83,7 +83,7 @@ def test_the_looser_precision_limits_the_round_trip() -> None:
     low = replace(CARDS[Direction.FORWARD], precision="int8")
     done = verify(subject(Direction.FORWARD, halve, low), subject(Direction.INVERSE, double), runs=1)
     assert figures(done)["round trip PSNR"].limit == min(
-        parity_for("onnxruntime", precision, "forward", codes=True).round_trip_psnr for precision in ("int8", "fp32")
+        parity_for(precision, codes=True).round_trip_psnr for precision in ("int8", "fp32")
     )
 
 

@@ -1,4 +1,4 @@
-"""Graphs of one network in each precision, quantised by the largest magnitudes of one pass."""
+"""Graphs of one network in each precision: the shipped ones with their scales, others with made ones."""
 
 from __future__ import annotations
 
@@ -7,28 +7,52 @@ from pathlib import Path
 import onnx
 import torch
 
+from invisp_deploy.arithmetic import QUANTISED, Arithmetic
+from invisp_deploy.calibration.record import read_record
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.export.graph import build_graph
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.network.checkpoint import weights_hash
+from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.runtimes.golden import natural_planes
 from tests.graphs import CANON_30D, gentle_network
 from tests.quantisation import arithmetic_of
 
+SHIPPED = Path(__file__).parents[2] / "invisp_deploy" / "models"
+
+
+def shipped(name: str) -> Checkpoint:
+    """The weights of `edge` or `nano`."""
+    return load_checkpoint(SHIPPED / f"canon_eos30d_{name}" / "weights.safetensors")
+
+
+def shipped_arithmetic(name: str, precision: str, kept: frozenset[str] = frozenset()) -> Arithmetic:
+    """With the shipped scales, where the precision has any."""
+    if precision not in QUANTISED:
+        return Arithmetic(precision)
+    found = read_record(SHIPPED / f"canon_eos30d_{name}" / "scales.json").arithmetic(precision)
+    return Arithmetic(precision, found.scales, kept, found.channels)
+
+
+def made(config: NetworkConfig) -> Checkpoint:
+    return Checkpoint(gentle_network(config), CANON_30D)
+
+
+def made_arithmetic(checkpoint: Checkpoint, precision: str, kept: frozenset[str] = frozenset()) -> Arithmetic:
+    """With the largest magnitudes of one pass."""
+    raw = torch.from_numpy(natural_planes((1, 3, 32, 48), 3))
+    return arithmetic_of(checkpoint.network, raw, precision, kept)
+
 
 def write_precise(
-    folder: Path, config: NetworkConfig, precision: str, kept: frozenset[str] = frozenset()
+    folder: Path, checkpoint: Checkpoint, arithmetic: Arithmetic, form: str = "mosaic"
 ) -> dict[Direction, Path]:
-    """Both directions of one network. kept: convolutions that an int8 or fp8 graph leaves in fp16."""
-    network = gentle_network(config)
-    raw = torch.from_numpy(natural_planes((1, 3, 32, 48), 3))
-    arithmetic = arithmetic_of(network, raw, precision, kept)
+    """Both directions of one network in `folder`."""
     paths = {}
-    for view in (ForwardView(network), InverseView(network)):
+    for view in (ForwardView(checkpoint.network), InverseView(checkpoint.network)):
         card = GraphCard(
-            view.direction, config, CANON_30D, weights_hash(network), precision,
-            kept=tuple(sorted(arithmetic.kept)), scales=arithmetic.digest,
+            view.direction, checkpoint.config, checkpoint.contract, checkpoint.weights, arithmetic.precision,
+            kept=tuple(sorted(arithmetic.kept)), scales=arithmetic.digest, form=form,
         )  # fmt: skip
         paths[view.direction] = folder / f"{view.direction.value}.onnx"
         onnx.save(build_graph(view, card, arithmetic=arithmetic), paths[view.direction])

@@ -1,102 +1,134 @@
-"""Every precision through NVIDIA's parser and builder: typed as meant, built for what can run it, refused elsewhere."""
+"""Every precision through NVIDIA's parser and builder: the built plan computes what was asked for, or none is built."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import numpy_helper
 
+from invisp_deploy.arithmetic import Arithmetic
 from invisp_deploy.config import NetworkConfig
+from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read_layers
 from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
-from tests.engines.parsed import Layer, Parsed, parse
-from tests.engines.precisions import write_precise
-from tests.engines.test_build import FIXED, RANGE, build
+from tests.engines.parsed import parse
+from tests.engines.precisions import made, made_arithmetic, shipped, shipped_arithmetic, write_precise
+from tests.engines.test_build import RANGE, build
 
-CONFIGS = {"paper": NetworkConfig(1, 32, 1), "edge": NetworkConfig(1, 16, 2)}
-KEPT = frozenset({"block0.F.conv1", "block0.F.conv5", "block0.H.conv3"})
-EIGHT_BITS = {"int8": "INT8", "fp8": "FP8"}
-
-Graphs = dict[tuple[str, bool], dict[Direction, Path]]
-
-
-@pytest.fixture(scope="module", params=CONFIGS, ids=str)
-def precise(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Graphs:
-    """(precision, whether some layers are kept in fp16) -> both graphs."""
-    config = CONFIGS[request.param]
-    cases = [("fp16", False), ("int8", False), ("int8", True), ("fp8", False), ("fp8", True)]
-    return {
-        case: write_precise(tmp_path_factory.mktemp("precise"), config, case[0], KEPT if case[1] else frozenset())
-        for case in cases
-    }
+TILE = Profile((128, 128), (128, 128), (128, 128))
+PAPER = NetworkConfig(2, 32, 1)
+KEPT = frozenset({"block0.F.conv1", "block0.F.conv3", "block1.H.conv2", "block1.G"})
+TYPES = {"fp32": "Float", "fp16": "Half", "int8": "Int8", "fp8": "FP8"}
 
 
-def check_spine(parsed: Parsed, direction: Direction) -> None:
-    assert parsed.inputs == {direction.input_name: "FLOAT"}
-    assert parsed.outputs == {direction.output_name: "FLOAT"}
-    exponentials = parsed.of("UNARY")
-    assert len(exponentials) == 1
-    assert (exponentials[0].inputs, exponentials[0].outputs) == (("FLOAT",), ("FLOAT",))
-    for layer in parsed.of("ELEMENTWISE", "block0."):
-        assert set(layer.inputs + layer.outputs) == {"FLOAT"}, layer
-    mixing = [layer for layer in parsed.of("CONVOLUTION") if not is_dense(layer) and ".wide" not in layer.name]
-    assert mixing  # what widens the input of a dense block belongs to that, in its precision
-    assert {layer.inputs[0] for layer in mixing} == {layer.outputs[0] for layer in mixing} == {"FLOAT"}
+@pytest.fixture(scope="module", params=["edge", "nano", "paper"])
+def network(request: pytest.FixtureRequest) -> tuple[str, Checkpoint]:
+    return request.param, made(PAPER) if request.param == "paper" else shipped(request.param)
 
 
-def is_dense(layer: Layer) -> bool:
-    return any(f".{part}.conv" in layer.name for part in "FGH")
+def arithmetic_for(network: tuple[str, Checkpoint], precision: str, kept: frozenset[str] = frozenset()) -> Arithmetic:
+    name, checkpoint = network
+    if name == "paper":
+        return made_arithmetic(checkpoint, precision, kept)
+    return shipped_arithmetic(name, precision, kept)
 
 
-@pytest.mark.parametrize("direction", Direction)
-def test_fp16_computes_the_dense_blocks_in_half_and_the_spine_in_float(precise: Graphs, direction: Direction) -> None:
-    parsed = parse(precise["fp16", False][direction])
-    check_spine(parsed, direction)
-    dense = [layer for layer in parsed.of("CONVOLUTION") if is_dense(layer)]
-    assert len(dense) == 15
-    assert {(layer.inputs[0], layer.outputs[0]) for layer in dense} == {("HALF", "HALF")}
-    assert parsed.of("QUANTIZE") == []
+def convolutions(config: NetworkConfig) -> list[str]:
+    return [
+        f"block{block}.{part}.conv{layer}"
+        for block in range(config.blocks)
+        for part in "FGH"
+        for layer in range(1, config.depth + 1)
+    ]
 
 
-@pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize("kept", [False, True], ids=["all", "some kept"])
-@pytest.mark.parametrize("precision", EIGHT_BITS)
-def test_eight_bit_convolutions_are_fed_by_eight_bits_on_both_sides(
-    precise: Graphs, precision: str, kept: bool, direction: Direction
-) -> None:
-    parsed = parse(precise[precision, kept][direction])
-    check_spine(parsed, direction)
-    low, half = [], []
-    for layer in parsed.of("CONVOLUTION"):
-        feeding = parsed.feeding(layer)
-        if is_dense(layer) and [maker.kind for maker in feeding] == ["DEQUANTIZE", "DEQUANTIZE"]:
-            assert {maker.inputs[0] for maker in feeding} == {EIGHT_BITS[precision]}, layer
-            low.append(layer.name)
-        elif is_dense(layer):
-            assert (layer.inputs[0], layer.outputs[0]) == ("HALF", "HALF"), layer
-            half.append(layer.name)
-    assert sorted(half) == (sorted(KEPT) if kept else [])
-    assert len(low) + len(half) == 15
-    if precision == "int8":  # concatenated without going back to float
-        joined = [layer for layer in parsed.of("CONCATENATION", ".concat") if "INT8" in layer.inputs]
-        assert len(joined) == 15 - (len(KEPT) if kept else 0)  # every int8 convolution reads such a join
-        assert all(set(layer.inputs + layer.outputs) == {"INT8"} for layer in joined)
-
-
-@pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize("profile", [FIXED, RANGE], ids=["fixed", "range"])
 @pytest.mark.parametrize("precision", ["fp16", "int8", "fp8"])
-def test_every_precision_builds(precise: Graphs, precision: str, profile: Profile, direction: Direction) -> None:
-    path = precise[precision, False][direction]
-    assert len(build(path, profile, ("sm89", "sm120")).plan) > path.stat().st_size
+def test_a_plan_convolves_in_the_precision_asked_for(
+    network: tuple[str, Checkpoint], tmp_path: Path, precision: str
+) -> None:
+    paths = write_precise(tmp_path, network[1], arithmetic_for(network, precision))
+    for direction in Direction:
+        found = build(paths[direction], TILE, ("sm89",)).convolutions
+        assert found == dict.fromkeys(convolutions(network[1].config), TYPES[precision])
 
 
-def test_layers_kept_in_fp16_build_beside_eight_bits(precise: Graphs) -> None:
-    for precision in EIGHT_BITS:
-        assert build(precise[precision, True][Direction.FORWARD], targets=("sm89",)).plan
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_a_plan_keeps_the_layers_that_were_kept(
+    network: tuple[str, Checkpoint], tmp_path: Path, precision: str
+) -> None:
+    arithmetic = arithmetic_for(network, precision, KEPT)
+    paths = write_precise(tmp_path, network[1], arithmetic)
+    expected = {name: TYPES[arithmetic.of(name)] for name in convolutions(network[1].config)}
+    assert Counter(expected.values())["Half"] == 3 + network[1].config.depth
+    for direction in Direction:
+        assert build(paths[direction], TILE, ("sm89",)).convolutions == expected
 
 
-def test_the_builder_itself_refuses_fp8_below_sm89(precise: Graphs) -> None:
+@pytest.mark.parametrize("direction", Direction)
+def test_a_plan_for_a_range_of_sizes_and_two_targets_too(tmp_path: Path, direction: Direction) -> None:
+    nano = shipped("nano")
+    paths = write_precise(tmp_path, nano, shipped_arithmetic("nano", "int8"))
+    found = build(paths[direction], RANGE, ("sm86", "sm120")).convolutions
+    assert found == dict.fromkeys(convolutions(nano.config), "Int8")
+
+
+def test_the_plan_tells_a_scale_that_is_no_scalar(tmp_path: Path) -> None:
+    """ONNX's checker and the parser take such a scale, ONNX Runtime computes the same: only the plan shows it."""
+    nano = shipped("nano")
+    path = write_precise(tmp_path, nano, shipped_arithmetic("nano", "int8"))[Direction.FORWARD]
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith((".x2.scale", ".y1.scale")):
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).reshape(1), tensor.name))
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    assert set(build(path, TILE, ("sm89",)).convolutions.values()) == {"Float"}
+
+
+def test_an_fp32_plan_is_float(tmp_path: Path) -> None:
+    paths = write_precise(tmp_path, made(PAPER), Arithmetic())
+    for direction in Direction:
+        found = build(paths[direction], TILE, ("sm89",)).convolutions
+        assert found == dict.fromkeys(convolutions(PAPER), "Float")
+
+
+def test_a_line_of_the_log_is_read_for_what_it_says() -> None:
+    tensor = "{{ Name: {}, Dimensions: [1,16,64,64], StrideOrder: [3,0,2,1], Datatype: {}, Format: (NHWC) Channel }}"
+    (layer,) = read_layers(
+        f"Layers:\nName: __myl_CorrCastAdd_0, LayerType: runtime_fusion, Inputs: [ {tensor.format('a', 'Float')}, "
+        f"{tensor.format('b', 'Half')}], Constants: [ {tensor.format('w', 'Half')}], Outputs: "
+        f"[ {tensor.format('c', 'Float')}], TacticName: , StreamId: 0, Metadata: [ONNX Layer: block0.F.conv5]"
+        "[ONNX Layer: block0.y1]"
+    )
+    assert layer == PlanLayer(
+        "runtime_fusion", ("block0.F.conv5", "block0.y1"), ("Float", "Half"), ("Half",), ("Float",)
+    )
+    assert list(read_layers("Name: x, LayerType: CaskConvolution, Inputs: [ { Name: raw, Location: Device }]")) == []
+    mixed = PlanLayer("correlation", ("block0.G.conv1", "block0.mix"), ("Float",), ("Int8", "Float"), ("Float",))
+    bias = PlanLayer("kgen", ("block0.F.conv5",), ("Float",), (), ("Float",))
+    assert convolution_types([layer, mixed, bias]) == {"block0.F.conv5": "Half", "block0.G.conv1": "Float x Int8"}
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("precision", ["fp16", "int8", "fp8"])
+def test_the_spine_is_float(tmp_path: Path, precision: str, direction: Direction) -> None:
+    paper = made(PAPER)
+    parsed = parse(write_precise(tmp_path, paper, made_arithmetic(paper, precision))[direction])
+    exponentials = parsed.of("UNARY", ".exp")
+    assert [(layer.inputs, layer.outputs) for layer in exponentials] == [(("FLOAT",), ("FLOAT",))] * 2
+    spine = [layer for layer in parsed.of("ELEMENTWISE") if layer.name.startswith("block")]
+    spine += [layer for layer in parsed.of("CONVOLUTION") if layer.name.endswith("mix")]
+    assert len(spine) > 10
+    assert {kind for layer in spine for kind in (layer.inputs[0], *layer.outputs)} == {"FLOAT"}
+
+
+def test_the_builder_itself_refuses_fp8_below_sm89(tmp_path: Path) -> None:
+    paper = made(PAPER)
+    path = write_precise(tmp_path, paper, made_arithmetic(paper, "fp8"))[Direction.FORWARD]
     with pytest.raises(EngineError, match="Cannot compile for target.*sm86.*fp8"):
-        build(precise["fp8", False][Direction.FORWARD], targets=("sm86",))
+        build(path, targets=("sm86",))

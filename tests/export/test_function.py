@@ -47,12 +47,12 @@ def raw() -> Tensor:
     return torch.from_numpy(natural_planes((1, 3, 48, 64), 3))
 
 
-def graphs(network: InvISP, arithmetic: Arithmetic) -> dict[Direction, onnx.ModelProto]:
+def graphs(network: InvISP, arithmetic: Arithmetic, form: str = "tensor") -> dict[Direction, onnx.ModelProto]:
     built = {}
     for view in (ForwardView(network), InverseView(network)):
         card = GraphCard(
             view.direction, network.config, CONTRACT, weights_hash(network), arithmetic.precision,
-            kept=tuple(sorted(arithmetic.kept)), scales=arithmetic.digest, form="tensor",
+            kept=tuple(sorted(arithmetic.kept)), scales=arithmetic.digest, form=form,
         )  # fmt: skip
         built[view.direction] = build_graph(view, card, arithmetic=arithmetic)
     return built
@@ -87,6 +87,7 @@ def test_every_scale_of_the_table_is_in_the_graph(
     }
     for name, scale in arithmetic.scales.items():
         if ".relu" not in name:
+            assert table[f"{name}.scale"].shape == ()
             assert table[f"{name}.scale"] == np.float32(scale)
             continue
         convolution = name.replace("relu", "conv")
@@ -97,20 +98,44 @@ def test_every_scale_of_the_table_is_in_the_graph(
 
 
 @ALL
-def test_onnxruntime_computes_what_the_simulation_computes(
+def test_onnxruntime_rounds_what_the_simulation_rounds(
     network: InvISP, raw: Tensor, precision: str, kept: frozenset[str]
 ) -> None:
+    """As far from fp32 as the simulation, and much nearer to that: a graph that rounds nothing is as far as nothing."""
     arithmetic = arithmetic_of(network, raw, precision, kept)
     low = lowered(network, arithmetic)
     with torch.no_grad():
-        exact, srgb = network(raw).numpy(), low(raw).numpy()
-        back = low.inverse(torch.from_numpy(srgb)).numpy()
-    for direction, given, expected in ((Direction.FORWARD, raw.numpy(), srgb), (Direction.INVERSE, srgb, back)):
+        srgb = low(raw)
+        pairs = {
+            Direction.FORWARD: (raw, srgb, network(raw)),
+            Direction.INVERSE: (srgb, low.inverse(srgb), network.inverse(srgb)),
+        }
+    for direction, arrays in pairs.items():
+        given, expected, exact = (array.numpy() for array in arrays)
         model = graphs(network, arithmetic)[direction].SerializeToString()
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         (made,) = session.run(None, {direction.input_name: given})
         assert made.dtype == np.float32
-        assert psnr(made, expected) > psnr(srgb, exact) - 1  # no further from it than rounding itself
+        lost, found = psnr(expected, exact), psnr(made, exact)
+        if precision == "fp16":  # a CPU rounds weights and tensors to 11 bits, but not the sums between them
+            assert lost - 1 < found < lost + 8
+        else:  # where layers are kept in fp16, they part from the simulation as in the line above
+            assert found == pytest.approx(lost, abs=3 if kept else 0.5)
+            assert psnr(made, expected) > lost + (1.5 if kept else 10)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_what_saturates_does_so_at_the_same_values(network: InvISP, precision: str) -> None:
+    """Scales a quarter of what the values need: int8 ends at -128 and 127, fp8 at 448 to either side."""
+    small = torch.from_numpy(natural_planes((1, 3, 8, 12), 3)) * 2 - 1
+    whole = arithmetic_of(network, small, precision)
+    arithmetic = replace(whole, scales={name: step / 4 for name, step in whole.scales.items()})
+    model = graphs(network, arithmetic)[Direction.FORWARD].SerializeToString()
+    (made,) = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"raw": small.numpy()})
+    with torch.no_grad():
+        expected, exact = lowered(network, arithmetic)(small).numpy(), network(small).numpy()
+    assert np.abs(expected - exact).max() > 0.02, "something saturates"
+    assert np.abs(made - expected).max() < 1e-5
 
 
 def test_the_reference_evaluator_of_onnx_computes_the_int8_graph_alike(network: InvISP) -> None:
@@ -149,6 +174,23 @@ def test_operators_types_and_interface(network: InvISP, raw: Tensor, precision: 
         assert model.opset_import[0].version == (19 if precision == "fp8" else 17)
 
 
+@pytest.mark.parametrize("form", ["tensor", "mosaic"])
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_what_must_be_a_scalar_has_no_dimension(network: InvISP, raw: Tensor, precision: str, form: str) -> None:
+    """NVIDIA's builder fuses no convolution with a scale of shape [1], and ONNX asks for scalars in Clip."""
+    for model in graphs(network, arithmetic_of(network, raw, precision), form).values():
+        shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+        rounding = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+        activations = [node for node in rounding if node.input[0] not in shapes]
+        weights = [node for node in rounding if node.input[0] in shapes]
+        assert [shapes[name] for node in activations for name in node.input[1:]] == [[]] * 2 * len(activations)
+        assert [shapes[node.input[1]] for node in weights] == [shapes[node.input[0]][:1] for node in weights]
+        assert len(activations) > len(weights) == 2 * 3 * network.config.depth
+        clips = [node for node in model.graph.node if node.op_type == "Clip"]
+        assert [shapes[name] for node in clips for name in node.input[1:]] == [[]] * 2 * len(clips)
+        assert bool(clips) == (form == "mosaic")
+
+
 def test_all_quantisers_of_a_dense_block_share_one_scale(network: InvISP, raw: Tensor) -> None:
     model = graphs(network, arithmetic_of(network, raw, "int8"))[Direction.FORWARD]
     joins = [node for node in model.graph.node if node.op_type == "Concat" and node.name.count(".") == 2]
@@ -162,11 +204,13 @@ def test_all_quantisers_of_a_dense_block_share_one_scale(network: InvISP, raw: T
 
 
 def test_low_precision_makes_smaller_files(network: InvISP, raw: Tensor) -> None:
-    sizes = [
-        len(graphs(network, arithmetic_of(network, raw, precision))[Direction.FORWARD].SerializeToString())
-        for precision in ("fp32", "fp16")
-    ]
-    assert sizes[1] < 0.75 * sizes[0]
+    """By its weights: in a network this small, names and nodes of 8-bit graphs take more than they save."""
+    sizes = {}
+    for precision in ("fp32", "fp16", "int8", "fp8"):
+        model = graphs(network, arithmetic_of(network, raw, precision))[Direction.FORWARD]
+        sizes[precision] = sum(len(tensor.raw_data) for tensor in model.graph.initializer if ".conv" in tensor.name)
+    assert sizes["fp16"] < 0.65 * sizes["fp32"]
+    assert sizes["int8"] == sizes["fp8"] < 0.75 * sizes["fp16"]
 
 
 def test_what_does_not_fit_is_refused(network: InvISP, raw: Tensor) -> None:

@@ -51,7 +51,7 @@ def test_what_does_not_go_together(tmp_path: Path) -> None:
     ("name", "words"),
     [
         ("cuda", "has no cuda, only .*: did you mean CUDAExecutionProvider"),
-        ("TensorRT", "did you mean TensorrtExecutionProvider"),
+        ("TensorrtExecutionProvider", "is not used: .*`invisp-export engine`"),
         ("CUDAExecutionProvider", "onnxruntime-gpu instead of onnxruntime"),
         ("nonsense", "has no nonsense, only .*onnxruntime-gpu"),
     ],

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -14,11 +15,12 @@ from invisp_deploy.errors import GraphError, MissingExtraError, RequestError
 from invisp_deploy.export.write import export_onnx
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.golden import mirrored, natural_pixels, natural_planes, natural_recipe, shares
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.runtimes.openvino_ import OPENVINO, OpenVinoRuntime
-from tests.graphs import CANON_30D, gentle_network
+from tests.graphs import CANON_30D, gentle_network, write_graphs
 from tests.quantisation import arithmetic_of
 
 CONFIG = NetworkConfig(blocks=2, growth=8, squeeze=2)
@@ -49,6 +51,26 @@ def test_results_stay_what_they_were(tmp_path: Path) -> None:
         runtime.apply(natural_pixels(runtime.card, 16, 2), numbers)
         runtime.apply(natural_pixels(runtime.card, 24, 3), numbers)
         assert np.array_equal(first, kept)
+
+
+def test_tensors_of_other_shapes_than_the_metadata_promises_are_refused(tmp_path: Path) -> None:
+    """Graphs of 8 and of 16 bits have the same names and types."""
+    graphs = write_graphs(tmp_path, CONFIG, CANON_30D, bits=16)
+    for path in (graphs.forward, graphs.inverse):
+        model = onnx.load(path)
+        entry = next(one for one in model.metadata_props if one.key == "invisp.bits")
+        entry.value = "8"
+        onnx.save(model, path)
+        for runtime in (OpenVinoRuntime, OnnxRuntime):
+            with pytest.raises(GraphError, match="does not have the tensors that its metadata promises"):
+                runtime(path)
+
+
+@pytest.mark.parametrize("runtime", [OpenVinoRuntime, OnnxRuntime])
+def test_closing_twice_is_closing_once(tmp_path: Path, runtime: type[Runtime]) -> None:
+    with runtime(write_graphs(tmp_path, CONFIG, CANON_30D).forward) as opened:
+        opened.close()
+    opened.close()
 
 
 def test_other_files_and_a_missing_package_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

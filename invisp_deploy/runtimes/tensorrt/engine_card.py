@@ -49,7 +49,9 @@ class EngineCard:
     graph: the source graph's own card. backend, backend_version: what built it. engine, onnx: SHA-256 of the plan
     and of its source file. targets: compute capabilities it runs on, such as ("sm86",). profile: sizes it takes.
     device: GPU, driver, CUDA and operating system that built it, by name. build: how (seconds, optimisation level,
-    TF32, memory). verified: figures of the golden check on a GPU with the device that ran it; None where no GPU has.
+    TF32, memory, what its convolutions multiply). self_psnr: dB that an int8 or fp8 graph reaches against itself when
+    next to nothing changes (`engines.gate`), which decides what the engine must reach; None in other precisions.
+    verified: figures of the golden check on a GPU with the device that ran it; None where no GPU has.
     """
 
     graph: GraphCard
@@ -61,6 +63,7 @@ class EngineCard:
     profile: Profile
     device: Mapping[str, str] = field(default_factory=dict)
     build: Mapping[str, Any] = field(default_factory=dict)
+    self_psnr: float | None = None
     verified: Mapping[str, Any] | None = None
 
     def with_verified(self, figures: Mapping[str, Any]) -> EngineCard:
@@ -82,6 +85,7 @@ class EngineCard:
             },
             "device": dict(self.device),
             "build": dict(self.build),
+            "self_psnr": self.self_psnr,
             "verified": None if self.verified is None else dict(self.verified),
         }
         return json.dumps(data, indent=2, sort_keys=True) + "\n"
@@ -106,6 +110,7 @@ class EngineCard:
                 profile=profile,
                 device=dict(data["device"]),
                 build=dict(data["build"]),
+                self_psnr=None if data["self_psnr"] is None else float(data["self_psnr"]),
                 verified=None if data["verified"] is None else dict(data["verified"]),
             )
         except EngineError:

@@ -1,0 +1,148 @@
+"""The check of an engine of 8 bits: damaged graphs play the engine and are caught, other right runtimes pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, numpy_helper
+
+from invisp_deploy.arithmetic import EXPONENT_FACTOR
+from invisp_deploy.config import SCALE_BOUND
+from invisp_deploy.engines.gate import check_engine, self_psnr
+from invisp_deploy.errors import ParityError
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.network.lowered import lowered
+from invisp_deploy.runtimes.base import Array
+from invisp_deploy.runtimes.golden import Golden, make_golden
+from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.runtimes.openvino_ import OpenVinoRuntime
+from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
+from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile
+from tests.callable_runtime import computing
+from tests.engines.precisions import shipped, shipped_arithmetic, write_precise
+
+ADA = CudaDevice("NVIDIA RTX 4090", "sm89", "13.0", 24_000_000_000)
+EDGE = 128
+
+
+class Intact:
+    """One graph with what an engine of it is held to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with OnnxRuntime(path) as graph:
+            self.golden: Golden = make_golden(graph, EDGE, EDGE)
+            size = (EDGE, EDGE)
+            near = self_psnr(path, self.golden)
+            profile = Profile(size, size, size)
+            self.card = EngineCard(graph.card, "tensorrt-rtx", "1.7", "", "", ("sm89",), profile, self_psnr=near)
+
+
+@pytest.fixture(scope="module", params=["edge", "nano"])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def intact(name: str, tmp_path_factory: pytest.TempPathFactory) -> dict[Direction, Intact]:
+    """Both directions of a shipped network in int8."""
+    paths = write_precise(tmp_path_factory.mktemp("int8"), shipped(name), shipped_arithmetic(name, "int8"))
+    return {direction: Intact(path) for direction, path in paths.items()}
+
+
+def without_remainder(name: str, array: Array) -> Array:
+    return 0 * array if name == "remainder" else array
+
+
+def four_bits(name: str, array: Array) -> Array:
+    if not name.endswith(".weight.int8"):
+        return array
+    return (16 * np.clip(np.rint(array / 16), -8, 7)).astype(np.int8)
+
+
+def biases_off(name: str, array: Array) -> Array:
+    return (1.1 * array).astype(array.dtype) if name.endswith(".conv1.bias") else array
+
+
+def one_layer_of_zeros(name: str, array: Array) -> Array:
+    last = ("block3.F.conv3.weight.int8", "block3.F.conv5.weight.int8")  # of nano, of edge
+    return 0 * array if name in last else array
+
+
+DAMAGES: tuple[Callable[[str, Array], Array], ...] = (without_remainder, four_bits, biases_off, one_layer_of_zeros)
+
+
+def damaged(source: Path, target: Path, damage: Callable[[str, Array], Array]) -> Path:
+    model = onnx.load(source)
+    changed = 0
+    for constant in model.graph.initializer:
+        if constant.data_type not in (TensorProto.FLOAT, TensorProto.INT8):
+            continue
+        before = numpy_helper.to_array(constant)
+        after = np.asarray(damage(constant.name, before), order="C")
+        if not np.array_equal(after, before):
+            constant.CopyFrom(numpy_helper.from_array(after, constant.name))
+            changed += 1
+    assert changed
+    onnx.save(model, target)
+    return target
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("direction", Direction)
+def test_a_damaged_engine_is_caught(
+    intact: dict[Direction, Intact], tmp_path: Path, direction: Direction, damage: Callable[[str, Array], Array]
+) -> None:
+    caught(intact[direction], damage, tmp_path)
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_damaged_fp8_engine_is_caught(tmp_path: Path, direction: Direction) -> None:
+    right = Intact(write_precise(tmp_path, shipped("nano"), shipped_arithmetic("nano", "fp8"))[direction])
+    for damage in (without_remainder, biases_off):
+        caught(right, damage, tmp_path)
+
+
+def caught(right: Intact, damage: Callable[[str, Array], Array], folder: Path) -> None:
+    with (
+        OnnxRuntime(damaged(right.path, folder / "damaged.onnx", damage)) as engine,
+        pytest.raises(ParityError, match="something else than its graph"),
+    ):
+        check_engine(engine, right.card, right.golden, ADA)
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_right_engine_passes(intact: dict[Direction, Intact], direction: Direction) -> None:
+    """Another order of sums is what a device has; a hundredth of what the limit was measured with stands for it."""
+    right = intact[direction]
+    factor = np.array([2 * SCALE_BOUND * (1 + 3e-7)], np.float32)
+    with OnnxRuntime(right.path, constants={EXPONENT_FACTOR: factor}) as engine:
+        figures = check_engine(engine, right.card, right.golden, ADA)
+    assert figures["psnr_limit"] <= figures["psnr"] < 100, "roundings flipped"
+    assert right.card.self_psnr is not None
+    assert figures["psnr_limit"] == pytest.approx(min(70, right.card.self_psnr - 4), abs=0.01)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+@pytest.mark.parametrize("direction", Direction)
+def test_other_runtimes_are_right_engines(name: str, tmp_path: Path, precision: str, direction: Direction) -> None:
+    """OpenVINO, which we did not write, and PyTorch's simulation."""
+    checkpoint, arithmetic = shipped(name), shipped_arithmetic(name, precision)
+    right = Intact(write_precise(tmp_path, checkpoint, arithmetic)[direction])
+    simulation = lowered(checkpoint.network, arithmetic)
+
+    def simulated(planes: Array) -> Array:
+        with torch.no_grad():
+            tensor = torch.from_numpy(planes)
+            result = simulation(tensor) if direction is Direction.FORWARD else simulation.inverse(tensor)
+            array: Array = result.numpy()
+            return array
+
+    for engine in (OpenVinoRuntime(right.path), computing(simulated, right.card.graph)):
+        with engine:
+            assert check_engine(engine, right.card, right.golden, ADA)["psnr"] < 100
