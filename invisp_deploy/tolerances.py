@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CODE_PARITY", "PARITY", "TOLERANCES", "Parity", "Tolerance", "parity_for"]
-
 
 @dataclass(frozen=True)
 class Tolerance:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.device.machine import read_machine
 from invisp_deploy.formats.dng import write_dng
@@ -31,7 +32,6 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import shipped_graph
 from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.runtimes.base import Array, Runtime
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.streaming.pipeline import STAGES, Frame, Pipeline
 from invisp_deploy.streaming.sources import played

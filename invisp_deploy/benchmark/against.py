@@ -14,8 +14,6 @@ from invisp_deploy.benchmark.machine import COMPARED
 from invisp_deploy.benchmark.measure import FORMAT
 from invisp_deploy.errors import RequestError
 
-__all__ = ["check_comparable", "compare", "read_result"]
-
 _RESAMPLES: Final = 1000
 
 

@@ -17,8 +17,6 @@ from invisp_deploy.runtimes.golden import natural_feeds
 from invisp_deploy.runtimes.open import open_graph, open_runtime
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES
 
-__all__ = ["Case", "Key", "Source", "cases_of", "feeds_for", "graph_sources", "open_source", "tiles_of"]
-
 
 @dataclass(frozen=True)
 class Source:

@@ -26,8 +26,6 @@ from invisp_deploy.rendering.tiled import plan_for
 from invisp_deploy.runtimes.base import Array, Runtime
 from invisp_deploy.runtimes.open import open_runtime
 
-__all__ = ["bare_calls", "fits", "measure_file"]
-
 _PAIRS: Final = 3
 
 

@@ -15,8 +15,6 @@ from typing import Final
 
 from invisp_deploy.benchmark.nvml import open_nvml
 
-__all__ = ["Counter", "Meter", "Rail", "find_meters", "joules_of"]
-
 _SAMPLE_SECONDS: Final = 0.02
 _WHOLE_BOARD: Final = ("VDD_IN", "SYS5V", "VIN_SYS_5V0", "POM_5V_IN")
 """Rails that carry all that a Jetson takes, by generation; tegrastats shows the same."""

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from invisp_deploy import __version__
 from invisp_deploy.benchmark.alone import run_alone
 from invisp_deploy.benchmark.nvml import open_nvml
 from invisp_deploy.device.machine import read_machine
-
-__all__ = ["COMPARED", "clock_setup", "describe", "matrix_rate", "versions"]
+from invisp_deploy.versions import versions
 
 COMPARED: Final = ("processor", "cores", "gpu", "capability", "jetson", "jetpack")
 """Facts of the machine that two measurements must share; beside them all of `clock_setup` and the threads."""
 
-_PACKAGES: Final = (
-    "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx", "cuda-python", "torch", "onnx",
-)  # fmt: skip
 _CPU: Final = "sys/devices/system/cpu"
 
 
@@ -51,17 +45,6 @@ def clock_setup(root: Path = Path("/")) -> dict[str, str]:
         "power mode": _text(root / "var/lib/nvpmodel/status"),
     }
     return {name: text or "not told" for name, text in found.items() if text or name != "power mode"}
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes, without importing it."""
-    found = {"invisp-deploy": __version__}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def matrix_rate(threads: int) -> dict[str, Any]:

@@ -15,8 +15,6 @@ from invisp_deploy.benchmark.energy import Meter, joules_of
 from invisp_deploy.benchmark.timing import Turn, Until, WarmUp, paired_ratio, percentiles, take_turns, warm_up
 from invisp_deploy.errors import InvispError
 
-__all__ = ["DEFINITIONS", "FORMAT", "Settings", "base_of", "measure"]
-
 FORMAT: Final = 1
 
 DEFINITIONS: Final[dict[str, str]] = {

@@ -8,8 +8,6 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
-__all__ = ["Nvml", "open_nvml"]
-
 _LIBRARY: Final = "libnvidia-ml.so.1"
 _CUDA: Final = "libcuda.so.1"
 _CLOCKS: Final = {"graphics": 0, "sm": 1, "memory": 2}

@@ -28,8 +28,6 @@ from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
-__all__ = ["EAGER", "PEERS", "AuthorsForm", "NaiveOnnx", "TorchPeer", "device_rates", "export_naively", "open_peer"]
-
 EAGER: Final = "PyTorch eager"
 _NAIVE: Final = "naive ONNX export"
 

@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from invisp_deploy.files import whole_file
 
-__all__ = ["PICTURES", "draw"]
-
 PICTURES: Final = {
     "latency": "Milliseconds a call: bars to p50, lines to p99; one panel for each direction and tile.",
     "sizes": "Whole frames: seconds and peak memory against megapixels, with the straight lines.",

@@ -23,8 +23,6 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.files import write_whole
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
-__all__ = ["Benchmark", "run_benchmark", "write_report"]
-
 _Stage = Callable[[str, int], object]
 """Called with a stage's name and how many more of its steps are done."""
 

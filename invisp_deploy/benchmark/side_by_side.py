@@ -15,8 +15,6 @@ from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.runtimes.base import Array
 from invisp_deploy.tolerances import TOLERANCES, parity_for
 
-__all__ = ["Failed", "SideBySide", "side_by_side"]
-
 _CAP = 200.0
 
 

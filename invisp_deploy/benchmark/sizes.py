@@ -11,21 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.benchmark.alone import forget_peak, peak_mb, run_alone
+from invisp_deploy.benchmark.alone import run_alone
 from invisp_deploy.benchmark.cases import Source
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.memory import forget_peak, peak_memory
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import recover
 from invisp_deploy.rendering.render import render
 from invisp_deploy.rendering.tiled import plan_for
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 from invisp_deploy.runtimes.open import open_runtime
-
-__all__ = ["fit_line", "frame_shape", "made_frame", "made_picture", "measure_sizes", "run_frame"]
 
 _PATCH = 512
 
@@ -82,7 +81,7 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
         "tiles": len(plan),
         "computed": plan.computed / (shape[0] * shape[1]),
         "seconds": seconds,
-        "peak_mb": peak_mb(),
+        "peak_mb": peak_memory() / 1e6,
     }
 
 

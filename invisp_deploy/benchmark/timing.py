@@ -15,19 +15,6 @@ import numpy as np
 from invisp_deploy.runtimes.base import Array, Feeds
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
-__all__ = [
-    "AGREEMENT",
-    "HasDevice",
-    "Subject",
-    "Turn",
-    "Until",
-    "WarmUp",
-    "paired_ratio",
-    "percentiles",
-    "take_turns",
-    "warm_up",
-]
-
 AGREEMENT: Final = 0.05
 """Two consecutive windows of a warm-up are steady when their medians differ by at most this share."""
 

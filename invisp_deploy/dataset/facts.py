@@ -13,8 +13,6 @@ import numpy as np
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.frame import ColorMatrix, Mosaic
 
-__all__ = ["Facts"]
-
 
 @dataclass(frozen=True)
 class Facts:

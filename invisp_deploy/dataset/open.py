@@ -29,8 +29,6 @@ from invisp_deploy.errors import DatasetError, RawFileError, RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.recipe import Recipe
 
-__all__ = ["DATASET_FILE", "FORMAT", "PREPARING_FILE", "VERSION", "Dataset", "Shot", "Split", "open_dataset"]
-
 FORMAT: Final = "invisp-dataset"
 VERSION: Final = 1
 DATASET_FILE: Final = "dataset.json"

@@ -11,8 +11,6 @@ from typing import Any
 from invisp_deploy.dataset.strips import SUBSAMPLINGS
 from invisp_deploy.errors import RequestError
 
-__all__ = ["PrepareOptions", "check_names", "held_out", "read_names"]
-
 
 @dataclass(frozen=True)
 class PrepareOptions:

@@ -24,8 +24,6 @@ from invisp_deploy.dataset.write import Task, facts_path, finished, write_shot
 from invisp_deploy.errors import DatasetError, RequestError
 from invisp_deploy.files import output_folder, write_whole
 
-__all__ = ["Refused", "prepare"]
-
 
 @dataclass(frozen=True)
 class Refused:

@@ -11,8 +11,6 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.exif import camera_exif, make_and_model
 from invisp_deploy.formats.raw import RAW_SUFFIXES
 
-__all__ = ["Source", "check_one_camera", "sources_in"]
-
 
 @dataclass(frozen=True)
 class Source:

@@ -21,8 +21,6 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.frame import Mosaic
 
-__all__ = ["Task", "facts_path", "finished", "write_shot"]
-
 
 @dataclass(frozen=True)
 class Task:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["number", "table"]
-
 
 def number(value: float | None, digits: int) -> str:
     """The number with so many digits behind the point and commas before it; a dash for None."""

@@ -17,8 +17,6 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.demosaic import window_cfa
 
-__all__ = ["GRAIN", "Settings", "Window", "apply", "areas_of", "patches_of"]
-
 Float = npt.NDArray[np.float32]
 Window = tuple[slice, slice]
 

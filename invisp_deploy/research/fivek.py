@@ -14,8 +14,6 @@ from invisp_deploy.dataset.options import read_names
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.exif import camera_exif, make_and_model
 
-__all__ = ["BASE_URL", "CAMERAS", "Collected", "find_dngs", "is_from", "read_lists"]
-
 CAMERAS: Final = ("Canon EOS 5D", "NIKON D700")
 """Models of the paper's two sets, as the files spell them."""
 

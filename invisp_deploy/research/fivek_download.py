@@ -16,8 +16,6 @@ from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.research.fivek import BASE_URL, Collected, is_from
 from invisp_deploy.research.fivek_fetch import PAUSES, Fetched, Outcome, fetch
 
-__all__ = ["download_dngs"]
-
 _IN_A_ROW: Final = 3
 """Files that may be unreachable one after the other before the rest is not tried any more."""
 

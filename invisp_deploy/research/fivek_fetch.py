@@ -17,8 +17,6 @@ from typing import Any, Final
 from invisp_deploy import __version__
 from invisp_deploy.errors import OutputError
 
-__all__ = ["PAUSES", "Fetched", "Outcome", "fetch"]
-
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0)
 """Seconds between tries that brought nothing new; after the last one the file counts as unreachable."""
 

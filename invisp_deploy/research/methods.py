@@ -25,8 +25,6 @@ from invisp_deploy.research.rivals.cost import macs_per_pixel
 from invisp_deploy.research.rivals.open import RIVAL_FORMAT, load_rival
 from invisp_deploy.research.rivals.upi import Upi, fitted_gain
 
-__all__ = ["Method", "check_alike", "open_method", "upi_method"]
-
 _GAIN_FILES: Final = 8
 _GAIN_TILES: Final = Settings(tiles=8, tile_size=128)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["PAPER_TABLE_1", "PAPER_TABLE_2", "PaperRow"]
-
 
 class PaperRow(NamedTuple):
     """One row of Table 1: RGB PSNR in dB, RGB SSIM, RAW PSNR in dB, for both cameras; None where it has none."""

@@ -18,8 +18,6 @@ from invisp_deploy.research.areas import Settings, areas_of
 from invisp_deploy.research.methods import Method
 from invisp_deploy.research.protocol import recover_area
 
-__all__ = ["draw_error_maps", "draw_rate", "draw_training"]
-
 
 def draw_training(path: Path, methods: Sequence[Method]) -> bool:
     """PSNR of the held-out crops against optimiser time, RGB and RAW; False (no picture) where no log has any."""

@@ -33,8 +33,6 @@ from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.research.areas import Settings, Window, apply, areas_of, patches_of
 from invisp_deploy.research.methods import Method
 
-__all__ = ["AS_RUN", "CAP", "CLIPPED", "CORRECT", "Judged", "Trial", "judge", "recover_area"]
-
 Float = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 

@@ -13,8 +13,6 @@ from invisp_deploy.research.areas import Settings
 from invisp_deploy.research.methods import Method, check_alike
 from invisp_deploy.research.protocol import judge
 
-__all__ = ["QUALITIES", "rate", "rate_markdown"]
-
 QUALITIES: Final = (70, 74, 78, 82, 86, 90, 94, 98)
 
 

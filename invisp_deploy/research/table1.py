@@ -12,8 +12,6 @@ from invisp_deploy.research.methods import Method, check_alike
 from invisp_deploy.research.paper import PAPER_TABLE_1
 from invisp_deploy.research.protocol import AS_RUN, CORRECT, judge
 
-__all__ = ["in_order", "table1", "table1_markdown"]
-
 
 def table1(
     methods: Sequence[Method],

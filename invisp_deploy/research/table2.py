@@ -20,8 +20,6 @@ from invisp_deploy.research.methods import Method, check_alike
 from invisp_deploy.research.paper import PAPER_TABLE_2
 from invisp_deploy.research.protocol import CAP, recover_area
 
-__all__ = ["bmp_bytes", "table2", "table2_markdown"]
-
 _DEFINITIONS: Final = {
     "ratio to BMP": "eq. 10 with eq. 11: (54 + H W b / 8) / bytes, b the bits of the file's white level; mean over "
     "files (or tiles).",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from invisp_deploy.benchmark.alone import forget_peak, peak_mb, run_alone
+from invisp_deploy.benchmark.alone import run_alone
 from invisp_deploy.benchmark.cases import Source
 from invisp_deploy.benchmark.sizes import fit_line, frame_shape, measure_sizes
 from invisp_deploy.errors import EngineError
@@ -39,20 +39,6 @@ def test_both_directions_take_turns_at_each_size(small: Small) -> None:
         assert [row["megapixels"] for row in curve["rows"]] == pytest.approx([0.02, 0.05], rel=0.05)
         assert all(row["seconds"] > 0 and row["tiles"] == 1 and row["computed"] == 1 for row in curve["rows"])
         assert curve["seconds"] is None, "two points are no line"
-
-
-def test_a_peak_is_the_processs_own(small: Small) -> None:
-    """A child's getrusage would start from this process's maximum."""
-    large = np.ones(60_000_000)
-    assert peak_mb() > 480
-    task = {"kind": "tile", "graph": str(small.folder / "forward.onnx"), "provider": None, "threads": 1}
-    found = run_alone({**task, "tile": [32, 32]}, 1)
-    assert 20 < found["peak_mb"] < 300
-    del large
-    forget_peak()
-    before = peak_mb()
-    again = np.ones(20_000_000)
-    assert peak_mb() - before == pytest.approx(again.nbytes / 1e6, rel=0.1)
 
 
 def test_a_process_that_fails_says_why(small: Small) -> None:

@@ -11,8 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from invisp_deploy.graph_card import Direction
 
-__all__ = ["macs_per_pixel"]
-
 _EDGE: Final = 128
 
 

@@ -20,8 +20,6 @@ from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale
 from invisp_deploy.research.rivals.unet import UnetPair
 from invisp_deploy.research.rivals.upi import Upi
 
-__all__ = ["RIVALS", "RIVAL_FORMAT", "Rival", "build_rival", "load_rival", "save_rival"]
-
 RIVALS: Final = ("upi", "cycleisp", "grayscale", "unet")
 """Every rival; all but `upi` are trained."""
 
