@@ -17,8 +17,9 @@ from invisp_deploy.benchmark.alone import run_alone
 from invisp_deploy.benchmark.cases import Source
 from invisp_deploy.errors import EngineError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.files import decode, is_picture
+from invisp_deploy.rendering.files import decode
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import way_back_of
 from invisp_deploy.rendering.render import AlignedFrame

@@ -19,7 +19,7 @@ from invisp_deploy.arithmetic import FULL_SCALE, Arithmetic
 from invisp_deploy.bars import Bars, no_bars
 from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.calibration.content import check_content
-from invisp_deploy.calibration.files import covered, digests, raw_files, spread
+from invisp_deploy.calibration.files import covered, digests, spread
 from invisp_deploy.calibration.loss import MEASURES, Bench, Figures, HeldOutTile, held_out_tiles, naive_half
 from invisp_deploy.calibration.observe import Observer
 from invisp_deploy.calibration.options import CalibrationOptions
@@ -30,6 +30,7 @@ from invisp_deploy.calibration.tiles import Place, TileSource, check_tiles
 from invisp_deploy.errors import RequestError
 from invisp_deploy.export.parity import headroom
 from invisp_deploy.files import check_output, output_folder
+from invisp_deploy.formats.walk import raw_files
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.network.lowered import lowered
 from invisp_deploy.report.calibration import REPORT_FILES, write_report

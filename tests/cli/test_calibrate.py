@@ -188,7 +188,7 @@ def test_files_that_cannot_be_are_refused(
     weights: Path, raws: Path, crop: Callable[[int], RawFrame], tmp_path: Path
 ) -> None:
     output = tmp_path / "scales.json"
-    refused(calibrate(weights, raws, raws / "1.dng", "-o", output), 2, "1.dng is listed twice")
+    refused(calibrate(weights, raws, raws / "1.dng", "-o", output), 2, "1.dng is named twice")
     (tmp_path / "copy.dng").write_bytes((raws / "0.dng").read_bytes())
     refused(calibrate(weights, raws, tmp_path / "copy.dng", "-o", output), 1, "copy.dng", "same bytes")
     write_dng(tmp_path / "nikon.dng", replace(crop(0), make="Nikon", model="NIKON D700", exif=b""))
