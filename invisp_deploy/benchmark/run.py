@@ -1,8 +1,7 @@
-"""The whole benchmark: open, add peers, let all take turns, size by size, compare, write."""
+"""The whole benchmark: open, add peers, let all take turns, size by size, compare."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,11 +15,9 @@ from invisp_deploy.benchmark.end_to_end import fits, measure_file
 from invisp_deploy.benchmark.energy import find_meters
 from invisp_deploy.benchmark.machine import describe, matrix_rate
 from invisp_deploy.benchmark.measure import DEFINITIONS, FORMAT, Settings, measure
-from invisp_deploy.benchmark.report import result_lines
 from invisp_deploy.benchmark.sizes import measure_sizes
 from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.errors import RequestError
-from invisp_deploy.files import write_whole
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
 _Stage = Callable[[str, int], object]
@@ -84,19 +81,6 @@ def run_benchmark(asked: Benchmark, stage: _Stage = lambda name, done: None) -> 
     if before is not None and asked.against is not None:
         result["against"] = compare(before, result, asked.against)
     return result
-
-
-def write_report(folder: Path, result: dict[str, Any]) -> Path:
-    """`report.md`, `report.json` and the pictures in an existing folder. Raises OutputError."""
-    from invisp_deploy.benchmark.plot import PICTURES, draw
-
-    pictures = draw(folder, result)
-    lines = ["# Benchmark", "", *result_lines(result)]
-    for path in pictures:
-        lines += [f"![{PICTURES[path.stem]}]({path.name})", ""]
-    write_whole(folder / "report.json", json.dumps(result, indent=2) + "\n")
-    write_whole(folder / "report.md", "\n".join(lines))
-    return folder / "report.md"
 
 
 def _table(cases: Sequence[Case], asked: Benchmark, rate: float, stack: ExitStack, stage: _Stage) -> dict[str, Any]:

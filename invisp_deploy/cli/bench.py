@@ -88,9 +88,9 @@ def main(
             with needs_extra(package, "export"):
                 importlib.import_module(package)
     from invisp_deploy.benchmark.cases import graph_sources
-    from invisp_deploy.benchmark.report import result_lines
-    from invisp_deploy.benchmark.run import Benchmark, run_benchmark, write_report
+    from invisp_deploy.benchmark.run import Benchmark, run_benchmark
     from invisp_deploy.benchmark.timing import Until
+    from invisp_deploy.report.benchmark import result_lines, write_report
 
     asked = Benchmark(
         sources=tuple(graph_sources(graphs, providers)),

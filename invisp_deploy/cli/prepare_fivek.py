@@ -113,8 +113,7 @@ def _collect(
 
     Raises RequestError if all do.
     """
-    from invisp_deploy.research.fivek import find_dngs
-    from invisp_deploy.research.fivek_download import download_dngs
+    from invisp_deploy.research.fivek import download_dngs, find_dngs
 
     with progress(len(names), "DNGs", quiet=quiet) as bar:
 

@@ -1,7 +1,6 @@
 """A measurement of runtimes whose speed we set: rows, ratios, what is left out."""
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +8,6 @@ import pytest
 from invisp_deploy.benchmark.cases import Case, Key
 from invisp_deploy.benchmark.energy import Counter
 from invisp_deploy.benchmark.measure import Settings, base_of, measure
-from invisp_deploy.benchmark.plot import draw
-from invisp_deploy.benchmark.report import result_lines
 from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
@@ -102,32 +99,3 @@ def test_memory_that_cannot_be_measured_says_why() -> None:
     (row,) = measure([one], Settings(1, Until(1)))["cases"]
     assert row["peak_mb"] is None
     assert "There is no engine nowhere.onnx" in row["memory_failed"]
-
-
-def test_a_report_shows_all_rows_failures_and_definitions(tmp_path: Path) -> None:
-    result = {
-        "machine": {"processor": "P", "cores": "2", "gpu": "none"},
-        "matrix_rate": {"gflops": 50.0, "best": 60.0, "blas": "B"},
-        "matrix_rate_after": {"gflops": 51.0},
-        "clock_setup": {"governor": "not told"},
-        "clocks_now": {"cpu": "not told"},
-        "load_average": [0.0, 0.0, 0.0],
-        "versions": {"numpy": "2"},
-        "threads": 1,
-        "failed": [{"case": "torch.compile", "why": "failed: no compiler"}],
-        "sizes": [],
-        "files": [],
-        "definitions": {"p50": "the middle"},
-        **measure([case("A", 0.004), case("B", 0.002, device=True)], SETTINGS),
-    }
-    text = "\n".join(result_lines(result))
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({len(line) for line in table}) == 1, "cells are padded"
-    assert [line.split("|")[1].strip() for line in table] == ["runtime", "-" * (len(table[1].split("|")[1])), "A", "B"]
-    assert "1.00 / 3.00 / 2.00" in text
-    assert "- torch.compile: failed: no compiler" in text
-    assert "- p50: the middle." in text
-    assert "energy: not measured" in text
-    assert "J/MP" not in table[0], "a column that nobody fills is left out"
-    assert [path.name for path in draw(tmp_path, result)] == ["latency.png"]
-    assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")

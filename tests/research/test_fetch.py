@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from invisp_deploy.errors import OutputError
-from invisp_deploy.research.fivek_fetch import PAUSES, Fetched, Outcome, fetch
+from invisp_deploy.research.fetch import PAUSES, Fetched, Outcome, fetch
 from tests.file_server import FileServer, file_server
 
 DATA = np.random.default_rng(0).bytes(300_001)
