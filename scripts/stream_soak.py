@@ -31,6 +31,7 @@ from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import shipped_graph
 from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.report.figures import write_figure
 from invisp_deploy.runtimes.base import Array, Runtime
 from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.streaming.pipeline import STAGES, Frame, Pipeline
@@ -196,17 +197,15 @@ def setting(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
     done, resident = zip(*found["samples"], strict=True)
-    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
-    axes.plot(done, resident, color="#2f6fb5")
-    axes.set(xlabel=f"frames of {found['frame']} done", ylabel="resident set, MB", ylim=(0, 1.25 * max(resident)))
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.plot(done, resident, color="#2f6fb5")
+        axes.set(xlabel=f"frames of {found['frame']} done", ylabel="resident set, MB", ylim=(0, 1.25 * max(resident)))
+        axes.grid(alpha=0.3)
+
+    write_figure(path, draw, (8, 2.6))
 
 
 def _resident(pid: int) -> int:
