@@ -25,7 +25,6 @@ NEED_TORCH = (
     "export",
     "runtimes.torch_",
     "benchmark.peers",
-    "benchmark.side_by_side",
     "calibration.codec",
     "calibration.loss",
     "calibration.make",

@@ -62,8 +62,8 @@ def _matrix(_: dict[str, Any]) -> dict[str, Any]:
 
 def _tile(task: dict[str, Any]) -> dict[str, Any]:
     """`peak_mb`: after loading, over three calls. `device_mb`: growth of the device's memory in use, None without."""
-    from invisp_deploy.benchmark.cases import Source, feeds_for, open_source
-    from invisp_deploy.benchmark.nvml import open_nvml
+    from invisp_deploy.benchmark.cases import Candidate, feeds_for, open_candidate
+    from invisp_deploy.benchmark.machine import open_nvml
 
     nvml = open_nvml()
     before = None if nvml is None else nvml.used_bytes()
@@ -72,7 +72,7 @@ def _tile(task: dict[str, Any]) -> dict[str, Any]:
 
         runtime = open_peer(task)
     else:
-        runtime = open_source(Source(Path(task["graph"]), "", task["provider"]), task["threads"])
+        runtime = open_candidate(Candidate(Path(task["graph"]), "", task["provider"]), task["threads"])
     feeds = feeds_for(runtime, *task["tile"])
     if "peer" in task:
         runtime.run(feeds)  # compiles, which takes more memory than computing
@@ -85,13 +85,13 @@ def _tile(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _frame(task: dict[str, Any]) -> dict[str, Any]:
-    from invisp_deploy.benchmark.sizes import run_frame
+    from invisp_deploy.benchmark.frames import run_frame
 
     return run_frame(task)
 
 
 def _bare(task: dict[str, Any]) -> dict[str, Any]:
-    from invisp_deploy.benchmark.end_to_end import bare_calls
+    from invisp_deploy.benchmark.frames import bare_calls
 
     return bare_calls(task)
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from invisp_deploy.benchmark.against import check_comparable, compare, read_result
-from invisp_deploy.benchmark.cases import Case, Source, cases_of, open_source
-from invisp_deploy.benchmark.end_to_end import fits, measure_file
+from invisp_deploy.benchmark.cases import Candidate, Case, cases_of, open_candidate
 from invisp_deploy.benchmark.energy import find_meters
+from invisp_deploy.benchmark.frames import fits, measure_file, measure_sizes
 from invisp_deploy.benchmark.machine import describe, matrix_rate
-from invisp_deploy.benchmark.measure import DEFINITIONS, FORMAT, Settings, measure
-from invisp_deploy.benchmark.sizes import measure_sizes
+from invisp_deploy.benchmark.measure import DEFINITIONS, FORMAT, Conditions, measure
 from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.errors import RequestError
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
@@ -32,7 +31,7 @@ class Benchmark:
     file: to run end to end, None without.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[Candidate, ...]
     tiles: tuple[int, ...]
     threads: int
     until: Until
@@ -56,9 +55,9 @@ def run_benchmark(asked: Benchmark, stage: _Stage = lambda name, done: None) -> 
     result: dict[str, Any] = {"format": FORMAT, "definitions": dict(DEFINITIONS), **facts}
     result |= {"cases": [], "failed": [], "sizes": [], "files": [], "energy": "not measured", "device_rates": None}
     sources = [replace(source, label=source.label or str(source.path)) for source in asked.sources]
-    fitting: list[Source] = []
+    fitting: list[Candidate] = []
     with ExitStack() as stack:
-        runtimes = [stack.enter_context(open_source(source, asked.threads)) for source in asked.sources]
+        runtimes = [stack.enter_context(open_candidate(source, asked.threads)) for source in asked.sources]
         if asked.file is not None:
             fitting = [one for one, runtime in zip(sources, runtimes, strict=True) if fits(asked.file, runtime)]
             if not fitting:
@@ -84,28 +83,27 @@ def run_benchmark(asked: Benchmark, stage: _Stage = lambda name, done: None) -> 
 
 
 def _table(cases: Sequence[Case], asked: Benchmark, rate: float, stack: ExitStack, stage: _Stage) -> dict[str, Any]:
-    rates, base, failed, figures = {"cpu": rate}, "", [], {}
+    rates, base, peers, failed, figures = {"cpu": rate}, "", frozenset[str](), [], {}
     device_rates = None
     if asked.checkpoint is not None:
-        from invisp_deploy.benchmark.peers import EAGER
+        from invisp_deploy.benchmark.peers import EAGER, PYTORCH, side_by_side
         from invisp_deploy.benchmark.peers import device_rates as measured
-        from invisp_deploy.benchmark.side_by_side import side_by_side
 
         device = "cuda" if any(_on_gpu(source) for source in asked.sources) else "cpu"
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         found = side_by_side(cases, asked.checkpoint, device, asked.threads, folder, lambda done: stage("peers", done))
-        cases, base, figures = found.cases, EAGER, found.psnr
+        cases, base, peers, figures = found.cases, EAGER, PYTORCH, found.psnr
         failed = [{"case": str(one.key), **one.key.to_dict(), "why": one.why} for one in found.failed]
         if device == "cuda":
             device_rates = measured()
             rates |= device_rates
     meters = tuple(find_meters())
-    settings = Settings(asked.threads, asked.until, asked.memory, rates, meters)
-    result = measure(cases, settings, base, stage)
+    conditions = Conditions(asked.threads, asked.until, asked.memory, rates, meters)
+    result = measure(cases, conditions, base, peers, stage)
     for case, row in zip(cases, result["cases"], strict=True):
         row["psnr"] = figures.get(case.key)
     return {**result, "failed": failed, "device_rates": device_rates}
 
 
-def _on_gpu(source: Source) -> bool:
+def _on_gpu(source: Candidate) -> bool:
     return source.is_engine or "CUDA" in (source.provider or "") or "Tensorrt" in (source.provider or "")

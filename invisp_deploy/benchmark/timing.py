@@ -37,7 +37,7 @@ class HasDevice(Protocol):
 
 
 @dataclass(frozen=True)
-class Subject:
+class Contender:
     """What takes turns: one call, and where there is a device the same call with its three parts told apart."""
 
     call: Callable[[], object]
@@ -92,7 +92,7 @@ def warm_up(call: Callable[[], object], clock: _Clock = time.perf_counter) -> Wa
 
 
 def take_turns(
-    subjects: Sequence[Subject],
+    subjects: Sequence[Contender],
     expected: Sequence[float],
     until: Until,
     clock: _Clock = time.perf_counter,

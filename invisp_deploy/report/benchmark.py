@@ -110,10 +110,17 @@ def _cases(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         "J/MP": [_energy(row["joules_per_megapixel"]) for row in rows],
         "dB to eager": [_or_nothing(row.get("psnr"), "{:.1f}") for row in rows],
         "ratio": [_ratio(row["ratio"]) for row in rows],
+        "to PyTorch": [_ratio(row.get("ratio_to_fastest"), _NOTHING) for row in rows],
     }
     filled = {name: cells for name, cells in columns.items() if any(cell not in ("", _NOTHING) for cell in cells)}
     bases = sorted({row["ratio"]["to"] for row in rows if row["ratio"]})
-    return [_table(filled), *([""] if bases else []), *(f"- ratio 1 is {base}" for base in bases)]
+    fastest = sorted({row["ratio_to_fastest"]["to"] for row in rows if row.get("ratio_to_fastest")})
+    return [
+        _table(filled),
+        *([""] if bases else []),
+        *(f"- ratio 1 is {base}" for base in bases),
+        *(f"- the fastest PyTorch is {one}" for one in fastest),
+    ]
 
 
 def _against(found: Mapping[str, Any]) -> list[str]:
@@ -122,7 +129,7 @@ def _against(found: Mapping[str, Any]) -> list[str]:
     lines = [f"Against {found['against']}: above 1 is faster now, in brackets the 95 % interval.", ""]
     if rows:
         case = [" ".join(row[name] for name in _KEY if row[name] not in ("", "tensor")) for row in rows]
-        spread = [f"{row['ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for row in rows]
+        spread = [f"{row['ratio']:.3f} ({_interval(row)})" for row in rows]
         times = {name: [f"{row[name]:.2f}" for row in rows] for name in ("before_ms", "now_ms")}
         lines += [_table({"case": case, **times, "ratio": spread}), ""]
     lines.append(f"- matrix product: {before:.1f} GFLOP/s before, {now:.1f} now")
@@ -185,12 +192,16 @@ def _parts(parts: Mapping[str, float] | None) -> str:
     return _NOTHING if parts is None else " / ".join(f"{parts[name]:.2f}" for name in ("in", "compute", "out"))
 
 
-def _ratio(ratio: Mapping[str, Any] | None) -> str:
-    return "1" if ratio is None else f"{ratio['median']:.2f} ({ratio['p10']:.2f} to {ratio['p90']:.2f})"
+def _ratio(ratio: Mapping[str, Any] | None, none: str = "1") -> str:
+    return none if ratio is None else f"{ratio['median']:.2f} ({ratio['p10']:.2f} to {ratio['p90']:.2f})"
 
 
 def _energy(joules: Mapping[str, float] | None) -> str:
     return _NOTHING if not joules else ", ".join(f"{name} {value:.3g}" for name, value in joules.items())
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return "too few rounds" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
 
 
 def _or_nothing(value: float | None, form: str) -> str:

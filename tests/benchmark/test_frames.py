@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import linregress
 
 from invisp_deploy.benchmark.alone import run_alone
-from invisp_deploy.benchmark.cases import Source
-from invisp_deploy.benchmark.sizes import fit_line, frame_shape, measure_sizes
+from invisp_deploy.benchmark.cases import Candidate
+from invisp_deploy.benchmark.frames import fit_line, frame_shape, measure_sizes
 from invisp_deploy.errors import EngineError
 from tests.benchmark.conftest import Small
 
@@ -30,7 +30,7 @@ def test_a_line_is_scipys() -> None:
 
 
 def test_both_directions_take_turns_at_each_size(small: Small) -> None:
-    sources = [Source(small.folder / f"{way}.onnx", way) for way in ("forward", "inverse")]
+    sources = [Candidate(small.folder / f"{way}.onnx", way) for way in ("forward", "inverse")]
     done: list[int] = []
     curves = measure_sizes(sources, [0.02, 0.05], 1, progress=done.append)
     assert [curve["graph"] for curve in curves] == ["forward", "inverse"]
