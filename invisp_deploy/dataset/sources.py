@@ -13,7 +13,7 @@ from invisp_deploy.formats.walk import raw_files
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """One RAW file, and whether it was made from a photograph."""
 
     path: Path
@@ -24,15 +24,15 @@ class Source:
         return self.path.stem
 
 
-def sources_in(paths: Sequence[Path], made: Sequence[Path] = ()) -> list[Source]:
+def sources_in(paths: Sequence[Path], made: Sequence[Path] = ()) -> list[SourceFile]:
     """RAW files named or lying in named folders (not in folders of these), in name order.
 
     Raises RequestError for a path that is missing, a folder without RAW files, or two files of one name.
     """
-    found = [Source(file) for file in raw_files(paths)]
-    found += [Source(file, made=True) for file in (raw_files(made) if made else ())]
+    found = [SourceFile(file) for file in raw_files(paths)]
+    found += [SourceFile(file, made=True) for file in (raw_files(made) if made else ())]
     found.sort(key=lambda source: source.name)
-    seen: dict[str, Source] = {}
+    seen: dict[str, SourceFile] = {}
     for source in found:
         other = seen.setdefault(source.name.casefold(), source)
         if other is not source:
@@ -43,7 +43,7 @@ def sources_in(paths: Sequence[Path], made: Sequence[Path] = ()) -> list[Source]
 
 
 def check_one_camera(
-    sources: Sequence[Source], on_header: Callable[[Path], object] = lambda path: None
+    sources: Sequence[SourceFile], on_header: Callable[[Path], object] = lambda path: None
 ) -> tuple[str, str]:
     """Make and model that all headers say; a file whose header says none is not judged here. Empty if none does.
 
