@@ -23,6 +23,7 @@ from torch import nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
+from invisp_deploy.dataset.strips import Window
 from invisp_deploy.evaluation.metrics import paper_domain, raw_psnr, rgb_psnr, rgb_ssim
 from invisp_deploy.formats.picture import SUBSAMPLINGS
 from invisp_deploy.graph_card import Direction
@@ -30,7 +31,7 @@ from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.research.areas import Terms, Window, apply, areas_of, patches_of
+from invisp_deploy.research.areas import Terms, apply, areas_of, patches_of
 from invisp_deploy.research.methods import Method
 
 Float = npt.NDArray[np.float32]

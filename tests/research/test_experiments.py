@@ -15,6 +15,7 @@ from invisp_deploy.report.experiments import PAPER_TABLE_1, rate_page, table1_pa
 from invisp_deploy.research.areas import Terms
 from invisp_deploy.research.experiments import bmp_bytes, error_maps, in_order, rate, table1, table2
 from invisp_deploy.research.methods import Method
+from invisp_deploy.research.protocol import judge
 from tests.graphs import CANON_30D
 from tests.research.conftest import Exact
 
@@ -74,6 +75,15 @@ def test_table2_counts_bytes(photo_set: Dataset, method: Callable[..., Method]) 
     text = rows(table2_page(facts))
     assert text["lossless DNG"][-1] == "exact"
     assert text["Canon EOS 5D"] == ["1.52", "6.56", "27.37", "0.5237"]
+
+
+def test_table2_counts_the_record_of_the_way_back(photo_set: Dataset, method: Callable[..., Method]) -> None:
+    ours = method("ours", Exact(), weights="0123456789abcdef" * 4)
+    (row,) = (row for row in table2([ours], photo_set, TILES)["rows"] if row["label"] == "ours, JPEG")
+    judged = judge(ours, photo_set, CANON_30D, TILES)
+    tiles = len(photo_set.test)
+    more = (row["bits per pixel"] * judged.pixels / tiles - 8 * judged.jpeg_bytes / tiles) / 8
+    assert 200 < more < 600
 
 
 def test_rate_falls_with_quality(photo_set: Dataset, method: Callable[..., Method]) -> None:
