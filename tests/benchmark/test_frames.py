@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from invisp_deploy.benchmark.alone import run_alone
 from invisp_deploy.benchmark.cases import Candidate
 from invisp_deploy.benchmark.frames import fit_line, frame_shape, measure_sizes
-from invisp_deploy.errors import EngineError
 from tests.benchmark.conftest import Small
 
 
@@ -39,9 +37,3 @@ def test_both_directions_take_turns_at_each_size(small: Small) -> None:
         assert [row["megapixels"] for row in curve["rows"]] == pytest.approx([0.02, 0.05], rel=0.05)
         assert all(row["seconds"] > 0 and row["tiles"] == 1 and row["computed"] == 1 for row in curve["rows"])
         assert curve["seconds"] is None, "two points are no line"
-
-
-def test_a_process_that_fails_says_why(small: Small) -> None:
-    task = {"kind": "tile", "graph": "nowhere.onnx", "provider": None, "threads": 1, "tile": [32, 32]}
-    with pytest.raises(EngineError, match=r"measures tile ended with 1: There is no engine nowhere\.onnx"):
-        run_alone(task, 1)
