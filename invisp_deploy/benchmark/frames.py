@@ -99,7 +99,7 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure_sizes(
-    sources: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     megapixels: Sequence[float],
     threads: int,
     memory: int = DEFAULT_MEMORY,
@@ -109,17 +109,19 @@ def measure_sizes(
 
     Sizes are the outer loop, graphs the inner one: they take turns. Raises EngineError where a frame fails.
     """
-    rows: list[list[dict[str, Any]]] = [[] for _ in sources]
+    rows: list[list[dict[str, Any]]] = [[] for _ in candidates]
     for size in megapixels:
-        for index, source in enumerate(sources):
-            task = {"kind": "frame", "graph": str(source.path), "provider": source.provider, "megapixels": size}
+        for index, candidate in enumerate(candidates):
+            task = {"kind": "frame", "graph": str(candidate.path), "provider": candidate.provider, "megapixels": size}
             rows[index].append(run_alone({**task, "threads": threads, "memory": memory}, threads))
             progress(1)
     curves = []
-    for source, taken in zip(sources, rows, strict=True):
+    for candidate, taken in zip(candidates, rows, strict=True):
         pixels = [row["megapixels"] for row in taken]
         lines = {name: fit_line(pixels, [row[name] for row in taken]) for name in ("seconds", "peak_mb")}
-        curves.append({"graph": source.label or str(source.path), "memory_option": memory, "rows": taken, **lines})
+        curves.append(
+            {"graph": candidate.label or str(candidate.path), "memory_option": memory, "rows": taken, **lines}
+        )
     return curves
 
 
@@ -161,19 +163,19 @@ def fits(file: Path, runtime: Runtime) -> bool:
 
 
 def measure_file(
-    source: Candidate, file: Path, threads: int, memory: int, progress: Callable[[int], object] = lambda pairs: None
+    candidate: Candidate, file: Path, threads: int, memory: int, progress: Callable[[int], object] = lambda pairs: None
 ) -> dict[str, Any]:
     """Three pairs in turns: `whole`, seconds of an `invisp-run` process from its start to the file on disk, and `bare`.
 
     ratio: median of whole over bare, pair by pair. Raises EngineError where either fails.
     """
-    task = {"kind": "bare", "graph": str(source.path), "provider": source.provider, "file": str(file)}
+    task = {"kind": "bare", "graph": str(candidate.path), "provider": candidate.provider, "file": str(file)}
     whole, bare, found = [], [], {}
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / ("out.dng" if is_picture(file) else "out.jpg")
         command = [sys.executable, "-m", "invisp_deploy.cli.run", str(file), "-o", str(output), "--overwrite"]
-        command += ["--engine", str(source.path), "--memory", str(memory)]
-        command += [] if source.provider is None else ["--provider", source.provider]
+        command += ["--engine", str(candidate.path), "--memory", str(memory)]
+        command += [] if candidate.provider is None else ["--provider", candidate.provider]
         for _ in range(_PAIRS):
             begun = time.perf_counter()
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -184,9 +186,13 @@ def measure_file(
             bare.append(found.pop("seconds"))
             progress(1)
     ratio = statistics.median(one / other for one, other in zip(whole, bare, strict=True))
-    return {"graph": source.label or str(source.path), "file": str(file), **found, "whole": whole, "bare": bare} | {
-        "ratio": ratio
-    }
+    return {
+        "graph": candidate.label or str(candidate.path),
+        "file": str(file),
+        **found,
+        "whole": whole,
+        "bare": bare,
+    } | {"ratio": ratio}
 
 
 def _repeated(patch: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:

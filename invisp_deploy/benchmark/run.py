@@ -31,7 +31,7 @@ class Benchmark:
     file: to run end to end, None without.
     """
 
-    sources: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...]
     tiles: tuple[int, ...]
     threads: int
     until: Until
@@ -54,28 +54,30 @@ def run_benchmark(asked: Benchmark, stage: _Stage = lambda name, done: None) -> 
         check_comparable(before, facts, asked.against)
     result: dict[str, Any] = {"format": FORMAT, "definitions": dict(DEFINITIONS), **facts}
     result |= {"cases": [], "failed": [], "sizes": [], "files": [], "energy": "not measured", "device_rates": None}
-    sources = [replace(source, label=source.label or str(source.path)) for source in asked.sources]
+    candidates = [replace(candidate, label=candidate.label or str(candidate.path)) for candidate in asked.candidates]
     fitting: list[Candidate] = []
     with ExitStack() as stack:
-        runtimes = [stack.enter_context(open_candidate(source, asked.threads)) for source in asked.sources]
+        runtimes = [stack.enter_context(open_candidate(candidate, asked.threads)) for candidate in asked.candidates]
         if asked.file is not None:
-            fitting = [one for one, runtime in zip(sources, runtimes, strict=True) if fits(asked.file, runtime)]
+            fitting = [one for one, runtime in zip(candidates, runtimes, strict=True) if fits(asked.file, runtime)]
             if not fitting:
                 raise RequestError(
                     f"None of the graphs takes {asked.file}: RAW needs a forward one, pictures an inverse."
                 )
-        cases = cases_of(asked.sources, runtimes, asked.tiles, asked.threads) if asked.tiles else []
+        cases = cases_of(asked.candidates, runtimes, asked.tiles, asked.threads) if asked.tiles else []
         result["matrix_rate"] = matrix_rate(asked.threads)
         if cases:
             result |= _table(cases, asked, result["matrix_rate"]["gflops"], stack, stage)
     if asked.sizes:
         result["sizes"] = measure_sizes(
-            sources, asked.sizes, asked.threads, asked.frame_memory, lambda done: stage("sizes", done)
+            candidates, asked.sizes, asked.threads, asked.frame_memory, lambda done: stage("sizes", done)
         )
     if asked.file is not None:
         file, memory = asked.file, asked.frame_memory
-        for source in fitting:
-            result["files"].append(measure_file(source, file, asked.threads, memory, lambda done: stage("file", done)))
+        for candidate in fitting:
+            result["files"].append(
+                measure_file(candidate, file, asked.threads, memory, lambda done: stage("file", done))
+            )
     result["matrix_rate_after"] = matrix_rate(asked.threads)
     if before is not None and asked.against is not None:
         result["against"] = compare(before, result, asked.against)
@@ -89,7 +91,7 @@ def _table(cases: Sequence[Case], asked: Benchmark, rate: float, stack: ExitStac
         from invisp_deploy.benchmark.peers import EAGER, PYTORCH, side_by_side
         from invisp_deploy.benchmark.peers import device_rates as measured
 
-        device = "cuda" if any(_on_gpu(source) for source in asked.sources) else "cpu"
+        device = "cuda" if any(_on_gpu(candidate) for candidate in asked.candidates) else "cpu"
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         found = side_by_side(cases, asked.checkpoint, device, asked.threads, folder, lambda done: stage("peers", done))
         cases, base, peers, figures = found.cases, EAGER, PYTORCH, found.psnr
@@ -105,5 +107,5 @@ def _table(cases: Sequence[Case], asked: Benchmark, rate: float, stack: ExitStac
     return {**result, "failed": failed, "device_rates": device_rates}
 
 
-def _on_gpu(source: Candidate) -> bool:
-    return source.is_engine or "CUDA" in (source.provider or "") or "Tensorrt" in (source.provider or "")
+def _on_gpu(candidate: Candidate) -> bool:
+    return candidate.is_engine or "CUDA" in (candidate.provider or "") or "Tensorrt" in (candidate.provider or "")

@@ -93,7 +93,7 @@ def main(
     from invisp_deploy.report.benchmark import result_lines, write_report
 
     asked = Benchmark(
-        sources=tuple(candidates_of(graphs, providers)),
+        candidates=tuple(candidates_of(graphs, providers)),
         tiles=_edges(tile, given=sizes is None and file is None),
         threads=threads or cores,
         until=Until(20 if runs is None else runs, duration),
