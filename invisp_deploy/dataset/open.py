@@ -105,17 +105,18 @@ class Facts:
                 raise ValueError(f"{wrong[0]} must be {kind.__name__}, got {data[wrong[0]]!r}")
         if data["name"] != Path(data["source"]).stem:
             raise ValueError(f"name {data['name']!r} is not that of its source {data['source']!r}")
-        if (
-            min(data["height"], data["width"]) < 2
-            or min(data[f"{kind}_bytes"] for kind in ("raw", "jpeg", "mosaic")) < 1
-        ):
+        sizes = [data[f"{kind}_bytes"] for kind in ("raw", "jpeg", "mosaic")]
+        if min(sizes) < 1 or min(data["height"], data["width"]) < 2:
             raise ValueError("a size is too small for a file")
+        brightest = _numbers(data["brightest"], 4)
+        if not all(isinstance(level, int) and 0 <= level <= 65535 for level in brightest):
+            raise ValueError(f"the brightest pixels are {brightest}, expected DN from 0 to 65535")
         matrix, gains = data["color_matrix"], data["gains"]
         try:
             return cls(
                 **{
                     **data,
-                    "brightest": _numbers(data["brightest"], 4, kinds=(int,)),
+                    "brightest": brightest,
                     "black": _numbers(data["black"], 4),
                     "gains": None if gains is None else _numbers(gains, 3),
                     "color_matrix": None if matrix is None else _rows(matrix),
@@ -140,10 +141,10 @@ def _rows(matrix: Any) -> ColorMatrix:
     return first, second, third
 
 
-def _numbers(values: Any, count: int, *, kinds: tuple[type, ...] = (int, float)) -> tuple[Any, ...]:
+def _numbers(values: Any, count: int) -> tuple[Any, ...]:
     if not isinstance(values, list) or len(values) != count:
         raise ValueError(f"expected a list of {count} numbers, got {values!r}")
-    if wrong := [one for one in values if type(one) not in kinds or not math.isfinite(one) or one < -1e6 or one > 1e6]:
+    if wrong := [one for one in values if type(one) not in (int, float) or not math.isfinite(one)]:
         raise ValueError(f"expected {count} numbers, one is {wrong[0]!r}")
     return tuple(values)
 

@@ -256,7 +256,7 @@ def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> Facts
     a, b, c, d = (int(mosaic[row::2, column::2].max()) for row in (0, 1) for column in (0, 1))
     return Facts(
         name=task.source.name,
-        source=str(task.source.path.resolve()),
+        source=str(task.source.path.absolute()),  # of a link its own name, which is the shot's
         made=task.source.made or _names_a_photograph(frame.exif),
         raw_bytes=raw_bytes,
         jpeg_bytes=len(picture),

@@ -144,6 +144,7 @@ def damaged(path: Path, change: Callable[[dict[str, object]], object]) -> None:
         lambda data: data["files"][0].update(gains=[1, 1, float("nan")]),
         lambda data: data["files"][0].update(color_matrix=[[1, 2, 3]] * 2),
         lambda data: data["files"][0].update(brightest=[1.5, 2, 3, 4]),
+        lambda data: data["files"][0].update(brightest=[-1, 2, 3, 4]),
     ],
 )
 def test_a_damaged_list_is_a_sentence(change: Callable[[dict[str, object]], object], copied: Path) -> None:
