@@ -259,7 +259,14 @@ def side_by_side(
     the checkpoint's weights, and as `load_checkpoint`.
     """
     weights = load_checkpoint(checkpoint).weights
-    ours = [case for case in cases if case.runtime.card.weights == weights and case.runtime.card.form == "tensor"]
+    same = [case for case in cases if case.runtime.card.weights == weights]
+    ours = [case for case in same if case.runtime.card.form == "tensor"]
+    if same and not ours:
+        raise ContractError(
+            "Peers compute the network alone, and there are no tensor graphs of these weights to compare with, only "
+            f"graphs that hold the camera's steps as well: export some from {checkpoint} with `invisp-export onnx "
+            "--io tensor`."
+        )
     if not ours:
         found = ", ".join(sorted({case.runtime.card.weights[:12] for case in cases}))
         raise ContractError(

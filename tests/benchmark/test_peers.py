@@ -142,7 +142,7 @@ def test_channels_last_reaches_the_convolutions(small: Small) -> None:
                         (part.weight.is_contiguous(memory_format=layout), made.is_contiguous(memory_format=layout))
                     )
                 )
-        peer.apply(tensor.numpy())
+        peer.run({peer.inputs[0].name: tensor.numpy()})
         assert seen
         assert all(pair == (True, True) for pair in seen), name
 

@@ -34,8 +34,8 @@ def test_warnings_phases_and_kept_layers_are_told(report: Path) -> None:
     facts: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     facts["warnings"] = ["the condition is bad"]
     facts["precision"], facts["scales"], facts["kept"] = "int8", "0123456789abcdef", ["block0.F.conv1"]
-    facts["phases"] = [{"cfa": "GBRG", "rgb_codes": 1, "rgb_psnr": 71.25, "mosaic_psnr": 80.0}]
+    facts["phases"] = [{"cfa": "GBRG", "bits": 8, "codes": 1, "picture_psnr": 71.25, "mosaic_psnr": 80.0}]
     page = export_page(facts)
     assert "**Warning:** the condition is bad" in page
     assert "| int8; scales `0123456789ab`; fp16: block0.F.conv1 |" in page
-    assert "| GBRG | 1 | 71.2 | 80.0 |" in page
+    assert "| GBRG | 8 | 1 | 71.2 | 80.0 |" in page
