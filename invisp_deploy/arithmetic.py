@@ -18,18 +18,6 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import PRECISIONS
 
-__all__ = [
-    "EXPONENT_FACTOR",
-    "FP32",
-    "FULL_SCALE",
-    "QUANTISED",
-    "REMAINDER",
-    "Arithmetic",
-    "block_input",
-    "coupling_functions",
-    "quantised_tensors",
-]
-
 QUANTISED: Final = ("int8", "fp8")
 """Precisions that need scales."""
 

@@ -24,24 +24,6 @@ The commands print it without a traceback and leave with the exit code of the cl
 
 from __future__ import annotations
 
-__all__ = [
-    "CalibrationError",
-    "CheckpointError",
-    "ContractError",
-    "DatasetError",
-    "EngineError",
-    "GraphError",
-    "ImageFileError",
-    "InvispError",
-    "MissingExtraError",
-    "OutOfMemoryError",
-    "OutputError",
-    "ParityError",
-    "RawFileError",
-    "RequestError",
-    "TrainingError",
-]
-
 
 class InvispError(Exception):
     """Base of every error that a user can cause and mend."""

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and digests."""
+"""Files and folders of files written whole or not at all, and digests."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from invisp_deploy.errors import OutputError, RequestError
-
-__all__ = ["check_output", "output_folder", "sha256_file", "whole_file", "write_whole"]
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -83,6 +83,40 @@ def write_whole(path: Path, data: bytes | str) -> None:
     """Write `data` to `path`, whole or not at all. Raises OutputError."""
     with whole_file(path) as part:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[Path]:
+    """A hidden folder to write `names` into; they move to `folder` when the block ends well.
+
+    On any exception, an interrupt included, `folder` is as it was. The last of `names` is removed first and
+    moved last, so a killed process cannot leave it beside files of another run. `folder` is created if its
+    parent exists. Raises RequestError if `folder` is a file, its parent is missing, or one of `names` is there
+    and not to be overwritten; OutputError if it cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RequestError(f"The output {folder} is a file: name a folder.")
+    if not folder.is_dir() and not folder.parent.is_dir():
+        raise RequestError(f"The folder {folder.parent} for the output does not exist: create it first.")
+    there = [name for name in names if (folder / name).exists()]
+    if there and not overwrite:
+        raise RequestError(f"The output {folder / there[0]} exists already: choose another folder or pass --overwrite.")
+    # inside an existing folder, so that the files move within one file system
+    part = (folder if folder.is_dir() else folder.parent) / f".{folder.resolve().name}.{secrets.token_hex(4)}.part"
+    try:
+        part.mkdir()
+        try:
+            yield part
+            if folder.is_dir():
+                (folder / names[-1]).unlink(missing_ok=True)
+                for name in names:
+                    (part / name).replace(folder / name)
+            else:
+                part.replace(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise _output_error(folder, error) from error
 
 
 def sha256_file(path: Path) -> str:

@@ -5,18 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = [
-    "CODE_PARITY",
-    "ENGINE_PARITY",
-    "PARITY",
-    "TOLERANCES",
-    "Figure",
-    "Parity",
-    "Tolerance",
-    "engine_parity",
-    "parity_for",
-]
-
 
 @dataclass(frozen=True)
 class Tolerance:

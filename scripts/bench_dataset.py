@@ -33,6 +33,7 @@ from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.develop import develop
+from invisp_deploy.report.markdown import table
 from invisp_deploy.training.data import dataset_pairs, sample_batch
 
 SIZE = (2832, 4256)
@@ -136,12 +137,13 @@ def main() -> None:
         machine = {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()}
         print(json.dumps({"size": SIZE, "patch": PATCH, **figures, "ratios": ratios, "machine": machine}, indent=1))
         return
-    print("| 12 MP | MB a file | crops/s, 1 thread | crops/s, 2 threads |\n|---|---|---|---|")
+    rows = []
     for layout, row in figures.items():
         megabytes, *rates = row.values()
-        print(f"| {layout} | {megabytes / 1e6:.1f} | " + " | ".join(f"{value:.2f}" for value in rates) + " |")
+        rows.append([layout, f"{megabytes / 1e6:.1f}", *(f"{value:.2f}" for value in rates)])
     share, *faster = ratios.values()
-    print(f"| ours against theirs | 1/{1 / share:.1f} | " + " | ".join(f"{value:.1f} times" for value in faster) + " |")
+    rows.append(["ours against theirs", f"1/{1 / share:.1f}", *(f"{value:.1f} times" for value in faster)])
+    print(table(("12 MP", "MB a file", "crops/s, 1 thread", "crops/s, 2 threads"), rows))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from invisp_deploy.device.verify import LATENCY
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import load_checkpoint
-from invisp_deploy.runtimes.golden import natural_input
+from invisp_deploy.runtimes.golden import natural_planes
 
 WARM_UP = 3
 
@@ -31,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     network = load_checkpoint(arguments.checkpoint).network.eval().to(arguments.device)
-    array = natural_input((1, 3, arguments.tile, arguments.tile), 7)
+    array = natural_planes((1, 3, arguments.tile, arguments.tile), 7)
     rows = []
     for direction, function in ((Direction.FORWARD, network.forward), (Direction.INVERSE, network.inverse)):
         compute = torch.compile(function) if arguments.mode == "compile" else function

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from invisp_deploy.files import write_whole
+from invisp_deploy.report.figures import write_figure
+from invisp_deploy.report.markdown import table
 
 LIMITS = {"edge": 0.13e6, "nano": 0.03e6}
 """Multiply-accumulates a pixel below which the best is looked for."""
@@ -25,31 +28,36 @@ def score(row: dict[str, Any]) -> float:
     return float(row["rgb"] + row["raw"])
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def front_table(rows: list[dict[str, Any]]) -> str:
+    head = ("configuration", "seed", "MAC/px", "RGB, dB", "RAW, dB", "RAW (paper), dB", "steps", "s a step")
     lines = [
-        "| configuration | seed | MAC/px | RGB, dB | RAW, dB | RAW (paper), dB | steps | s a step |",
-        "|---|---|---|---|---|---|---|---|",
+        (
+            f"`{row['name']}`",
+            str(row["seed"]),
+            f"{row['macs']:,.0f}",
+            *(f"{row[name]:.2f}" for name in ("rgb", "raw", "raw_paper")),
+            str(row["steps"]),
+            f"{row['seconds_per_step']:.3f}",
+        )
+        for row in sorted(rows, key=lambda row: (float(row["macs"]), int(row["seed"])))
     ]
-    for row in sorted(rows, key=lambda row: (float(row["macs"]), int(row["seed"]))):
-        fidelity = f"{row['rgb']:.2f} | {row['raw']:.2f} | {row['raw_paper']:.2f}"
-        work = f"{row['steps']} | {row['seconds_per_step']:.3f}"
-        lines.append(f"| `{row['name']}` | {row['seed']} | {row['macs']:,.0f} | {fidelity} | {work} |")
-    return "\n".join(lines) + "\n"
+    return table(head, lines) + "\n"
 
 
 def filled(page: str, rows: list[dict[str, Any]]) -> str:
     """The page with a fresh table."""
     pattern = re.compile(r"(<!-- begin front -->\n).*?(<!-- end front -->)", re.S)
-    page, count = pattern.subn(lambda found: f"{found[1]}\n{table(rows)}\n{found[2]}", page)
+    page, count = pattern.subn(lambda found: f"{found[1]}\n{front_table(rows)}\n{found[2]}", page)
     if count != 1:
         sys.exit(f"The page has {count} places for the front, expected one.")
     return page
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    from matplotlib.figure import Figure
+    write_figure(path, partial(paint, rows=rows), (12, 5), dpi=110)
 
-    figure = Figure(figsize=(12, 5), layout="constrained")
+
+def paint(figure: Any, rows: list[dict[str, Any]]) -> None:
     for axes, (key, label) in zip(figure.subplots(1, 2), (("rgb", "RGB PSNR"), ("raw", "RAW PSNR")), strict=True):
         for name, limit in LIMITS.items():
             axes.axvline(limit, color="0.7", linewidth=1, linestyle="--")
@@ -72,7 +80,6 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         axes.set(xscale="log", xlabel="multiply-accumulates a pixel and direction", ylabel=f"{label}, dB")
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=8, loc="center right")
-    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python scripts/paper_experiments.py DATA OUT [--minutes 10]
 
 Seven trainings, two at a time (scripts/pairs.py), then both tables and the rate. What stands in OUT is kept. U-net and
-Invertible Grayscale are trained as the paper says, without a simulated JPEG; U-net with one as well.
+Invertible Grayscale are trained as the paper says, without a simulated JPEG; U-net with one as well. CycleISP renders
+nothing: it is given the dataset's JPEGs, and a simulated one on top would be JPEG twice, where it is judged on one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ INVISP = ["--blocks", "8", "--growth", "16", "--squeeze", "2", "--depth", "5", "
 """Dense blocks as in the paper, at a tenth of the cost."""
 
 METHODS = {
-    "CycleISP": ["--method", "cycleisp", "--rounding", "fourier"],
+    "CycleISP": ["--method", "cycleisp", "--rounding", "none"],
     "Invertible Grayscale": ["--method", "grayscale", "--rounding", "none"],
     "U-net": ["--method", "unet", "--rounding", "none"],
     "U-net, Fourier": ["--method", "unet", "--rounding", "fourier"],

@@ -12,11 +12,9 @@ import sys
 from pathlib import Path
 
 from invisp_deploy.files import write_whole
-from invisp_deploy.research.rate import rate_markdown
-from invisp_deploy.research.table1 import table1_markdown
-from invisp_deploy.research.table2 import table2_markdown
+from invisp_deploy.report.experiments import rate_page, table1_page, table2_page
 
-WRITERS = {"table1": table1_markdown, "table2": table2_markdown, "rate": rate_markdown}
+WRITERS = {"table1": table1_page, "table2": table2_page, "rate": rate_page}
 
 
 def filled(page: str, folder: Path) -> str:

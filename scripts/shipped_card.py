@@ -20,6 +20,7 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import MODELS
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.report.markdown import table
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.training.validation import mean_metrics
 
@@ -44,8 +45,6 @@ Weights `{weights}`.
 
 Through a JPEG file of quality 90, 4:2:2, on disk; definitions in [evaluate](../../../docs/evaluate.md). All in dB.
 
-| file | {metrics} |
-|---|---|---|---|
 {figures}
 
 No pixel of these files was trained on; the real file gave camera data (levels, colour matrix, white balance, noise) to
@@ -64,8 +63,6 @@ Contract: {contract}.
 The weights are MIT like the program. The photographs they were trained and validated on are free ones, none of which
 is part of this package:
 
-| photograph | source | licence |
-|---|---|---|
 {licences}
 """
 
@@ -77,8 +74,7 @@ def main(model: Path, sample: Path, photos: Path) -> None:
         name=next(name for name, folder in MODELS.items() if folder == model.name),
         network=network(checkpoint),
         weights=checkpoint.weights,
-        metrics=" | ".join(METRICS),
-        figures="\n".join(figures(model, sample, checkpoint.card["validation"])),
+        figures=figures(model, sample, checkpoint.card["validation"]),
         training=training(checkpoint.card),
         contract=json.dumps(checkpoint.contract.to_dict()),
         licences=licences(photos),
@@ -97,22 +93,23 @@ def network(checkpoint: Checkpoint) -> str:
     )
 
 
-def figures(model: Path, sample: Path, made: dict[str, dict[str, float]]) -> list[str]:
+def figures(model: Path, sample: Path, made: dict[str, dict[str, float]]) -> str:
     with (
         TemporaryDirectory() as folder,
         OnnxRuntime(model / f"{Direction.FORWARD.value}.onnx") as forward,
         OnnxRuntime(model / f"{Direction.INVERSE.value}.onnx") as inverse,
     ):
         real = round_trip(sample, Path(folder), forward, inverse, RunOptions(), lambda total: lambda pixels: None)
-    return [
-        f"| **{sample.name}, a real file, whole** | {columns(real.metrics, '**')} |",
-        *(f"| made: {name} | {columns(one)} |" for name, one in sorted(made.items())),
-        f"| mean of the {len(made)} made files | {columns(mean_metrics(made))} |",
+    rows = [
+        (f"**{sample.name}, a real file, whole**", *columns(real.metrics, "**")),
+        *((f"made: {name}", *columns(one)) for name, one in sorted(made.items())),
+        (f"mean of the {len(made)} made files", *columns(mean_metrics(made))),
     ]
+    return table(("file", *METRICS), rows)
 
 
-def columns(metrics: Mapping[str, float], mark: str = "") -> str:
-    return " | ".join(f"{mark}{metrics[name]:.1f}{mark}" for name in METRICS)
+def columns(metrics: Mapping[str, float], mark: str = "") -> list[str]:
+    return [f"{mark}{metrics[name]:.1f}{mark}" for name in METRICS]
 
 
 def training(card: Mapping[str, Any]) -> str:
@@ -130,7 +127,8 @@ def training(card: Mapping[str, Any]) -> str:
 
 def licences(photos: Path) -> str:
     rows = json.loads((photos / "manifest.json").read_text(encoding="utf-8"))
-    return "\n".join(f"| {row['file']} | {row['source'].split('@')[0]} | {row['licence']} |" for row in rows)
+    lines = [(row["file"], row["source"].split("@")[0], row["licence"]) for row in rows]
+    return table(("photograph", "source", "licence"), lines)
 
 
 if __name__ == "__main__":

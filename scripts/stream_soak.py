@@ -27,11 +27,12 @@ import numpy as np
 from invisp_deploy.device.machine import read_machine
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.graph_card import Direction
-from invisp_deploy.models import shipped_graph
-from invisp_deploy.rendering.files import RunOptions
-from invisp_deploy.runtimes.base import Array, Runtime
-from invisp_deploy.runtimes.callable_ import CallableRuntime
+from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.models import shipped_folder
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.report.figures import write_figure
+from invisp_deploy.runtimes.around import StepsAround
+from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.streaming.pipeline import STAGES, Frame, Pipeline
 from invisp_deploy.streaming.sources import played
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, nargs="+", default=[1, 2], help="of the runtime; the memory run: the first"
     )
-    parser.add_argument("--engine", type=Path, default=shipped_graph(Direction.FORWARD))
+    parser.add_argument("--engine", type=Path, default=shipped_folder() / "forward.onnx")
     parser.add_argument("--device", type=float, help="ms that the runtime waits instead, as for a GPU; of the pace")
     parser.add_argument("--output", type=Path, help="JSON; a part that is left out keeps what stands there")
     parser.add_argument("--plot", type=Path)
@@ -113,17 +114,27 @@ def pace(source: Path, folder: Path, arguments: argparse.Namespace) -> dict[str,
     }
 
 
+class Waiting(Runtime):
+    """In the place of a device: waits, and gives the planes back."""
+
+    def __init__(self, card: GraphCard, milliseconds: float) -> None:
+        self.name = "waiting"
+        self.card = replace(card, form="tensor")
+        self.inputs, self.outputs = graph_specs(self.card)
+        self._seconds = milliseconds / 1000
+
+    def _run(self, feeds: Feeds) -> dict[str, Array]:
+        time.sleep(self._seconds)
+        return {self.outputs[0].name: feeds[self.inputs[0].name]}
+
+
 def runtime_for(arguments: argparse.Namespace, threads: int) -> Runtime:
     runtime = open_runtime(arguments.engine, None, threads)
     if arguments.device is None:
         return runtime
 
-    def wait(tensor: Array) -> Array:
-        time.sleep(arguments.device / 1000)
-        return tensor
-
     with runtime:
-        return CallableRuntime(wait, runtime.card)
+        return StepsAround(Waiting(runtime.card, arguments.device), runtime.card.bits)
 
 
 def alone(source: Path, output: Path, runtime: Any) -> dict[str, float]:
@@ -196,17 +207,15 @@ def setting(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
     done, resident = zip(*found["samples"], strict=True)
-    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
-    axes.plot(done, resident, color="#2f6fb5")
-    axes.set(xlabel=f"frames of {found['frame']} done", ylabel="resident set, MB", ylim=(0, 1.25 * max(resident)))
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.plot(done, resident, color="#2f6fb5")
+        axes.set(xlabel=f"frames of {found['frame']} done", ylabel="resident set, MB", ylim=(0, 1.25 * max(resident)))
+        axes.grid(alpha=0.3)
+
+    write_figure(path, draw, (8, 2.6))
 
 
 def _resident(pid: int) -> int:

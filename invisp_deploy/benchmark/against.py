@@ -14,9 +14,8 @@ from invisp_deploy.benchmark.machine import COMPARED
 from invisp_deploy.benchmark.measure import FORMAT
 from invisp_deploy.errors import RequestError
 
-__all__ = ["check_comparable", "compare", "read_result"]
-
 _RESAMPLES: Final = 1000
+_FEWEST_ROUNDS: Final = 3
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -48,8 +47,9 @@ def check_comparable(before: Mapping[str, Any], now: Mapping[str, Any], path: Pa
 
 
 def compare(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Ratios of p50, before over now, so above 1 is faster now; with the 95 % interval of a bootstrap over all calls.
+    """Ratios of p50, before over now, so above 1 is faster now; with the 95 % interval of a bootstrap over rounds.
 
+    Calls of one round share the clock and the load of that moment, so they are drawn together or not at all.
     `only_before` and `only_now` name the cases that have no partner, `versions` what was updated, `matrix_rate` both
     rates: where these differ, the machine does.
     """
@@ -57,7 +57,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> di
     rows = []
     for key, row in new.items():
         if key in old:
-            low, high = _interval(_calls(old[key]), _calls(row))
+            low, high = _interval(old[key]["times_ms"], row["times_ms"])
             ratio = old[key]["p50_ms"] / row["p50_ms"]
             rows.append(
                 {
@@ -85,15 +85,19 @@ def _key(row: Mapping[str, Any]) -> Key:
     return Key(**{name: row[name] for name in Key.__dataclass_fields__})
 
 
-def _calls(row: Mapping[str, Any]) -> list[float]:
-    return [one for turn in row["times_ms"] for one in turn]
-
-
-def _interval(before: list[float], now: list[float]) -> tuple[float, float]:
+def _interval(before: list[list[float]], now: list[list[float]]) -> tuple[float, float] | tuple[None, None]:
+    """None for fewer than 3 rounds, of which a bootstrap knows nothing."""
+    if min(len(before), len(now)) < _FEWEST_ROUNDS:
+        return None, None
     random = np.random.default_rng(0)
     one, other = (
-        np.median(random.choice(values, (_RESAMPLES, len(values))), axis=1)
-        for values in (np.array(before), np.array(now))
+        np.array(
+            [
+                np.median(np.concatenate([turns[place] for place in random.integers(0, len(turns), len(turns))]))
+                for _ in range(_RESAMPLES)
+            ]
+        )
+        for turns in ([np.array(turn) for turn in rounds] for rounds in (before, now))
     )
     low, high = np.percentile(one / other, (2.5, 97.5))
     return float(low), float(high)

@@ -1,8 +1,6 @@
 """Measurements that need a process of their own: peak memory of one case, whole frames, the matrix-product rate.
 
-    python -m invisp_deploy.benchmark.alone '{"kind": ...}'     prints one JSON object as its last line
-
-Peak memory is the kernel's VmHWM. Not `getrusage`, whose maximum a child takes over from the process that started it.
+python -m invisp_deploy.benchmark.alone '{"kind": ...}'     prints one JSON object as its last line
 """
 
 from __future__ import annotations
@@ -18,8 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from invisp_deploy.errors import EngineError, InvispError
-
-__all__ = ["forget_peak", "main", "peak_mb", "run_alone"]
+from invisp_deploy.memory import forget_peak, peak_memory
 
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _CALLS: Final = 3
@@ -38,19 +35,6 @@ def run_alone(task: dict[str, Any], threads: int) -> dict[str, Any]:
         raise EngineError(f"The process that measures {task['kind']} ended with {done.returncode}: {said}")
     result: dict[str, Any] = json.loads(last)
     return result
-
-
-def peak_mb() -> float:
-    """Largest resident memory of this process since it started or since `forget_peak`, in megabytes (10^6 bytes)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1.024 / 1e3
-    raise EngineError("/proc/self/status does not tell VmHWM: peak memory cannot be measured on this system.")
-
-
-def forget_peak() -> None:
-    """Let the peak begin at what is resident now."""
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def main(task: dict[str, Any]) -> dict[str, Any]:
@@ -78,8 +62,8 @@ def _matrix(_: dict[str, Any]) -> dict[str, Any]:
 
 def _tile(task: dict[str, Any]) -> dict[str, Any]:
     """`peak_mb`: after loading, over three calls. `device_mb`: growth of the device's memory in use, None without."""
-    from invisp_deploy.benchmark.cases import Source, feeds_for, open_source
-    from invisp_deploy.benchmark.nvml import open_nvml
+    from invisp_deploy.benchmark.cases import Candidate, feeds_for, open_candidate
+    from invisp_deploy.benchmark.machine import open_nvml
 
     nvml = open_nvml()
     before = None if nvml is None else nvml.used_bytes()
@@ -88,7 +72,7 @@ def _tile(task: dict[str, Any]) -> dict[str, Any]:
 
         runtime = open_peer(task)
     else:
-        runtime = open_source(Source(Path(task["graph"]), "", task["provider"]), task["threads"])
+        runtime = open_candidate(Candidate(Path(task["graph"]), "", task["provider"]), task["threads"])
     feeds = feeds_for(runtime, *task["tile"])
     if "peer" in task:
         runtime.run(feeds)  # compiles, which takes more memory than computing
@@ -97,17 +81,17 @@ def _tile(task: dict[str, Any]) -> dict[str, Any]:
         runtime.run(feeds)
     after = None if nvml is None else nvml.used_bytes()
     grown = None if before is None or after is None else (after - before) / 1e6
-    return {"peak_mb": peak_mb(), "device_mb": grown}
+    return {"peak_mb": peak_memory() / 1e6, "device_mb": grown}
 
 
 def _frame(task: dict[str, Any]) -> dict[str, Any]:
-    from invisp_deploy.benchmark.sizes import run_frame
+    from invisp_deploy.benchmark.frames import run_frame
 
     return run_frame(task)
 
 
 def _bare(task: dict[str, Any]) -> dict[str, Any]:
-    from invisp_deploy.benchmark.end_to_end import bare_calls
+    from invisp_deploy.benchmark.frames import bare_calls
 
     return bare_calls(task)
 

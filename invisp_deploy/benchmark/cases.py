@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.benchmark.timing import HasDevice, Subject
+from invisp_deploy.benchmark.timing import Contender, HasDevice
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime
@@ -17,11 +17,9 @@ from invisp_deploy.runtimes.golden import natural_feeds
 from invisp_deploy.runtimes.open import open_graph, open_runtime
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES
 
-__all__ = ["Case", "Key", "Source", "cases_of", "feeds_for", "graph_sources", "open_source", "tiles_of"]
-
 
 @dataclass(frozen=True)
-class Source:
+class Candidate:
     """A file to measure. label: given as LABEL=PATH, or the path where another file has the same key."""
 
     path: Path
@@ -76,16 +74,16 @@ class Case:
         return self.runtime.run(self.feeds)[self.runtime.outputs[0].name]
 
     @property
-    def subject(self) -> Subject:
+    def contender(self) -> Contender:
         runtime, feeds = self.runtime, self.feeds
         if not isinstance(runtime, HasDevice):
-            return Subject(lambda: runtime.run(feeds))
+            return Contender(lambda: runtime.run(feeds))
 
         def parts() -> Any:
             timed = runtime.timed(feeds)
             return None if timed is None else timed[1]
 
-        return Subject(lambda: runtime.run(feeds), parts)
+        return Contender(lambda: runtime.run(feeds), parts)
 
     @property
     def megapixels(self) -> float:
@@ -104,13 +102,13 @@ class Case:
         return 2 * self.runtime.card.config.macs_per_pixel * self.megapixels / 1e3
 
 
-def graph_sources(arguments: Sequence[str], providers: Sequence[str]) -> list[Source]:
+def candidates_of(arguments: Sequence[str], providers: Sequence[str]) -> list[Candidate]:
     """Files of `[LABEL=]PATH` arguments; a folder stands for its graphs and engines of both directions, sorted.
 
     A graph is taken once for each provider, once for the default where there is none. Raises RequestError for what is
     not there, and for a folder without any.
     """
-    sources = []
+    candidates = []
     for argument in arguments:
         label, separator, rest = argument.partition("=")
         label, path = (label, Path(rest)) if separator and not Path(argument).exists() else ("", Path(argument))
@@ -121,34 +119,36 @@ def graph_sources(arguments: Sequence[str], providers: Sequence[str]) -> list[So
             raise RequestError(f"The folder {path} holds no graph (.onnx) and no engine: name what to measure.")
         for file in files:
             takes = [*providers] if providers and file.suffix.lower() == ".onnx" else [None]
-            sources += [Source(file, label, provider) for provider in takes]
-    if not sources:
+            candidates += [Candidate(file, label, provider) for provider in takes]
+    if not candidates:
         raise RequestError("There is nothing to measure: name graphs, engines or folders of them.")
-    return sources
+    return candidates
 
 
-def open_source(source: Source, threads: int) -> Runtime:
-    """The source's runtime with that many threads on a CPU. Raises as `open_runtime`."""
-    if source.is_engine:
-        return open_runtime(source.path, source.provider)
-    return open_graph(source.path, source.provider, threads)
+def open_candidate(candidate: Candidate, threads: int) -> Runtime:
+    """The file's runtime with that many threads on a CPU. Raises as `open_runtime`."""
+    if candidate.is_engine:
+        return open_runtime(candidate.path, candidate.provider)
+    return open_graph(candidate.path, candidate.provider, threads)
 
 
-def cases_of(sources: Sequence[Source], runtimes: Sequence[Runtime], edges: Sequence[int], threads: int) -> list[Case]:
-    """One case for each source and tile that it takes; files that a key cannot tell apart are labelled by their path.
+def cases_of(
+    candidates: Sequence[Candidate], runtimes: Sequence[Runtime], edges: Sequence[int], threads: int
+) -> list[Case]:
+    """One case for each file and tile that it takes; files that a key cannot tell apart are labelled by their path.
 
     Raises RequestError where two are the same file.
     """
-    keys = Counter(_key(source, runtime, "") for source, runtime in zip(sources, runtimes, strict=True))
+    keys = Counter(_key(candidate, runtime, "") for candidate, runtime in zip(candidates, runtimes, strict=True))
     named = [
-        replace(source, label=source.label or str(source.path)) if keys[_key(source, runtime, "")] > 1 else source
-        for source, runtime in zip(sources, runtimes, strict=True)
+        replace(one, label=one.label or str(one.path)) if keys[_key(one, runtime, "")] > 1 else one
+        for one, runtime in zip(candidates, runtimes, strict=True)
     ]
     cases = []
-    for source, runtime in zip(named, runtimes, strict=True):
-        task = {"kind": "tile", "graph": str(source.path), "provider": source.provider, "threads": threads}
-        for tile in tiles_of(runtime, edges, source.path):
-            key = _key(source, runtime, f"{tile[0]}x{tile[1]}")
+    for candidate, runtime in zip(named, runtimes, strict=True):
+        task = {"kind": "tile", "graph": str(candidate.path), "provider": candidate.provider, "threads": threads}
+        for tile in tiles_of(runtime, edges, candidate.path):
+            key = _key(candidate, runtime, f"{tile[0]}x{tile[1]}")
             cases.append(Case(key, runtime, feeds_for(runtime, *tile), tile, {**task, "tile": list(tile)}))
     if doubled := [key for key, count in Counter(case.key for case in cases).items() if count > 1]:
         raise RequestError(f"Two cases are {doubled[0]}: label one of them, LABEL=PATH.")
@@ -189,9 +189,9 @@ def _form(card: GraphCard) -> str:
     return card.form if card.bits == 8 else f"{card.form} {card.bits} bits"
 
 
-def _key(source: Source, runtime: Runtime, tile: str) -> Key:
+def _key(candidate: Candidate, runtime: Runtime, tile: str) -> Key:
     card = runtime.card
     kind = runtime.engine.backend if runtime.engine is not None else re.sub(r" \d\S*", "", runtime.name, count=1)
     kept = f" ({len(card.kept)} kept fp16)" if card.kept else ""
     precision, way = f"{card.precision}{kept}", card.direction.value
-    return Key(kind, str(card.config), precision, _form(card), way, tile, source.label)
+    return Key(kind, str(card.config), precision, _form(card), way, tile, candidate.label)

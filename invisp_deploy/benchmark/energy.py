@@ -13,9 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from invisp_deploy.benchmark.nvml import open_nvml
-
-__all__ = ["Counter", "Meter", "Rail", "find_meters", "joules_of"]
+from invisp_deploy.benchmark.machine import open_nvml
 
 _SAMPLE_SECONDS: Final = 0.02
 _WHOLE_BOARD: Final = ("VDD_IN", "SYS5V", "VIN_SYS_5V0", "POM_5V_IN")
@@ -32,7 +30,7 @@ class Meter(ABC):
         """Begin; the returned function ends it and gives joules since."""
 
 
-class Counter(Meter):
+class JouleCounter(Meter):
     """A count of joules that only grows, or starts again at `wraps`."""
 
     def __init__(self, name: str, read: Callable[[], float], wraps: float = 0.0) -> None:
@@ -83,12 +81,12 @@ def find_meters(root: Path = Path("/")) -> list[Meter]:
     meters: list[Meter] = []
     nvml = open_nvml()
     if nvml is not None and nvml.joules() is not None:
-        meters.append(Counter("GPU (nvml)", lambda: nvml.joules() or 0.0))
+        meters.append(JouleCounter("GPU (nvml)", lambda: nvml.joules() or 0.0))
     for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]")):
         counter, largest = zone / "energy_uj", zone / "max_energy_range_uj"
         if _readable(counter) and _readable(largest):
             name = f"processor {zone.name.rpartition(':')[2]} (RAPL)"
-            meters.append(Counter(name, _reader([counter], 1e-6), _number(largest) * 1e-6))
+            meters.append(JouleCounter(name, _reader([counter], 1e-6), _number(largest) * 1e-6))
     for label in sorted((root / "sys/bus/i2c/drivers/ina3221").glob("*/hwmon/hwmon*/in*_label")):
         channel = label.name.removeprefix("in").removesuffix("_label")
         pair = [label.with_name(f"in{channel}_input"), label.with_name(f"curr{channel}_input")]

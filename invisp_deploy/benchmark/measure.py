@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -14,8 +14,6 @@ from invisp_deploy.benchmark.cases import Case
 from invisp_deploy.benchmark.energy import Meter, joules_of
 from invisp_deploy.benchmark.timing import Turn, Until, WarmUp, paired_ratio, percentiles, take_turns, warm_up
 from invisp_deploy.errors import InvispError
-
-__all__ = ["DEFINITIONS", "FORMAT", "Settings", "base_of", "measure"]
 
 FORMAT: Final = 1
 
@@ -38,12 +36,14 @@ DEFINITIONS: Final[dict[str, str]] = {
     "2 s; the meters' steps are longer than a call",
     "ratio": "times as fast as the base, paired round by round: median (10th to 90th percentile); the base is PyTorch "
     "eager, else the first case of the same direction and tile",
+    "to PyTorch": "the same against the fastest PyTorch of the same direction, tile and precision: eager or compiled, "
+    "either layout",
 }
 """What each figure is; printed with every table and kept in the JSON."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class Conditions:
     """threads: of every CPU runtime and of the matrix product. memory: whether to measure it, a process a case.
 
     rates: GFLOP/s of matrix products, "cpu" and for a GPU its precisions. meters: of energy.
@@ -59,45 +59,50 @@ class Settings:
 
 def measure(
     cases: Sequence[Case],
-    settings: Settings,
+    conditions: Conditions,
     base_runtime: str = "",
+    peers: Collection[str] = (),
     progress: Callable[[str, int], object] = lambda stage, done: None,
 ) -> dict[str, Any]:
     """`cases`: a row each, in the given order (docs/bench.md); `energy`: what was metered; `load_average_after`.
 
     base_runtime: what ratios refer to, where it has a case of the same direction and tile (`base_of`).
+    peers: runtimes the fastest of which is compared with, too (`fastest_of`).
     progress: called with "warm-up", "turns", "memory" or "energy" and how many more are done.
     Raises whatever a runtime raises.
     """
     warm = []
     for case in cases:
-        warm.append(warm_up(case.subject.call))
+        warm.append(warm_up(case.contender.call))
         progress("warm-up", 1)
     begun = time.perf_counter()
     turns = take_turns(
-        [case.subject for case in cases],
+        [case.contender for case in cases],
         [one.median for one in warm],
-        settings.until,
+        conditions.until,
         progress=lambda done: progress("turns", done),
     )
     seconds = time.perf_counter() - begun
-    rows = [_row(case, one, taken, settings) for case, one, taken in zip(cases, warm, turns, strict=True)]
+    rows = [_row(case, one, taken, conditions) for case, one, taken in zip(cases, warm, turns, strict=True)]
     for index, row in enumerate(rows):
         base = base_of(index, cases, base_runtime)
         if base is not None and base != index:
             row["ratio"] = {"to": str(cases[base].key), **paired_ratio(turns[base], turns[index])}
+        fastest = fastest_of(index, cases, [one["p50_ms"] for one in rows], peers)
+        if fastest is not None and cases[index].key.runtime not in peers:
+            row["ratio_to_fastest"] = {"to": str(cases[fastest].key), **paired_ratio(turns[fastest], turns[index])}
     for case, row in zip(cases, rows, strict=True):
-        if settings.memory:
-            row |= _memory(case, settings.threads)
+        if conditions.memory:
+            row |= _memory(case, conditions.threads)
             progress("memory", 1)
-        if settings.meters:
-            calls, joules = joules_of(case.subject.call, settings.meters, settings.energy_seconds)
+        if conditions.meters:
+            calls, joules = joules_of(case.contender.call, conditions.meters, conditions.energy_seconds)
             row["joules_per_megapixel"] = {name: value / calls / case.megapixels for name, value in joules.items()}
             progress("energy", 1)
     return {
         "cases": rows,
         "seconds_of_turns": seconds,
-        "energy": _idle(settings.meters) or "not measured",
+        "energy": _idle(conditions.meters) or "not measured",
         "load_average_after": [round(load, 2) for load in os.getloadavg()],
     }
 
@@ -111,7 +116,19 @@ def base_of(index: int, cases: Sequence[Case], base_runtime: str) -> int | None:
     return next((place for place in alike if cases[place].key.runtime == base_runtime), alike[0])
 
 
-def _row(case: Case, warm: WarmUp, turns: Sequence[Turn], settings: Settings) -> dict[str, Any]:
+def fastest_of(index: int, cases: Sequence[Case], p50: Sequence[float], peers: Collection[str]) -> int | None:
+    """The fastest of those runtimes with a case's direction, tile and precision; None where none has."""
+    key = cases[index].key
+    alike = [
+        place
+        for place, case in enumerate(cases)
+        if case.key.runtime in peers
+        and (case.key.direction, case.key.tile, case.key.precision) == (key.direction, key.tile, key.precision)
+    ]
+    return min(alike, key=lambda place: p50[place], default=None)
+
+
+def _row(case: Case, warm: WarmUp, turns: Sequence[Turn], conditions: Conditions) -> dict[str, Any]:
     seconds = [one for turn in turns for one in turn.seconds]
     figures = percentiles(seconds)
     p50 = figures["p50_ms"] / 1e3
@@ -121,7 +138,7 @@ def _row(case: Case, warm: WarmUp, turns: Sequence[Turn], settings: Settings) ->
         medians = [statistics.median(values) * 1e3 for values in zip(*parts, strict=True)]
         copies = dict(zip(("in", "compute", "out"), medians, strict=True))
     gflops = case.gflop / p50
-    rate = settings.rates.get(case.runtime.card.precision if parts else "cpu")
+    rate = conditions.rates.get(case.runtime.card.precision if parts else "cpu")
     return {
         **case.key.to_dict(),
         "name": case.runtime.name,
@@ -139,6 +156,7 @@ def _row(case: Case, warm: WarmUp, turns: Sequence[Turn], settings: Settings) ->
         "memory_failed": None,
         "joules_per_megapixel": None,
         "ratio": None,
+        "ratio_to_fastest": None,
         "times_ms": [[one * 1e3 for one in turn.seconds] for turn in turns],
     }
 

@@ -1,5 +1,7 @@
 """The same weights as their authors would run them: PyTorch eager, `torch.compile`, the naive ONNX export.
 
+They are made for each direction and tile and compared with PyTorch eager before any clock starts.
+
 The authors' form builds each 1x1 matrix from its LU factors at every call, and inverts it at every call. Everything
 else of theirs (F, G, H, the order in a block) is ours already.
 """
@@ -11,6 +13,8 @@ import logging
 import sys
 import time
 import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,33 +23,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invisp_deploy.errors import EngineError
+from invisp_deploy.benchmark.cases import Case, Key, feeds_for
+from invisp_deploy.errors import ContractError, EngineError
 from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.network.invisp import Block, InvISP
 from invisp_deploy.network.mixing import InvertibleMixing
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
 from invisp_deploy.runtimes.tensorrt.contexts import Times
-
-__all__ = ["EAGER", "PEERS", "AuthorsForm", "NaiveOnnx", "TorchPeer", "device_rates", "export_naively", "open_peer"]
+from invisp_deploy.tolerances import TOLERANCES, parity_for
 
 EAGER: Final = "PyTorch eager"
+_COMPILED: Final = "torch.compile"
 _NAIVE: Final = "naive ONNX export"
 
+_EITHER_LAYOUT: Final = (EAGER, f"{EAGER} channels-last", _COMPILED, f"{_COMPILED} channels-last")
+
 PEERS: Final[dict[str, tuple[str, ...]]] = {
-    "cpu": (EAGER, "torch.compile", _NAIVE),
-    "cuda": (
-        EAGER,
-        "torch.compile",
-        "PyTorch eager half channels-last",
-        "torch.compile half channels-last",
-        _NAIVE,
-    ),
+    "cpu": (*_EITHER_LAYOUT, _NAIVE),
+    "cuda": (*_EITHER_LAYOUT, f"{EAGER} half channels-last", f"{_COMPILED} half channels-last", _NAIVE),
 }
 """Names of the peers on a CPU and on a GPU; the first is what the others are compared with."""
 
+PYTORCH: Final = frozenset(name for names in PEERS.values() for name in names if name != _NAIVE)
+"""Those that are PyTorch: which is the fastest depends on device, weights and tile."""
+
 _EDGE: Final = 8192
+_CAP: Final = 200.0
 
 
 class AuthorsForm(nn.Module):
@@ -109,14 +115,13 @@ class TorchPeer(Runtime):
         self.inputs, self.outputs = graph_specs(self.card)
         self._device = device
         self._type = torch.float16 if half else torch.float32
-        self._format = torch.channels_last if half else torch.contiguous_format
+        self._format = torch.channels_last if "channels-last" in name else torch.contiguous_format
         module = AuthorsForm(checkpoint.network, direction).eval().requires_grad_(False).to(device)
-        if half:
-            for part in module.modules():
-                if isinstance(part, nn.Conv2d):
-                    part.half()
-                    part.weight.data = part.weight.data.contiguous(memory_format=self._format)
-        self._module: Any = torch.compile(module, dynamic=False) if name.startswith("torch.compile") else module
+        for part in module.modules():
+            if isinstance(part, nn.Conv2d):
+                part.to(self._type)
+                part.weight.data = part.weight.data.contiguous(memory_format=self._format)
+        self._module: Any = torch.compile(module, dynamic=False) if name.startswith(_COMPILED) else module
 
     @torch.inference_mode()
     def timed(self, feeds: Feeds) -> tuple[Array, Times] | None:
@@ -221,7 +226,118 @@ def device_rates() -> dict[str, float]:
     return rates
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A case that is not timed, and why."""
+
+    key: Key
+    why: str
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """cases: ours and the peers that may be timed. failed: those that may not. psnr: of each case, by its key, dB
+    against PyTorch eager on the same input, at most 200; cases of other weights or interfaces have none."""
+
+    cases: tuple[Case, ...]
+    failed: tuple[Failed, ...]
+    psnr: dict[Key, float]
+
+
+def side_by_side(
+    cases: Sequence[Case],
+    checkpoint: Path,
+    device: str,
+    threads: int,
+    folder: Path,
+    progress: Callable[[int], object] = lambda peers: None,
+) -> SideBySide:
+    """Peers of the checkpoint for each direction and tile of the tensor graphs that have its weights.
+
+    device: "cpu" or "cuda". folder: for naive exports. What PyTorch or ONNX Runtime refuse, or compute otherwise than
+    PyTorch eager by more than the tolerance of its precision, is in `failed`. Raises ContractError where no case has
+    the checkpoint's weights, and as `load_checkpoint`.
+    """
+    weights = load_checkpoint(checkpoint).weights
+    same = [case for case in cases if case.runtime.card.weights == weights]
+    ours = [case for case in same if case.runtime.card.form == "tensor"]
+    if same and not ours:
+        raise ContractError(
+            "Peers compute the network alone, and there are no tensor graphs of these weights to compare with, only "
+            f"graphs that hold the camera's steps as well: export some from {checkpoint} with `invisp-export onnx "
+            "--io tensor`."
+        )
+    if not ours:
+        found = ", ".join(sorted({case.runtime.card.weights[:12] for case in cases}))
+        raise ContractError(
+            f"{checkpoint} has the weights {weights[:12]}, the tensor graphs to measure have others ({found}): pass "
+            "graphs that were exported from it."
+        )
+    kept: list[Case] = []
+    failed: list[Failed] = []
+    figures: dict[Key, float] = {}
+    for direction, tile in dict.fromkeys((case.runtime.card.direction, case.tile) for case in ours):
+        alike = [case for case in ours if (case.runtime.card.direction, case.tile) == (direction, tile)]
+        expected: Array | None = None
+        for name in PEERS[device]:
+            naive = folder / f"{direction.value}-{tile[0]}x{tile[1]}.onnx"
+            task: dict[str, Any] = {
+                "kind": "tile",
+                "peer": name,
+                "checkpoint": str(checkpoint),
+                "direction": direction.value,
+            }
+            task |= {"device": device, "threads": threads, "tile": list(tile), "naive": str(naive)}
+            precision = "fp16" if "half" in name else "fp32"
+            key = replace(alike[0].key, runtime=name, precision=precision, label="")
+            try:
+                runtime = open_peer(task)
+                case = Case(key, runtime, feeds_for(runtime, *tile), tile, task)
+                output = case.run()
+            except Exception as error:  # PyTorch and its compilers raise what they like; it is reported, not hidden
+                failed.append(Failed(key, f"failed: {type(error).__name__}: {_first_line(error)}"))
+            else:
+                expected = output if name == EAGER else expected
+                _judge(case, output, expected, kept, failed, figures)
+            progress(1)
+        for case in alike:
+            _judge(case, case.run(), expected, kept, failed, figures)
+    own = {case.key for case in ours}
+    order = {case.key: place for place, case in enumerate(cases)}
+    timed = sorted(
+        (*kept, *(case for case in cases if case.key not in own)), key=lambda case: order.get(case.key, len(order))
+    )
+    return SideBySide(tuple(timed), tuple(failed), figures)
+
+
 def _card(checkpoint: Checkpoint, direction: Direction, precision: str) -> GraphCard:
     versions = {"torch": torch.__version__}
     config, contract = checkpoint.config, checkpoint.contract
     return GraphCard(direction, config, contract, checkpoint.weights, precision, versions, form="tensor")
+
+
+def _judge(
+    case: Case,
+    output: Array,
+    expected: Array | None,
+    kept: list[Case],
+    failed: list[Failed],
+    figures: dict[Key, float],
+) -> None:
+    """Keep the case if it computes what PyTorch eager does, in the precision that it has."""
+    if expected is None:
+        failed.append(Failed(case.key, f"failed: there is no output of {EAGER} to compare it with"))
+        return
+    card = case.runtime.card
+    figure = min(psnr(output, expected), _CAP)
+    half = "half" in case.key.runtime
+    limit = TOLERANCES["peer-half-psnr"].limit if half else parity_for(card.precision).psnr
+    if figure >= limit:
+        figures[case.key] = figure
+        kept.append(case)
+    else:
+        failed.append(Failed(case.key, f"failed: {figure:.1f} dB against {EAGER}, at least {limit:g} dB are needed"))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason was given"])[0]

@@ -1,8 +1,7 @@
-"""The whole benchmark: open, add peers, let all take turns, size by size, compare, write."""
+"""The whole benchmark: open, add peers, let all take turns, size by size, compare."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -11,19 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from invisp_deploy.benchmark.against import check_comparable, compare, read_result
-from invisp_deploy.benchmark.cases import Case, Source, cases_of, open_source
-from invisp_deploy.benchmark.end_to_end import fits, measure_file
+from invisp_deploy.benchmark.cases import Candidate, Case, cases_of, open_candidate
 from invisp_deploy.benchmark.energy import find_meters
+from invisp_deploy.benchmark.frames import fits, measure_file, measure_sizes
 from invisp_deploy.benchmark.machine import describe, matrix_rate
-from invisp_deploy.benchmark.measure import DEFINITIONS, FORMAT, Settings, measure
-from invisp_deploy.benchmark.report import result_lines
-from invisp_deploy.benchmark.sizes import measure_sizes
+from invisp_deploy.benchmark.measure import DEFINITIONS, FORMAT, Conditions, measure
 from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.errors import RequestError
-from invisp_deploy.files import write_whole
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
-
-__all__ = ["Benchmark", "run_benchmark", "write_report"]
 
 _Stage = Callable[[str, int], object]
 """Called with a stage's name and how many more of its steps are done."""
@@ -37,7 +31,7 @@ class Benchmark:
     file: to run end to end, None without.
     """
 
-    sources: tuple[Source, ...]
+    candidates: tuple[Candidate, ...]
     tiles: tuple[int, ...]
     threads: int
     until: Until
@@ -60,70 +54,58 @@ def run_benchmark(asked: Benchmark, stage: _Stage = lambda name, done: None) -> 
         check_comparable(before, facts, asked.against)
     result: dict[str, Any] = {"format": FORMAT, "definitions": dict(DEFINITIONS), **facts}
     result |= {"cases": [], "failed": [], "sizes": [], "files": [], "energy": "not measured", "device_rates": None}
-    sources = [replace(source, label=source.label or str(source.path)) for source in asked.sources]
-    fitting: list[Source] = []
+    candidates = [replace(candidate, label=candidate.label or str(candidate.path)) for candidate in asked.candidates]
+    fitting: list[Candidate] = []
     with ExitStack() as stack:
-        runtimes = [stack.enter_context(open_source(source, asked.threads)) for source in asked.sources]
+        runtimes = [stack.enter_context(open_candidate(candidate, asked.threads)) for candidate in asked.candidates]
         if asked.file is not None:
-            fitting = [one for one, runtime in zip(sources, runtimes, strict=True) if fits(asked.file, runtime)]
+            fitting = [one for one, runtime in zip(candidates, runtimes, strict=True) if fits(asked.file, runtime)]
             if not fitting:
                 raise RequestError(
                     f"None of the graphs takes {asked.file}: RAW needs a forward one, pictures an inverse."
                 )
-        cases = cases_of(asked.sources, runtimes, asked.tiles, asked.threads) if asked.tiles else []
+        cases = cases_of(asked.candidates, runtimes, asked.tiles, asked.threads) if asked.tiles else []
         result["matrix_rate"] = matrix_rate(asked.threads)
         if cases:
             result |= _table(cases, asked, result["matrix_rate"]["gflops"], stack, stage)
     if asked.sizes:
         result["sizes"] = measure_sizes(
-            sources, asked.sizes, asked.threads, asked.frame_memory, lambda done: stage("sizes", done)
+            candidates, asked.sizes, asked.threads, asked.frame_memory, lambda done: stage("sizes", done)
         )
     if asked.file is not None:
         file, memory = asked.file, asked.frame_memory
-        for source in fitting:
-            result["files"].append(measure_file(source, file, asked.threads, memory, lambda done: stage("file", done)))
+        for candidate in fitting:
+            result["files"].append(
+                measure_file(candidate, file, asked.threads, memory, lambda done: stage("file", done))
+            )
     result["matrix_rate_after"] = matrix_rate(asked.threads)
     if before is not None and asked.against is not None:
         result["against"] = compare(before, result, asked.against)
     return result
 
 
-def write_report(folder: Path, result: dict[str, Any]) -> Path:
-    """`report.md`, `report.json` and the pictures in an existing folder. Raises OutputError."""
-    from invisp_deploy.benchmark.plot import PICTURES, draw
-
-    pictures = draw(folder, result)
-    lines = ["# Benchmark", "", *result_lines(result)]
-    for path in pictures:
-        lines += [f"![{PICTURES[path.stem]}]({path.name})", ""]
-    write_whole(folder / "report.json", json.dumps(result, indent=2) + "\n")
-    write_whole(folder / "report.md", "\n".join(lines))
-    return folder / "report.md"
-
-
 def _table(cases: Sequence[Case], asked: Benchmark, rate: float, stack: ExitStack, stage: _Stage) -> dict[str, Any]:
-    rates, base, failed, figures = {"cpu": rate}, "", [], {}
+    rates, base, peers, failed, figures = {"cpu": rate}, "", frozenset[str](), [], {}
     device_rates = None
     if asked.checkpoint is not None:
-        from invisp_deploy.benchmark.peers import EAGER
+        from invisp_deploy.benchmark.peers import EAGER, PYTORCH, side_by_side
         from invisp_deploy.benchmark.peers import device_rates as measured
-        from invisp_deploy.benchmark.side_by_side import side_by_side
 
-        device = "cuda" if any(_on_gpu(source) for source in asked.sources) else "cpu"
+        device = "cuda" if any(_on_gpu(candidate) for candidate in asked.candidates) else "cpu"
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         found = side_by_side(cases, asked.checkpoint, device, asked.threads, folder, lambda done: stage("peers", done))
-        cases, base, figures = found.cases, EAGER, found.psnr
+        cases, base, peers, figures = found.cases, EAGER, PYTORCH, found.psnr
         failed = [{"case": str(one.key), **one.key.to_dict(), "why": one.why} for one in found.failed]
         if device == "cuda":
             device_rates = measured()
             rates |= device_rates
     meters = tuple(find_meters())
-    settings = Settings(asked.threads, asked.until, asked.memory, rates, meters)
-    result = measure(cases, settings, base, stage)
+    conditions = Conditions(asked.threads, asked.until, asked.memory, rates, meters)
+    result = measure(cases, conditions, base, peers, stage)
     for case, row in zip(cases, result["cases"], strict=True):
         row["psnr"] = figures.get(case.key)
     return {**result, "failed": failed, "device_rates": device_rates}
 
 
-def _on_gpu(source: Source) -> bool:
-    return source.is_engine or "CUDA" in (source.provider or "") or "Tensorrt" in (source.provider or "")
+def _on_gpu(candidate: Candidate) -> bool:
+    return candidate.is_engine or "CUDA" in (candidate.provider or "") or "Tensorrt" in (candidate.provider or "")

@@ -15,19 +15,6 @@ import numpy as np
 from invisp_deploy.runtimes.base import Array, Feeds
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
-__all__ = [
-    "AGREEMENT",
-    "HasDevice",
-    "Subject",
-    "Turn",
-    "Until",
-    "WarmUp",
-    "paired_ratio",
-    "percentiles",
-    "take_turns",
-    "warm_up",
-]
-
 AGREEMENT: Final = 0.05
 """Two consecutive windows of a warm-up are steady when their medians differ by at most this share."""
 
@@ -50,7 +37,7 @@ class HasDevice(Protocol):
 
 
 @dataclass(frozen=True)
-class Subject:
+class Contender:
     """What takes turns: one call, and where there is a device the same call with its three parts told apart."""
 
     call: Callable[[], object]
@@ -105,29 +92,29 @@ def warm_up(call: Callable[[], object], clock: _Clock = time.perf_counter) -> Wa
 
 
 def take_turns(
-    subjects: Sequence[Subject],
+    contenders: Sequence[Contender],
     expected: Sequence[float],
     until: Until,
     clock: _Clock = time.perf_counter,
     pause: Callable[[float], object] = time.sleep,
     progress: Callable[[int], object] = lambda turns: None,
 ) -> list[list[Turn]]:
-    """Every subject once a round, in a new order each round; the turns of each subject, by round.
+    """Every contender once a round, in a new order each round; the turns of each contender, by round.
 
-    A turn is as many calls as fill 0.05 s by the subject's `expected` seconds, 1 to 20. Before it, 10 ms let the
+    A turn is as many calls as fill 0.05 s by the contender's `expected` seconds, 1 to 20. Before it, 10 ms let the
     threads of the one before fall asleep: runtimes spin on for a while, on cores that the next one needs.
     No call is left out of the result. The order is drawn from a fixed seed, so no case always follows the same one.
     """
     counts = [min(max(math.ceil(_TURN_SECONDS / seconds), 1), _TURN_CALLS) for seconds in expected]
-    turns: list[list[Turn]] = [[] for _ in subjects]
+    turns: list[list[Turn]] = [[] for _ in contenders]
     order = random.Random(0)
     begun, rounds = clock(), 0
     while not until.reached(rounds, clock() - begun):
-        for index in order.sample(range(len(subjects)), len(subjects)):
-            subject = subjects[index]
+        for index in order.sample(range(len(contenders)), len(contenders)):
+            contender = contenders[index]
             pause(_PAUSE_SECONDS)
-            seconds = tuple(_timed(subject.call, clock) for _ in range(counts[index]))
-            turns[index].append(Turn(seconds, subject.parts()))
+            seconds = tuple(_timed(contender.call, clock) for _ in range(counts[index]))
+            turns[index].append(Turn(seconds, contender.parts()))
             progress(1)
         rounds += 1
     return turns

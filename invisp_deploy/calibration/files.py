@@ -11,33 +11,9 @@ from invisp_deploy.errors import CalibrationError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.exif import EXIF_IFD, load_exif
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.raw import RAW_SUFFIXES
 
 _ISO: Final = 0x8827
 _EXPOSURE_TIME: Final = 0x829A
-
-
-def raw_files(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and those of the folders named that end like RAW files.
-
-    Raises RequestError for a path that does not exist, a folder without RAW files, or a file listed twice.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise RequestError(f"There is no file {path}.")
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        chosen = [file for file in inside if not path.is_dir() or file.suffix.lower() in RAW_SUFFIXES]
-        if not chosen:
-            raise RequestError(f"The folder {path} holds no RAW files.")
-        found += chosen
-    if not found:
-        raise RequestError("Calibration needs RAW files, got none.")
-    resolved = [path.resolve() for path in found]
-    for index, path in enumerate(resolved):
-        if path in resolved[:index]:
-            raise RequestError(f"{found[index]} is listed twice: its tiles would count double.")
-    return found
 
 
 def spread(paths: Sequence[Path], count: int) -> list[Path]:

@@ -9,19 +9,17 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
-from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FULL_SCALE, Arithmetic
 from invisp_deploy.bars import Bars, no_bars
 from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.calibration.content import check_content
-from invisp_deploy.calibration.files import covered, digests, raw_files, spread
+from invisp_deploy.calibration.files import covered, digests, spread
 from invisp_deploy.calibration.loss import MEASURES, Bench, Figures, HeldOutTile, held_out_tiles, naive_half
 from invisp_deploy.calibration.observe import Observer
 from invisp_deploy.calibration.options import CalibrationOptions
@@ -32,9 +30,11 @@ from invisp_deploy.calibration.tiles import Place, TileSource, check_tiles
 from invisp_deploy.errors import RequestError
 from invisp_deploy.export.parity import headroom
 from invisp_deploy.files import check_output, output_folder
+from invisp_deploy.formats.walk import raw_files
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.network.lowered import lowered
 from invisp_deploy.report.calibration import REPORT_FILES, write_report
+from invisp_deploy.versions import versions
 
 ARITHMETICS: Final = {
     "fp32": "nothing lowered",
@@ -187,7 +187,7 @@ def measured(
         method=options.method,
         files=seen.files,
         options={**asdict(options), "held_out": [tile.path.name for tile in held]},
-        versions=_versions(),
+        versions=versions("numpy", "pillow", "rawpy", "torch", "onnxruntime", "onnxruntime-gpu"),
     )
     return _judged(record, seen, Bench(checkpoint.network, held, observer.codec), held, options, bars)
 
@@ -309,11 +309,3 @@ def _judged(
 
 def _finite(figures: Figures) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in asdict(figures).items()}
-
-
-def _versions() -> dict[str, str]:
-    import onnxruntime
-
-    names = ("numpy", "pillow", "rawpy", "torch")
-    own = {"invisp-deploy": __version__, "onnxruntime": onnxruntime.__version__}  # one module of several packages
-    return {**own, **{name: version(name) for name in names}}

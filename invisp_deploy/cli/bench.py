@@ -87,13 +87,13 @@ def main(
         if needed:
             with needs_extra(package, "export"):
                 importlib.import_module(package)
-    from invisp_deploy.benchmark.cases import graph_sources
-    from invisp_deploy.benchmark.report import result_lines
-    from invisp_deploy.benchmark.run import Benchmark, run_benchmark, write_report
+    from invisp_deploy.benchmark.cases import candidates_of
+    from invisp_deploy.benchmark.run import Benchmark, run_benchmark
     from invisp_deploy.benchmark.timing import Until
+    from invisp_deploy.report.benchmark import result_lines, write_report
 
     asked = Benchmark(
-        sources=tuple(graph_sources(graphs, providers)),
+        candidates=tuple(candidates_of(graphs, providers)),
         tiles=_edges(tile, given=sizes is None and file is None),
         threads=threads or cores,
         until=Until(20 if runs is None else runs, duration),

@@ -100,17 +100,16 @@ def _verify(
 ) -> None:
     from invisp_deploy.device.device_report import open_subjects, record, report_data
     from invisp_deploy.device.machine import read_machine
-    from invisp_deploy.device.packages import find_packages
     from invisp_deploy.device.verify import verify
     from invisp_deploy.files import check_output, write_whole
+    from invisp_deploy.versions import versions
 
     target: Path | None = options["report"]
     if target is not None:
         check_output(target, overwrite=options["overwrite"])
     with open_subjects(engine, inverse, provider) as opened:
         done = verify(opened.forward, opened.inverse, runs=options["runs"], edge=options["tile"])
-    versions = {package.module: package.version for package in find_packages() if package.version}
-    data = report_data(opened, done, read_machine().to_dict(), versions)
+    data = report_data(opened, done, read_machine().to_dict(), versions())
     if target is not None:
         write_whole(target, json.dumps(data, indent=2, sort_keys=True) + "\n")
     written = record(opened, done, data) if done.ok else []

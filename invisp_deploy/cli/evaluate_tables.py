@@ -16,7 +16,7 @@ from invisp_deploy.files import check_output, output_folder, write_whole
 
 if TYPE_CHECKING:
     from invisp_deploy.dataset.open import Dataset
-    from invisp_deploy.research.areas import Settings
+    from invisp_deploy.research.areas import Terms
     from invisp_deploy.research.methods import Method
 
 __all__ = ["rate", "table1", "table2"]
@@ -59,10 +59,10 @@ def table1(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_
     invisp-eval table1 data/ --run "InvISP, Fourier=runs/fourier" --run U-net=runs/unet -o table1/
     """
     names = ("table1.json", "table1.md", "error_maps.png", "training.png")
-    dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
+    dataset, methods, terms = _opened(data, runs, output, overwrite, names, options)
+    from invisp_deploy.report.experiments import table1_page, write_error_maps, write_training_curves
+    from invisp_deploy.research.experiments import error_maps, in_order, table1
     from invisp_deploy.research.methods import check_alike, upi_method
-    from invisp_deploy.research.plots import draw_error_maps, draw_training
-    from invisp_deploy.research.table1 import in_order, table1, table1_markdown
 
     contract = check_alike(methods, dataset)
     methods = in_order(
@@ -75,11 +75,11 @@ def table1(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_
     rounds = len(methods) + sum(method.renders for method in methods)
     with output_folder(output):
         with progress(rounds * len(dataset.shots("test")), "judging", quiet=as_json) as bar:
-            facts = table1(methods, dataset, settings, on_file=lambda shot: bar.update(1))
-        _write(output, "table1", facts, table1_markdown(facts))
-        draw_error_maps(output / "error_maps.png", methods, dataset, contract, settings)
-        drawn = draw_training(output / "training.png", methods)
-    _report(output, names if drawn else names[:3], facts, table1_markdown(facts), as_json)
+            facts = table1(methods, dataset, terms, on_file=lambda shot: bar.update(1))
+        _write(output, "table1", facts, table1_page(facts))
+        write_error_maps(output / "error_maps.png", error_maps(methods, dataset, contract, terms))
+        drawn = write_training_curves(output / "training.png", {method.label: method.log for method in methods})
+    _report(output, names if drawn else names[:3], facts, table1_page(facts), as_json)
 
 
 @click.command(cls=InvispCommand)
@@ -92,14 +92,15 @@ def table2(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_
     invisp-eval table2 data/ --run "InvISP, Fourier=runs/fourier" -o table2/
     """
     names = ("table2.json", "table2.md")
-    dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
-    from invisp_deploy.research.table2 import table2, table2_markdown
+    dataset, methods, terms = _opened(data, runs, output, overwrite, names, options)
+    from invisp_deploy.report.experiments import table2_page
+    from invisp_deploy.research.experiments import table2
 
     with output_folder(output):
         with progress(len(dataset.shots("test")), "judging", quiet=as_json) as bar:
-            facts = table2(methods, dataset, settings, on_file=lambda shot: bar.update(1))
-        _write(output, "table2", facts, table2_markdown(facts))
-    _report(output, names, facts, table2_markdown(facts), as_json)
+            facts = table2(methods, dataset, terms, on_file=lambda shot: bar.update(1))
+        _write(output, "table2", facts, table2_page(facts))
+    _report(output, names, facts, table2_page(facts), as_json)
 
 
 @click.command(cls=InvispCommand)
@@ -120,24 +121,24 @@ def rate(
     invisp-eval rate data/ --run "InvISP, Fourier=runs/fourier" -o rate/
     """
     names = ("rate.json", "rate.md", "rate.png")
-    dataset, methods, settings = _opened(data, runs, output, overwrite, names, options)
-    from invisp_deploy.research.plots import draw_rate
-    from invisp_deploy.research.rate import QUALITIES, rate, rate_markdown
+    dataset, methods, terms = _opened(data, runs, output, overwrite, names, options)
+    from invisp_deploy.report.experiments import rate_page, write_rate_curves
+    from invisp_deploy.research.experiments import QUALITIES, rate
 
     chosen = qualities or QUALITIES
     with output_folder(output):
         total = len(methods) * len(chosen) * len(dataset.shots("test"))
         with progress(total, "judging", quiet=as_json) as bar:
-            facts = rate(methods, dataset, settings, chosen, on_file=lambda shot: bar.update(1))
-        _write(output, "rate", facts, rate_markdown(facts))
-        draw_rate(output / "rate.png", facts)
-    _report(output, names, facts, rate_markdown(facts), as_json)
+            facts = rate(methods, dataset, terms, chosen, on_file=lambda shot: bar.update(1))
+        _write(output, "rate", facts, rate_page(facts))
+        write_rate_curves(output / "rate.png", facts)
+    _report(output, names, facts, rate_page(facts), as_json)
 
 
 def _opened(
     data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, names: tuple[str, ...], options: dict[str, Any]
-) -> tuple[Dataset, list[Method], Settings]:
-    """Dataset, methods and settings; every refusal comes before any work."""
+) -> tuple[Dataset, list[Method], Terms]:
+    """Dataset, methods and terms; every refusal comes before any work."""
     pairs = [run.partition("=")[::2] for run in runs]
     if not pairs or not all(label.strip() and path for label, path in pairs):
         raise RequestError("Name the runs to judge: --run LABEL=FOLDER, once for each.")
@@ -147,15 +148,15 @@ def _opened(
         if find_spec(package) is None:
             raise MissingExtraError(package, "tables")
     from invisp_deploy.dataset.open import open_dataset
-    from invisp_deploy.research.areas import Settings
+    from invisp_deploy.research.areas import Terms
     from invisp_deploy.research.methods import open_method
 
-    settings = Settings(**options)
+    terms = Terms(**options)
     if output.is_dir():
         for name in names:
             check_output(output / name, overwrite=overwrite)
     dataset = open_dataset(data)
-    return dataset, [open_method(label.strip(), Path(path)) for label, path in pairs], settings
+    return dataset, [open_method(label.strip(), Path(path)) for label, path in pairs], terms
 
 
 def _write(output: Path, name: str, facts: dict[str, Any], markdown: str) -> None:

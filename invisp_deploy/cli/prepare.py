@@ -50,10 +50,11 @@ def synthesize(
     """
     from invisp_deploy.errors import ImageFileError
     from invisp_deploy.formats.raw import read_raw
-    from invisp_deploy.training.synthesis import make_dngs, photos_in
+    from invisp_deploy.formats.walk import picture_files
+    from invisp_deploy.training.synthesis import make_dngs
 
     frame = read_raw(like)
-    found = photos_in(photos)
+    found = picture_files(photos)
     if output.is_dir() and any(output.iterdir()):
         raise RequestError(f"The output {output} exists already and is not an empty folder: name another one.")
     refused: list[str] = []

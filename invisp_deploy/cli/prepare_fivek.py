@@ -60,7 +60,7 @@ def fivek(
     """
     from invisp_deploy.dataset.options import PrepareOptions
     from invisp_deploy.dataset.prepare import Refused, prepare
-    from invisp_deploy.dataset.sources import Source
+    from invisp_deploy.dataset.sources import SourceFile
     from invisp_deploy.research.fivek import BASE_URL, read_lists
 
     folder = dngs or download
@@ -78,7 +78,7 @@ def fivek(
     with output_folder(output):
         site = None if download is None else base_url or BASE_URL
         collected = _collect(folder, train + test, camera, site, jobs or _DOWNLOADS, quiet=as_json)
-        sources = [Source(path) for _, path in sorted(collected.paths.items())]
+        sources = [SourceFile(path) for _, path in sorted(collected.paths.items())]
         held_out = tuple(name for name in test if name in collected.paths)
         with progress(len(sources), "prepare", quiet=as_json) as bar:
             dataset, refused = prepare(
@@ -113,8 +113,7 @@ def _collect(
 
     Raises RequestError if all do.
     """
-    from invisp_deploy.research.fivek import find_dngs
-    from invisp_deploy.research.fivek_download import download_dngs
+    from invisp_deploy.research.fivek import download_dngs, find_dngs
 
     with progress(len(names), "DNGs", quiet=quiet) as bar:
 

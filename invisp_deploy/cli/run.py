@@ -18,12 +18,12 @@ from invisp_deploy.cli.common import (
     result_line,
     version_option,
 )
-from invisp_deploy.cli.inputs import files_of, is_picture
 from invisp_deploy.cli.shipped import check_one, model_option
 from invisp_deploy.cli.stream import StreamingCommand, run_stream, stream_options, take_stream_options
 from invisp_deploy.cli.stream_source import SourceRequest
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import ContractError, InvispError, RequestError
+from invisp_deploy.formats.walk import files_to_run, is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
@@ -181,7 +181,7 @@ def _gains(text: str | None) -> tuple[float, float, float] | None:
 
 def _jobs(inputs: Sequence[Path], output: Path, direction: Direction | None) -> list[tuple[Path, Path]]:
     """Pairs of input and output. Raises RequestError before any work where they do not fit together."""
-    files = [file for path in inputs for file in (files_of(path, direction) if path.is_dir() else [path])]
+    files = [file for path in inputs for file in (files_to_run(path, direction) if path.is_dir() else [path])]
     if len(files) == 1 and not inputs[0].is_dir() and not output.is_dir():
         return [(files[0], output)]
     if not output.is_dir():

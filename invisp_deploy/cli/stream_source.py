@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invisp_deploy.cli.inputs import files_of, is_picture, is_raw
 from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.formats.walk import files_to_run, is_picture, is_raw
 from invisp_deploy.graph_card import Direction
 
 if TYPE_CHECKING:
@@ -122,7 +122,9 @@ def _known_paths(request: SourceRequest, direction: Direction | None) -> list[Pa
     if stream["list_file"] is not None:
         paths = _read_list(stream["list_file"])
     else:
-        paths = [file for path in request.inputs for file in (files_of(path, direction) if path.is_dir() else [path])]
+        paths = [
+            file for path in request.inputs for file in (files_to_run(path, direction) if path.is_dir() else [path])
+        ]
     seen: set[str] = set()
     for path in paths:
         if path.stem in seen:

@@ -11,9 +11,14 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import errno
 import json
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,14 +27,12 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.contract import CameraContract, camera_name
-from invisp_deploy.dataset.facts import Facts
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.strips import StripJpeg, Window
-from invisp_deploy.errors import DatasetError, RawFileError, RequestError
+from invisp_deploy.errors import DatasetError, InvispError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.frame import ColorMatrix, Mosaic
 from invisp_deploy.isp.recipe import Recipe
-
-__all__ = ["DATASET_FILE", "FORMAT", "PREPARING_FILE", "VERSION", "Dataset", "Shot", "Split", "open_dataset"]
 
 FORMAT: Final = "invisp-dataset"
 VERSION: Final = 1
@@ -37,6 +40,113 @@ DATASET_FILE: Final = "dataset.json"
 PREPARING_FILE: Final = "preparing.json"
 
 Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one file of a dataset without opening its mosaic or its picture.
+
+    name: of its mosaic and picture, that of the RAW file; source: path of the RAW file; made: whether it was made from
+    a photograph.
+    raw_bytes, jpeg_bytes, mosaic_bytes: sizes of the three files; jpeg_crc: CRC-32 of the picture.
+    height, width: pixels of the mosaic; brightest: DN of the brightest pixel at each position of the 2x2 pattern.
+    The others are `RawFrame`'s.
+    """
+
+    name: str
+    source: str
+    made: bool
+    raw_bytes: int
+    jpeg_bytes: int
+    mosaic_bytes: int
+    jpeg_crc: int
+    height: int
+    width: int
+    brightest: tuple[int, int, int, int]
+    cfa: str
+    black: tuple[float, float, float, float]
+    white: int
+    gains: tuple[float, float, float] | None
+    orientation: int
+    color_matrix: ColorMatrix | None
+    make: str
+    model: str
+    exif: bytes
+
+    def frame(self, mosaic: Mosaic) -> RawFrame:
+        """The frame with that mosaic, which is not copied. Raises RawFileError for facts that no frame has."""
+        return RawFrame(
+            mosaic=mosaic,
+            cfa=self.cfa,
+            black=self.black,
+            white=self.white,
+            gains=self.gains,
+            orientation=self.orientation,
+            color_matrix=self.color_matrix,
+            make=self.make,
+            model=self.model,
+            exif=self.exif,
+        )
+
+    def brightest_frame(self) -> RawFrame:
+        """A frame of one 2x2 square of the brightest pixels: its levels are those of the whole frame."""
+        return self.frame(np.array(self.brightest, np.uint16).reshape(2, 2))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "exif": base64.b64encode(self.exif).decode()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Facts:
+        """Strict inverse of `to_dict` after JSON. Raises ValueError for another set of fields, a type or a value."""
+        if not isinstance(data, Mapping) or set(data) != {field.name for field in fields(cls)}:
+            raise ValueError("the fields of a file are not those expected")
+        for kind, names in _KINDS.items():
+            if wrong := [name for name in names if type(data[name]) is not kind]:
+                raise ValueError(f"{wrong[0]} must be {kind.__name__}, got {data[wrong[0]]!r}")
+        if data["name"] != Path(data["source"]).stem:
+            raise ValueError(f"name {data['name']!r} is not that of its source {data['source']!r}")
+        sizes = [data[f"{kind}_bytes"] for kind in ("raw", "jpeg", "mosaic")]
+        if min(sizes) < 1 or min(data["height"], data["width"]) < 2:
+            raise ValueError("a size is too small for a file")
+        brightest = _numbers(data["brightest"], 4)
+        if not all(isinstance(level, int) and 0 <= level <= 65535 for level in brightest):
+            raise ValueError(f"the brightest pixels are {brightest}, expected DN from 0 to 65535")
+        matrix, gains = data["color_matrix"], data["gains"]
+        try:
+            return cls(
+                **{
+                    **data,
+                    "brightest": brightest,
+                    "black": _numbers(data["black"], 4),
+                    "gains": None if gains is None else _numbers(gains, 3),
+                    "color_matrix": None if matrix is None else _rows(matrix),
+                    "exif": base64.b64decode(data["exif"], validate=True),
+                }
+            )
+        except (TypeError, binascii.Error) as error:
+            raise ValueError(str(error)) from error
+
+
+_KINDS: Final[dict[type, tuple[str, ...]]] = {
+    str: ("name", "source", "cfa", "make", "model", "exif"),
+    bool: ("made",),
+    int: ("raw_bytes", "jpeg_bytes", "mosaic_bytes", "jpeg_crc", "height", "width", "white", "orientation"),
+}
+
+
+def _rows(matrix: Any) -> ColorMatrix:
+    if not isinstance(matrix, list) or len(matrix) != 3:
+        raise ValueError(f"expected a matrix of 3 rows, got {matrix!r}")
+    first, second, third = (_numbers(row, 3) for row in matrix)
+    return first, second, third
+
+
+def _numbers(values: Any, count: int) -> tuple[Any, ...]:
+    if not isinstance(values, list) or len(values) != count:
+        raise ValueError(f"expected a list of {count} numbers, got {values!r}")
+    if wrong := [one for one in values if type(one) not in (int, float) or not math.isfinite(one)]:
+        raise ValueError(f"expected {count} numbers, one is {wrong[0]!r}")
+    return tuple(values)
 
 
 @dataclass(frozen=True)
@@ -189,7 +299,9 @@ def open_dataset(folder: Path) -> Dataset:
                 "prepare the dataset again."
             )
         return _dataset(folder, data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RawFileError, RequestError) as error:
+    except DatasetError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, InvispError) as error:
         raise DatasetError(f"{path} is damaged ({error!r}): run `invisp-prepare raws` again with --resume.") from error
 
 
@@ -200,7 +312,12 @@ def _dataset(folder: Path, data: dict[str, Any]) -> Dataset:
         facts.brightest_frame()  # refuses facts that no frame has
         splits[entry["split"]].append(Shot(folder, facts))
     options = PrepareOptions.from_dict(data["options"])
-    make, model = str(data["make"]), str(data["model"])
+    names = Counter(shot.name for shots in splits.values() for shot in shots)
+    if doubled := [name for name, count in names.items() if count > 1]:
+        raise ValueError(f"{doubled[0]} is listed twice")
+    make, model = data["make"], data["model"]
+    if not isinstance(make, str) or not isinstance(model, str):
+        raise ValueError(f"make and model must be texts, got {make!r} and {model!r}")
     return Dataset(folder, make, model, options, tuple(splits["train"]), tuple(splits["test"]))
 
 

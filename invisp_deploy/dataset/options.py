@@ -11,8 +11,6 @@ from typing import Any
 from invisp_deploy.dataset.strips import SUBSAMPLINGS
 from invisp_deploy.errors import RequestError
 
-__all__ = ["PrepareOptions", "check_names", "held_out", "read_names"]
-
 
 @dataclass(frozen=True)
 class PrepareOptions:
@@ -44,7 +42,12 @@ class PrepareOptions:
         """Strict inverse of `to_dict` after JSON. Raises ValueError, RequestError."""
         if not isinstance(data, Mapping) or set(data) != {field.name for field in fields(cls)}:
             raise ValueError("the options are not those expected")
+        kinds = {"quality": (int,), "subsampling": (str,), "seed": (int,), "test_share": (int, float)}
+        if wrong := [name for name, kind in kinds.items() if type(data[name]) not in kind]:
+            raise ValueError(f"the option {wrong[0]} is {data[wrong[0]]!r}")
         names = data["test_names"]
+        if names is not None and (not isinstance(names, list) or not all(isinstance(name, str) for name in names)):
+            raise ValueError(f"the option test_names is {names!r}")
         return cls(**{**data, "test_names": None if names is None else tuple(names)})
 
 

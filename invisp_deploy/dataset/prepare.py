@@ -1,12 +1,17 @@
-"""RAW files of one camera into a dataset: in parallel, and after a kill from where it stood."""
+"""RAW files of one camera into a dataset: in parallel, and after a kill from where it stood.
+
+Of each file the mosaic is written, then the picture, and last its facts: with these the shot is complete.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
 import signal
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,16 +20,19 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.contract import camera_name
-from invisp_deploy.dataset.facts import Facts
-from invisp_deploy.dataset.open import DATASET_FILE, FORMAT, PREPARING_FILE, VERSION, Dataset, open_dataset
-from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out
-from invisp_deploy.dataset.sources import Source, check_one_camera
-from invisp_deploy.dataset.write import Task, facts_path, finished, write_shot
-from invisp_deploy.errors import DatasetError, RequestError
-from invisp_deploy.files import output_folder, write_whole
+import numpy as np
 
-__all__ = ["Refused", "prepare"]
+from invisp_deploy.contract import camera_name
+from invisp_deploy.dataset.open import DATASET_FILE, FORMAT, PREPARING_FILE, VERSION, Dataset, Facts, Shot, open_dataset
+from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out
+from invisp_deploy.dataset.sources import SourceFile, check_one_camera
+from invisp_deploy.dataset.strips import jpeg_with_restarts
+from invisp_deploy.errors import DatasetError, RawFileError, RequestError
+from invisp_deploy.files import output_folder, whole_file, write_whole
+from invisp_deploy.formats.exif import MADE_SOFTWARE, SOFTWARE, load_exif
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.isp.frame import Mosaic
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Refused:
 
 
 def prepare(
-    sources: Sequence[Source],
+    sources: Sequence[SourceFile],
     folder: Path,
     options: PrepareOptions,
     *,
@@ -60,7 +68,7 @@ def prepare(
     _check_folder(folder, options, sources, resume=resume)
     with output_folder(folder):
         _begin(folder, options)
-        done = {source.name: facts for source in sources if (facts := finished(folder, source)) is not None}
+        done = {source.name: facts for source in sources if (facts := _finished(folder, source)) is not None}
         tasks = []
         for source in sources:
             if source.name in done:
@@ -84,7 +92,7 @@ def prepare(
     return open_dataset(folder), refused
 
 
-def _check_folder(folder: Path, options: PrepareOptions, sources: Sequence[Source], *, resume: bool) -> None:
+def _check_folder(folder: Path, options: PrepareOptions, sources: Sequence[SourceFile], *, resume: bool) -> None:
     """Refuse to overwrite, and to go on with anything but what was begun."""
     if not resume:
         if folder.is_dir() and any(folder.iterdir()):
@@ -95,7 +103,7 @@ def _check_folder(folder: Path, options: PrepareOptions, sources: Sequence[Sourc
         raise RequestError(f"There is no dataset to resume in {folder}: run without --resume.")
     try:
         begun = PrepareOptions.from_dict(json.loads(states[0].read_text(encoding="utf-8"))["options"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DatasetError(f"{states[0]} is damaged: remove the folder and prepare it again.") from error
     old, new = begun.to_dict(), options.to_dict()
     if changed := [f"{name} {old[name]}, now {new[name]}" for name in old if old[name] != new[name]]:
@@ -124,7 +132,7 @@ def _undo(folder: Path) -> None:
 
 
 def _finish(
-    folder: Path, options: PrepareOptions, sources: Sequence[Source], done: dict[str, Facts], refused: list[Refused]
+    folder: Path, options: PrepareOptions, sources: Sequence[SourceFile], done: dict[str, Facts], refused: list[Refused]
 ) -> None:
     used = [source for source in sources if source.name in done]
     test = held_out([source.path.name for source in used if not source.made], options)
@@ -133,7 +141,7 @@ def _finish(
         for source in used
     ]
     for one in refused:  # what an earlier run made of the file
-        facts_path(folder, Path(one.path).stem).unlink(missing_ok=True)
+        _facts_path(folder, Path(one.path).stem).unlink(missing_ok=True)
     first = done[used[0].name]
     data = {
         "format": FORMAT,
@@ -182,3 +190,98 @@ def _end_with(parent: BaseProcess) -> None:
 
 def _json(data: Any) -> str:
     return json.dumps(data, indent=1) + "\n"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A RAW file, the dataset's folder, what its picture is coded with, and the camera it must be from."""
+
+    source: SourceFile
+    folder: Path
+    quality: int
+    subsampling: str
+    camera: str
+
+
+def _facts_path(folder: Path, name: str) -> Path:
+    return folder / "facts" / f"{name}.json"
+
+
+def write_shot(task: Task) -> Facts | str:
+    """Write the three files of a shot, the facts last; the reason instead where the RAW file is refused.
+
+    Raises OutputError if a file cannot be written.
+    """
+    path = task.source.path
+    try:
+        frame = read_raw(path)
+        if task.camera and frame.camera.lower() != task.camera.lower():
+            return f"{path} is from {frame.camera or 'an unknown camera'}, the dataset is of {task.camera}."
+        pixels = render_libraw(path)
+        if pixels.shape[:2] != frame.mosaic.shape:
+            return f"{path}: LibRaw renders {pixels.shape[:2]}, the mosaic is {frame.mosaic.shape}."
+        picture = jpeg_with_restarts(pixels, task.quality, task.subsampling)
+        raw_bytes = path.stat().st_size
+    except (RawFileError, RequestError, DatasetError) as error:
+        return str(error)
+    except OSError as error:
+        return f"{path} could not be read: {error.strerror or error}."
+    facts = _facts(task, frame, raw_bytes, picture)
+    shot = Shot(task.folder, facts)
+    with whole_file(shot.mosaic_path) as part:
+        # not np.save: its error for a full disk has no code
+        part.write_bytes(_npy_header(frame.mosaic) + np.ascontiguousarray(frame.mosaic).tobytes())
+    write_whole(shot.target_path, picture)
+    write_whole(_facts_path(task.folder, facts.name), json.dumps(facts.to_dict()))
+    return facts
+
+
+def _finished(folder: Path, source: SourceFile) -> Facts | None:
+    """Facts of a file that was prepared before and is still as it was written, from a source of that size."""
+    try:
+        facts = Facts.from_dict(json.loads(_facts_path(folder, source.name).read_text(encoding="utf-8")))
+        made = source.made or _names_a_photograph(facts.exif)
+        same_source = (facts.made, facts.raw_bytes) == (made, source.path.stat().st_size)
+        shot = Shot(folder, facts)
+        shot.check()
+        shot.frame  # noqa: B018  maps the mosaic, which finds a wrong shape
+        whole = zlib.crc32(shot.target_path.read_bytes()) == facts.jpeg_crc
+    except (OSError, ValueError, RecursionError, DatasetError, RawFileError):
+        return None
+    return facts if same_source and whole else None
+
+
+def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> Facts:
+    mosaic = frame.mosaic
+    a, b, c, d = (int(mosaic[row::2, column::2].max()) for row in (0, 1) for column in (0, 1))
+    return Facts(
+        name=task.source.name,
+        source=str(task.source.path.absolute()),  # of a link its own name, which is the shot's
+        made=task.source.made or _names_a_photograph(frame.exif),
+        raw_bytes=raw_bytes,
+        jpeg_bytes=len(picture),
+        mosaic_bytes=len(_npy_header(mosaic)) + mosaic.nbytes,
+        jpeg_crc=zlib.crc32(picture),
+        height=mosaic.shape[0],
+        width=mosaic.shape[1],
+        brightest=(a, b, c, d),
+        cfa=frame.cfa,
+        black=frame.black,
+        white=frame.white,
+        gains=frame.gains,
+        orientation=frame.orientation,
+        color_matrix=frame.color_matrix,
+        make=frame.make,
+        model=frame.model,
+        exif=frame.exif,
+    )
+
+
+def _names_a_photograph(exif: bytes) -> bool:
+    return bool(load_exif(exif).get(SOFTWARE) == MADE_SOFTWARE)
+
+
+def _npy_header(mosaic: Mosaic) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(mosaic))
+    return stream.getvalue()

@@ -9,13 +9,11 @@ from pathlib import Path
 from invisp_deploy.contract import camera_name
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.exif import camera_exif, make_and_model
-from invisp_deploy.formats.raw import RAW_SUFFIXES
-
-__all__ = ["Source", "check_one_camera", "sources_in"]
+from invisp_deploy.formats.walk import raw_files
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """One RAW file, and whether it was made from a photograph."""
 
     path: Path
@@ -26,15 +24,15 @@ class Source:
         return self.path.stem
 
 
-def sources_in(paths: Sequence[Path], made: Sequence[Path] = ()) -> list[Source]:
+def sources_in(paths: Sequence[Path], made: Sequence[Path] = ()) -> list[SourceFile]:
     """RAW files named or lying in named folders (not in folders of these), in name order.
 
     Raises RequestError for a path that is missing, a folder without RAW files, or two files of one name.
     """
-    found = [Source(file) for path in paths for file in _raws_in(path)]
-    found += [Source(file, made=True) for path in made for file in _raws_in(path)]
+    found = [SourceFile(file) for file in raw_files(paths)]
+    found += [SourceFile(file, made=True) for file in (raw_files(made) if made else ())]
     found.sort(key=lambda source: source.name)
-    seen: dict[str, Source] = {}
+    seen: dict[str, SourceFile] = {}
     for source in found:
         other = seen.setdefault(source.name.casefold(), source)
         if other is not source:
@@ -45,7 +43,7 @@ def sources_in(paths: Sequence[Path], made: Sequence[Path] = ()) -> list[Source]
 
 
 def check_one_camera(
-    sources: Sequence[Source], on_header: Callable[[Path], object] = lambda path: None
+    sources: Sequence[SourceFile], on_header: Callable[[Path], object] = lambda path: None
 ) -> tuple[str, str]:
     """Make and model that all headers say; a file whose header says none is not judged here. Empty if none does.
 
@@ -65,17 +63,6 @@ def check_one_camera(
                 f"{camera_name(make, model)}; a dataset is of one camera, name the files of one."
             )
     return ("", "") if first is None else first[1:]
-
-
-def _raws_in(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise RequestError(f"There is no file or folder {path}.")
-    files = [file for file in path.iterdir() if file.suffix.lower() in RAW_SUFFIXES and not file.name.startswith(".")]
-    if not files:
-        raise RequestError(f"The folder {path} holds no RAW files.")
-    return files
 
 
 def _camera_of(path: Path) -> tuple[str, str]:

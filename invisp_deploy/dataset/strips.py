@@ -27,8 +27,6 @@ import numpy.typing as npt
 
 from invisp_deploy.errors import DatasetError
 
-__all__ = ["SUBSAMPLINGS", "StripJpeg", "Window", "jpeg_with_restarts"]
-
 Window = tuple[slice, slice]
 
 SUBSAMPLINGS: Final = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}

@@ -7,7 +7,6 @@ has to say is collected and comes as one sentence.
 from __future__ import annotations
 
 import re
-import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read
 from invisp_deploy.engines.progress import BuildProgress, interrupts, progress_monitor
 from invisp_deploy.errors import EngineError, GraphError, RequestError
 from invisp_deploy.isp.recipe import GRAPH_INPUTS
+from invisp_deploy.memory import peak_memory
 from invisp_deploy.runtimes.tensorrt.backend import strongly_typed_flag
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 
@@ -162,7 +162,7 @@ def build_plan(
     return Built(
         plan=bytes(plan),
         seconds=time.perf_counter() - start,
-        peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_memory=peak_memory(),
         device_memory=logger.device_memory(),
         convolutions=convolution_types(logger.layers),
         timing_cache=b"" if settings.portable else bytes(config.get_timing_cache().serialize()),

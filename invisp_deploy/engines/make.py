@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +17,8 @@ from invisp_deploy.engines.gate import can_run, check_engine, open_engine, self_
 from invisp_deploy.engines.profiles import make_profile
 from invisp_deploy.engines.progress import BuildProgress
 from invisp_deploy.engines.targets import parse_targets, rtx_targets, tensorrt_targets
-from invisp_deploy.errors import EngineError, OutputError, ParityError, RequestError
-from invisp_deploy.files import check_output, sha256_file, write_whole
+from invisp_deploy.errors import EngineError, ParityError, RequestError
+from invisp_deploy.files import check_output, sha256_file, whole_folder, write_whole
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.golden import golden_path, make_golden
@@ -131,8 +128,10 @@ def make_engine(
         build=entry.build,
         self_psnr=nearness,
     )
+    names = (golden_path(request.output).name, request.output.name, sidecar_path(request.output).name)
     try:
-        with _whole_engine(request.output) as part:
+        with whole_folder(request.output.parent, names, overwrite=request.overwrite) as folder:
+            part = folder / request.output.name
             write_whole(part, entry.plan)
             write_whole(golden_path(part), golden.to_bytes())
             write_whole(sidecar_path(part), engine.to_json())
@@ -216,23 +215,3 @@ def _machine(device: CudaDevice | None) -> dict[str, str]:
     if device is None:
         return system
     return {**system, "name": device.name, "capability": device.capability, "driver": device.driver}
-
-
-@contextmanager
-def _whole_engine(output: Path) -> Iterator[Path]:
-    """A path in a folder beside `output`; its plan, golden crops and sidecar become the output's, or none do."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    except OSError as error:
-        raise OutputError(f"{output} could not be written: {error.strerror or error}.") from error
-    part = folder / output.name
-    try:
-        yield part
-        sidecar_path(output).unlink(missing_ok=True)  # an older one would describe another plan
-        for source, target in ((golden_path(part), golden_path(output)), (part, output)):
-            source.replace(target)
-        sidecar_path(part).replace(sidecar_path(output))
-    except OSError as error:
-        raise OutputError(f"{output} could not be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

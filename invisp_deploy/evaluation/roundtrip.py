@@ -23,6 +23,7 @@ from invisp_deploy.rendering.files import RunResult, StartProgress, run_file
 from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import silent
+from invisp_deploy.report.round_trip import round_trip_page
 from invisp_deploy.report.sheet import FULL_SCALE, Sheet, draw_sheet
 
 
@@ -144,7 +145,7 @@ def report_round_trip(
         "definitions": {name: DEFINITIONS[name] for name in trip.metrics},
     }
     write_whole(facts_file, json.dumps(facts, indent=2, sort_keys=True) + "\n")
-    write_whole(made.report, _markdown(facts))
+    write_whole(made.report, round_trip_page(facts))
     return made
 
 
@@ -153,21 +154,3 @@ def _own(picture: Picture, path: Path) -> Any:
     if picture.record is None:
         raise ContractError(f"{path} lost its way back.")
     return picture.record.alignment.inverse(picture.pixels).astype(np.uint8, copy=False)
-
-
-def _markdown(facts: dict[str, Any]) -> str:
-    rows = "\n".join(
-        f"| {name} | {value:.2f} | {facts['definitions'][name]} |" for name, value in facts["metrics"].items()
-    )
-    return f"""# Round trip of {facts["file"]}
-
-{facts["camera"]}, {facts["size"][0]}x{facts["size"][1]}; weights {facts["weights"][:12]} ({facts["configuration"]}).
-JPEG quality {facts["quality"]}, {facts["subsampling"]}: {facts["jpeg_bytes"]:,} bytes.
-The RAW file has {facts["raw_bytes"]:,}.
-
-![RAW, JPEG, recovered RAW, error map](roundtrip.png)
-
-| metric | dB | definition |
-|---|---|---|
-{rows}
-"""

@@ -1,4 +1,4 @@
-"""What an export says of itself, for machines and for people. No path and no time: the same export, the same report."""
+"""What an export says of itself. No path and no time: the same export, the same report."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.golden import golden_path
 from invisp_deploy.tolerances import TOLERANCES, Tolerance, parity_for
 
+__all__ = ["WORST_CONDITION", "make_report", "report_json"]
 _ERRORS: Final = ("forward", "inverse", "round_trip")
 WORST_CONDITION: Final = 1e3
 """Condition number of a 1x1 matrix above which a warning is due: three of fp32's seven digits are lost to it."""
@@ -77,98 +78,3 @@ def _tolerances(precision: str) -> dict[str, Any]:
 
 def report_json(report: Mapping[str, Any]) -> str:
     return json.dumps(report, indent=2, sort_keys=True) + "\n"
-
-
-def report_text(report: Mapping[str, Any]) -> str:
-    """The report in Markdown."""
-    config, contract = report["config"], report["contract"]
-    graphs = list(report["operators"])
-    kinds = sorted({kind for counts in report["operators"].values() for kind in counts})
-    lines = [
-        "# Export report",
-        "",
-        *_table(
-            ("what", "value"),
-            [
-                ("weights", f"`{report['weights']}`"),
-                ("network", ", ".join(f"{name} {value}" for name, value in config.items())),
-                ("camera contract", ", ".join(f"{name} {value!r}" for name, value in contract.items())),
-                ("receptive radius", f"{report['halo']} px"),
-                ("precision of F, G, H", _precision(report)),
-                ("form", report["form"]),
-                ("ONNX", f"opset {report['opset']}, IR version {report['ir_version']}"),
-                ("made with", ", ".join(f"{name} {value}" for name, value in report["versions"].items())),
-            ],
-        ),
-        *(f"\n**Warning:** {warning}" for warning in report["warnings"]),
-        "",
-        "## Parity",
-        "",
-        "ONNX Runtime (CPU) against PyTorch, and the round trip through both graphs: largest absolute difference,",
-        "divided by the peak (largest magnitude on either side, at least 1), and the same in decibels.",
-        "",
-        *_table(
-            ("input", "forward", "inverse", "round trip", "forward, dB", "inverse, dB", "round trip, dB", "peak"),
-            [
-                ("x".join(map(str, row["shape"])), *(f"{row[key]:.1e}" for key in _ERRORS),
-                 *(f"{row[key + '_psnr']:.1f}" for key in _ERRORS), f"{row['peak']:.3g}")
-                for row in report["parity"]
-            ],
-        ),
-        "",
-        *_table(
-            ("tolerance", "limit", "reason"),
-            [(name, f"{entry['limit']:g} {entry['unit']}", entry["reason"])
-             for name, entry in report["tolerances"].items()],
-        ),
-        "",
-        *_phases(report),
-        "Condition numbers of the 1x1 matrices, block by block: "
-        + ", ".join(f"{condition:.4g}" for condition in report["conditions"])
-        + ".",
-        "",
-        "## Operators",
-        "",
-        *_table(
-            ("operator", *graphs),
-            [(kind, *(str(report["operators"][graph].get(kind, 0)) for graph in graphs)) for kind in kinds],
-        ),
-        "",
-        "## Files",
-        "",
-        *_table(
-            ("file", "bytes", "SHA-256"),
-            [(name, str(entry["bytes"]), f"`{entry['sha256']}`") for name, entry in report["files"].items()],
-        ),
-    ]  # fmt: skip
-    return "\n".join(lines) + "\n"
-
-
-def _phases(report: Mapping[str, Any]) -> list[str]:
-    """Of mosaic graphs: the table of Bayer phases."""
-    if not report["phases"]:
-        return []
-    rows = [
-        (row["cfa"], str(row["bits"]), str(row["codes"]), f"{row['picture_psnr']:.1f}", f"{row['mosaic_psnr']:.1f}")
-        for row in report["phases"]
-    ]
-    return [
-        "The graphs' steps against the same steps in numpy around the network that they hold, 200 dB where equal:",
-        "",
-        *_table(("CFA", "bits", "largest difference, codes", "picture, dB", "mosaic, dB"), rows),
-        "",
-    ]
-
-
-def _precision(report: Mapping[str, Any]) -> str:
-    kept = f"; fp16: {', '.join(report['kept'])}" if report["kept"] else ""
-    scales = f"; scales `{report['scales'][:12]}`" if report["scales"] else ""
-    return f"{report['precision']}{scales}{kept}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -6,21 +6,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import onnx
-import torch
 
-from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FP32, Arithmetic
-from invisp_deploy.export.folder import whole_folder
 from invisp_deploy.export.graph import build_graph, network_inside
 from invisp_deploy.export.parity import PhaseParity, check_parity, check_steps, conditions
-from invisp_deploy.export.report import make_report, report_json, report_text
+from invisp_deploy.export.report import make_report, report_json
 from invisp_deploy.export.views import ForwardView, InverseView
-from invisp_deploy.files import write_whole
+from invisp_deploy.files import whole_folder, write_whole
 from invisp_deploy.graph_card import BITS, Direction, GraphCard
 from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.report.export import export_page
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.golden import golden_path, make_golden, write_golden
 from invisp_deploy.runtimes.torch_ import TorchRuntime
+from invisp_deploy.versions import versions
 
 GRAPHS: Final = {
     "mosaic": ("forward.onnx", "inverse.onnx", "forward16.onnx", "inverse16.onnx"),
@@ -69,7 +68,7 @@ def export_onnx(
                 forward, inverse = (network_inside(model, direction) for direction, model in pair.items())
                 parity = check_parity(network, forward, inverse, arithmetic.precision)
         report = make_report(models, parity, phases, conditions(network), part)
-        write_whole(part / "report.md", report_text(report))
+        write_whole(part / "report.md", export_page(report))
         write_whole(part / "report.json", report_json(report))
     return report
 
@@ -81,7 +80,7 @@ def _card(checkpoint: Checkpoint, direction: Direction, arithmetic: Arithmetic, 
         contract=checkpoint.contract,
         weights=checkpoint.weights,
         precision=arithmetic.precision,
-        versions={"invisp-deploy": __version__, "onnx": onnx.__version__, "torch": torch.__version__},
+        versions=versions("onnx", "torch"),
         kept=tuple(sorted(arithmetic.kept)),
         scales=arithmetic.digest,
         form=form,

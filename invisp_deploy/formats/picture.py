@@ -20,10 +20,10 @@ from invisp_deploy.files import whole_file
 from invisp_deploy.formats import exif as exif_tags
 from invisp_deploy.formats.record import IDENTIFIER, Record
 from invisp_deploy.formats.tiff_exif import append_exif, stand_in
+from invisp_deploy.formats.walk import PICTURE_SUFFIXES
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 SUBSAMPLINGS: Final = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 _MARKER: Final = 9  # APP9

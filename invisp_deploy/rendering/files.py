@@ -9,8 +9,9 @@ from pathlib import Path
 
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import PICTURE_SUFFIXES, Picture, bit_depth, read_picture
+from invisp_deploy.formats.picture import Picture, bit_depth, read_picture
 from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import RunOptions
@@ -40,11 +41,6 @@ class RunResult:
     halo: int
     halo_error: float
     forced: bool
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a file of that name is taken back; any other is rendered."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def decode(path: Path, options: RunOptions) -> RawFrame | Picture:

@@ -13,14 +13,12 @@ from torch import Tensor, nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Shot
+from invisp_deploy.dataset.strips import Window
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.demosaic import window_cfa
 
-__all__ = ["GRAIN", "Settings", "Window", "apply", "areas_of", "patches_of"]
-
 Float = npt.NDArray[np.float32]
-Window = tuple[slice, slice]
 
 GRAIN: Final = 32
 """Sides of all areas are multiples of it, which every method takes."""
@@ -30,7 +28,7 @@ _AT_ONCE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
-class Settings:
+class Terms:
     """How a method is judged.
 
     quality, subsampling: of the JPEG files. tiles: fixed tiles of each file, None for whole files. tile_size: their
@@ -63,7 +61,7 @@ class Settings:
         return {**asdict(self), "extent": self.extent}
 
 
-def areas_of(shot: Shot, contract: CameraContract, settings: Settings) -> list[Window]:
+def areas_of(shot: Shot, contract: CameraContract, terms: Terms) -> list[Window]:
     """Windows of a file that start at the contract's CFA phase (RGGB where it is `any`).
 
     Tiles depend on the seed and the file's name alone, so every method gets the same. Raises RequestError for a file
@@ -72,24 +70,24 @@ def areas_of(shot: Shot, contract: CameraContract, settings: Settings) -> list[W
     wanted = "RGGB" if contract.cfa == "any" else contract.cfa
     top, left = next((r, c) for r in (0, 1) for c in (0, 1) if window_cfa(shot.facts.cfa, r, c) == wanted)
     height, width = shot.facts.height - top, shot.facts.width - left
-    least = GRAIN * 3 if settings.tiles is None else settings.tile_size
+    least = GRAIN * 3 if terms.tiles is None else terms.tile_size
     if min(height, width) < least:
         raise RequestError(
             f"{shot.name} is {shot.facts.width}x{shot.facts.height}: too small, expected {least + 1} pixels a side; "
             "pass --tiles 1 with a smaller --tile-size."
         )
-    if settings.tiles is None:
+    if terms.tiles is None:
         return [(_run(top, height // GRAIN * GRAIN), _run(left, width // GRAIN * GRAIN))]
-    rng = np.random.default_rng((settings.seed, zlib.crc32(shot.name.encode())))
-    size = settings.tile_size
-    rows = top + 2 * rng.integers(0, (height - size) // 2 + 1, settings.tiles)
-    columns = left + 2 * rng.integers(0, (width - size) // 2 + 1, settings.tiles)
+    rng = np.random.default_rng((terms.seed, zlib.crc32(shot.name.encode())))
+    size = terms.tile_size
+    rows = top + 2 * rng.integers(0, (height - size) // 2 + 1, terms.tiles)
+    columns = left + 2 * rng.integers(0, (width - size) // 2 + 1, terms.tiles)
     return [(_run(int(row), size), _run(int(column), size)) for row, column in zip(rows, columns, strict=True)]
 
 
-def patches_of(shape: tuple[int, int], settings: Settings) -> list[Window]:
+def patches_of(shape: tuple[int, int], terms: Terms) -> list[Window]:
     """The paper's 3x3 patches without overlap of a whole frame, sides cut to multiples of 32; a tile is one patch."""
-    if settings.tiles is not None:
+    if terms.tiles is not None:
         return [(_run(0, shape[0]), _run(0, shape[1]))]
     height, width = (side // 3 // GRAIN * GRAIN for side in shape)
     return [(_run(row * height, height), _run(column * width, width)) for row in range(3) for column in range(3)]

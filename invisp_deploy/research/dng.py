@@ -20,8 +20,6 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.demosaic import demosaic, remosaic
 from invisp_deploy.isp.frame import Mosaic
 
-__all__ = ["LOSSY_QUALITY", "mosaic_of_lossy", "write_lossless", "write_lossy"]
-
 LOSSY_QUALITY: Final = 90
 """JPEG quality of the lossy DNG, without chroma subsampling."""
 

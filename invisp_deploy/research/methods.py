@@ -20,15 +20,12 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import develop
 from invisp_deploy.network.checkpoint import load_checkpoint
-from invisp_deploy.research.areas import Settings, areas_of
-from invisp_deploy.research.rivals.cost import macs_per_pixel
-from invisp_deploy.research.rivals.open import RIVAL_FORMAT, load_rival
+from invisp_deploy.research.areas import Terms, areas_of
+from invisp_deploy.research.rivals.open import RIVAL_FORMAT, load_rival, macs_per_pixel
 from invisp_deploy.research.rivals.upi import Upi, fitted_gain
 
-__all__ = ["Method", "check_alike", "open_method", "upi_method"]
-
 _GAIN_FILES: Final = 8
-_GAIN_TILES: Final = Settings(tiles=8, tile_size=128)
+_GAIN_TILES: Final = Terms(tiles=8, tile_size=128)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from torch import nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
+from invisp_deploy.dataset.strips import Window
 from invisp_deploy.evaluation.metrics import paper_domain, raw_psnr, rgb_psnr, rgb_ssim
 from invisp_deploy.formats.picture import SUBSAMPLINGS
 from invisp_deploy.graph_card import Direction
@@ -30,10 +31,8 @@ from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.research.areas import Settings, Window, apply, areas_of, patches_of
+from invisp_deploy.research.areas import Terms, apply, areas_of, patches_of
 from invisp_deploy.research.methods import Method
-
-__all__ = ["AS_RUN", "CAP", "CLIPPED", "CORRECT", "Judged", "Trial", "judge", "recover_area"]
 
 Float = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -87,14 +86,14 @@ class Judged:
 
 
 @dataclass
-class Trial:
+class Recovery:
     """One area with everything that a direction needs; made by `recover_area`.
 
     mosaic, recovered: (h, w) uint16. target, decoded: (h, w, 3) uint8. jpeg_bytes: of the file that was inverted.
     """
 
     mosaic: Mosaic
-    levels: Recipe
+    recipe: Recipe
     target: Pixels
     decoded: Pixels
     recovered: Mosaic
@@ -106,7 +105,7 @@ def judge(
     method: Method,
     dataset: Dataset,
     contract: CameraContract,
-    settings: Settings,
+    terms: Terms,
     *,
     foreign: bool = False,
     on_file: Callable[[Shot], object] = lambda shot: None,
@@ -127,14 +126,14 @@ def judge(
             shot.check()
             network = method.network(shot.facts.brightest_frame())
             here: list[dict[str, float]] = []
-            for window in areas_of(shot, contract, settings):
-                trial = recover_area(network, dataset, shot, contract, window, settings, Path(folder), own=own)
-                here.append(_figures(trial, settings, own=own))
-                squares += _squares(trial)
-                jpeg_bytes, pixels = jpeg_bytes + trial.jpeg_bytes, pixels + trial.mosaic.size
+            for window in areas_of(shot, contract, terms):
+                recovery = recover_area(network, dataset, shot, contract, window, terms, Path(folder), own=own)
+                here.append(_figures(recovery, terms, own=own))
+                squares += _squares(recovery)
+                jpeg_bytes, pixels = jpeg_bytes + recovery.jpeg_bytes, pixels + recovery.mosaic.size
                 as_run += [
-                    _as_run(network, trial, patch, settings, Path(folder), own=own)
-                    for patch in patches_of((trial.mosaic.shape[0], trial.mosaic.shape[1]), settings)
+                    _as_run(network, recovery, patch, terms, Path(folder), own=own)
+                    for patch in patches_of((recovery.mosaic.shape[0], recovery.mosaic.shape[1]), terms)
                 ]
             files[shot.name] = _mean(here)
             correct.append(files[shot.name])
@@ -152,81 +151,84 @@ def recover_area(
     shot: Shot,
     contract: CameraContract,
     window: Window,
-    settings: Settings,
+    terms: Terms,
     folder: Path,
     *,
     own: bool,
-) -> Trial:
+) -> Recovery:
     """One area through a JPEG file. own: the network's rendering, else LibRaw's. folder: for the file."""
-    levels = shot.recipe(contract)
+    recipe = shot.recipe(contract)
     mosaic = shot.frame.mosaic
-    raw = develop(mosaic, levels, window)
+    raw = develop(mosaic, recipe, window)
     target = shot.target(window)
     picture = _rounded(apply(network, Direction.FORWARD, raw)) if own else target
-    decoded, size = _through_jpeg(picture, (dataset.quality, dataset.subsampling), settings, folder, own=own)
+    decoded, size = _through_jpeg(picture, (dataset.quality, dataset.subsampling), terms, folder, own=own)
     origin = (window[0].start, window[1].start)
-    recovered = undevelop(apply(network, Direction.INVERSE, _planes(decoded)), levels, origin)
+    recovered = undevelop(apply(network, Direction.INVERSE, _planes(decoded)), recipe, origin)
     part = np.ascontiguousarray(mosaic[window])
-    return Trial(part, levels.shifted(*origin), target, decoded, recovered, size, raw)
+    return Recovery(part, recipe.shifted(*origin), target, decoded, recovered, size, raw)
 
 
-def _figures(trial: Trial, settings: Settings, *, own: bool) -> dict[str, float]:
-    height, width = trial.mosaic.shape
-    domains = [paper_domain(develop(mosaic, trial.levels), trial.levels) for mosaic in (trial.recovered, trial.mosaic)]
+def _figures(recovery: Recovery, terms: Terms, *, own: bool) -> dict[str, float]:
+    height, width = recovery.mosaic.shape
+    domains = [
+        paper_domain(develop(mosaic, recovery.recipe), recovery.recipe)
+        for mosaic in (recovery.recovered, recovery.mosaic)
+    ]
     paper = [
         min(CAP, psnr(domains[0][(slice(None), *patch)], domains[1][(slice(None), *patch)], 1))
-        for patch in patches_of((height, width), settings)
+        for patch in patches_of((height, width), terms)
     ]
     figures = {
         "raw-psnr-paper": float(np.mean(paper)),
-        "raw-psnr": min(CAP, raw_psnr(trial.recovered, trial.mosaic, trial.levels)),
+        "raw-psnr": min(CAP, raw_psnr(recovery.recovered, recovery.mosaic, recovery.recipe)),
     }
     if own:
-        figures["rgb-psnr"] = min(CAP, rgb_psnr(trial.decoded, trial.target))
-        figures["rgb-ssim"] = rgb_ssim(trial.decoded, trial.target)
+        figures["rgb-psnr"] = min(CAP, rgb_psnr(recovery.decoded, recovery.target))
+        figures["rgb-ssim"] = rgb_ssim(recovery.decoded, recovery.target)
     return figures
 
 
-def _squares(trial: Trial) -> npt.NDArray[np.float64]:
+def _squares(recovery: Recovery) -> npt.NDArray[np.float64]:
     """Sum of squared errors of the mosaic (peak 1) and pixels, where the rendering clips and where it does not."""
-    scale = trial.levels.white - float(np.mean(trial.levels.black))
-    errors = np.square((trial.recovered.astype(np.float64) - trial.mosaic) / scale)
-    clipped = (trial.target >= CLIPPED).any(-1)
+    scale = recovery.recipe.white - float(np.mean(recovery.recipe.black))
+    errors = np.square((recovery.recovered.astype(np.float64) - recovery.mosaic) / scale)
+    clipped = (recovery.target >= CLIPPED).any(-1)
     return np.array([[errors[where].sum(), np.count_nonzero(where)] for where in (clipped, ~clipped)])
 
 
 def _as_run(
-    network: nn.Module, trial: Trial, patch: Window, settings: Settings, folder: Path, *, own: bool
+    network: nn.Module, recovery: Recovery, patch: Window, terms: Terms, folder: Path, *, own: bool
 ) -> dict[str, float]:
-    raw, target = trial.raw[(slice(None), *patch)], trial.target[patch]
+    raw, target = recovery.raw[(slice(None), *patch)], recovery.target[patch]
     figures = {}
     if own:
         rendered = apply(network, Direction.FORWARD, raw)
         truncated = (np.clip(rendered, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
-        decoded, _ = _jpeg(truncated, settings, folder)
+        decoded, _ = _jpeg(truncated, terms, folder)
         figures = {"rgb-psnr": min(CAP, rgb_psnr(decoded, target)), "rgb-ssim": rgb_ssim(decoded, target)}
     else:
-        decoded = np.ascontiguousarray(trial.decoded[patch])
+        decoded = np.ascontiguousarray(recovery.decoded[patch])
     recovered = apply(network, Direction.INVERSE, _planes(decoded))
-    ours, true = (paper_domain(tensor, trial.levels) for tensor in (recovered, raw))
+    ours, true = (paper_domain(tensor, recovery.recipe) for tensor in (recovered, raw))
     return {**figures, "raw-psnr": min(CAP, psnr(ours, true, 1))}
 
 
 def _through_jpeg(
-    picture: Pixels, stored: tuple[int, str], settings: Settings, folder: Path, *, own: bool
+    picture: Pixels, stored: tuple[int, str], terms: Terms, folder: Path, *, own: bool
 ) -> tuple[Pixels, int]:
     """Decoded picture and bytes; 0 for LibRaw's own JPEG, which is not coded again where `stored` is what is asked."""
-    if not own and stored == (settings.quality, settings.subsampling):
+    if not own and stored == (terms.quality, terms.subsampling):
         return picture, 0
-    return _jpeg(picture, settings, folder)
+    return _jpeg(picture, terms, folder)
 
 
-def _jpeg(picture: Pixels, settings: Settings, folder: Path) -> tuple[Pixels, int]:
+def _jpeg(picture: Pixels, terms: Terms, folder: Path) -> tuple[Pixels, int]:
     from PIL import Image
 
     path = folder / "picture.jpg"
     Image.fromarray(np.ascontiguousarray(picture)).save(
-        path, "JPEG", quality=settings.quality, subsampling=SUBSAMPLINGS[settings.subsampling]
+        path, "JPEG", quality=terms.quality, subsampling=SUBSAMPLINGS[terms.subsampling]
     )
     with Image.open(path) as image:
         return np.array(image), path.stat().st_size

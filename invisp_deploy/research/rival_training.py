@@ -13,8 +13,7 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.research.rivals.cost import macs_per_pixel
-from invisp_deploy.research.rivals.open import build_rival, save_rival
+from invisp_deploy.research.rivals.open import build_rival, macs_per_pixel, save_rival
 from invisp_deploy.training.method import Start
 from invisp_deploy.training.objective import HALF, Objective
 from invisp_deploy.training.run import Run

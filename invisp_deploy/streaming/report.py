@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from invisp_deploy.memory import peak_memory
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.streaming.pipeline import Pipeline
 
-__all__ = ["peak_memory", "report_data"]
-
-
-def peak_memory() -> int:
-    """Largest resident set of this process so far, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+__all__ = ["report_data"]
 
 
 def report_data(

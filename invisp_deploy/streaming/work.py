@@ -7,8 +7,9 @@ from typing import Any
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
+from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.files import decode, infer, is_picture, save
+from invisp_deploy.rendering.files import decode, infer, save
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import way_back_of
 from invisp_deploy.rendering.render import AlignedFrame

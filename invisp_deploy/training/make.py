@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from invisp_deploy.bars import Bars, no_bars
-from invisp_deploy.benchmark.machine import versions
 from invisp_deploy.calibration.record import write_record
 from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.device.machine import read_machine
@@ -32,6 +31,7 @@ from invisp_deploy.training.processes import Processes, joined
 from invisp_deploy.training.run import Run
 from invisp_deploy.training.sources import TrainingFiles, open_files
 from invisp_deploy.training.validation import check_held_out, mean_metrics, validate, validate_tuned
+from invisp_deploy.versions import versions
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import DATASET_FILE, PREPARING_FILE, Dataset, open_dataset
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.raw import RAW_SUFFIXES, read_raw
+from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.formats.walk import raw_files
 from invisp_deploy.training.crops import Crops
 from invisp_deploy.training.data import Pair, dataset_pairs, load_pairs
 from invisp_deploy.training.run import TrainingSource
@@ -67,25 +68,14 @@ def open_files(sources: Sequence[Path], held_out: Sequence[Path] = ()) -> Traini
     datasets = [path for path in sources if any((path / name).is_file() for name in (DATASET_FILE, PREPARING_FILE))]
     if datasets and len(sources) > 1:
         raise RequestError(f"{datasets[0]} is a prepared dataset: name it alone, or RAW files only.")
-    held = tuple(_raws(held_out))
+    held = tuple(raw_files(held_out)) if held_out else ()
     if datasets:
         dataset = open_dataset(datasets[0])
         files = TrainingFiles(dataset, (), held)
         trained_on = {Path(shot.source).resolve() for shot in dataset.shots("train")}
     else:
-        files = TrainingFiles(None, tuple(_raws(sources)), held)
+        files = TrainingFiles(None, tuple(raw_files(sources)), held)
         trained_on = {path.resolve() for path in files.raws}
     if doubled := [path for path in held if path.resolve() in trained_on]:
         raise RequestError(f"{doubled[0]} is both trained on and held out: take it out of one.")
     return files
-
-
-def _raws(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        chosen = [file for file in inside if not path.is_dir() or file.suffix.lower() in RAW_SUFFIXES]
-        if not chosen:
-            raise RequestError(f"The folder {path} holds no RAW files.")
-        found += chosen
-    return found

@@ -24,8 +24,6 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.colour import srgb_to_camera, srgb_to_linear
 from invisp_deploy.isp.frame import Mosaic
 
-PHOTO_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
-
 _SCALES: Final = (0.6, 1.4)
 _LARGEST: Final = 2_200_000
 _SMALLEST: Final = 64
@@ -34,21 +32,6 @@ _WARMTH: Final = (-0.35, 0.22)
 _WARMTH_BLUE: Final = 1.25
 _TINT: Final = 0.04
 _ISO_GAIN: Final = (0.8, 6.0)
-
-
-def photos_in(paths: Sequence[Path]) -> list[Path]:
-    """Photographs named or lying in named folders, in name order. Raises RequestError if there are none."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTO_SUFFIXES)
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise RequestError(f"There is no file or folder {path}.")
-    if not found:
-        raise RequestError(f"No photographs ({', '.join(PHOTO_SUFFIXES)}) in {', '.join(map(str, paths))}.")
-    return found
 
 
 def make_dngs(

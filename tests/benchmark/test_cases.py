@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from invisp_deploy.benchmark.cases import Case, Source, cases_of, feeds_for, graph_sources, open_source, tiles_of
+from invisp_deploy.benchmark.cases import Candidate, Case, candidates_of, cases_of, feeds_for, open_candidate, tiles_of
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
@@ -27,42 +27,42 @@ def runtime(*, low: int = 0, high: int = 0, name: str = "Fast 1.2.3 CPU") -> Run
     return made
 
 
-def cases(*named: tuple[Source, Runtime], edges: tuple[int, ...] = (64,)) -> list[Case]:
+def cases(*named: tuple[Candidate, Runtime], edges: tuple[int, ...] = (64,)) -> list[Case]:
     return cases_of([source for source, _ in named], [one for _, one in named], edges, 2)
 
 
 def test_a_folder_is_both_directions_and_each_provider_a_source(small: Small) -> None:
-    found = graph_sources([f"mine={small.folder}"], ["A", "B"])
+    found = candidates_of([f"mine={small.folder}"], ["A", "B"])
     assert [(one.path.name, one.label, one.provider) for one in found] == [
         ("forward.onnx", "mine", "A"),
         ("forward.onnx", "mine", "B"),
         ("inverse.onnx", "mine", "A"),
         ("inverse.onnx", "mine", "B"),
     ]
-    assert [one.provider for one in graph_sources([str(small.folder / "forward.onnx")], [])] == [None]
+    assert [one.provider for one in candidates_of([str(small.folder / "forward.onnx")], [])] == [None]
 
 
 def test_an_engine_takes_no_provider_and_a_path_may_hold_an_equals_sign(tmp_path: Path) -> None:
     (tmp_path / "a=b.trt").touch()
-    assert graph_sources([str(tmp_path / "a=b.trt")], ["A"]) == [Source(tmp_path / "a=b.trt")]
+    assert candidates_of([str(tmp_path / "a=b.trt")], ["A"]) == [Candidate(tmp_path / "a=b.trt")]
 
 
 @pytest.mark.parametrize("name", ["missing.onnx", "label=missing.onnx", ""])
 def test_nothing_to_measure_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"There is no graph|holds no graph"):
-        graph_sources([str(tmp_path / name) if "=" not in name else name], [])
+        candidates_of([str(tmp_path / name) if "=" not in name else name], [])
 
 
 def test_keys_have_no_versions_and_no_paths() -> None:
-    (case,) = cases((Source(Path("x/forward.onnx")), runtime()))
+    (case,) = cases((Candidate(Path("x/forward.onnx")), runtime()))
     assert case.key.runtime == "Fast CPU"
     assert (case.key.direction, case.key.tile, case.key.label) == ("forward", "64x64", "")
-    newer, elsewhere = runtime(name="Fast 2.0 CPU"), Source(Path("y/forward.onnx"))
+    newer, elsewhere = runtime(name="Fast 2.0 CPU"), Candidate(Path("y/forward.onnx"))
     assert cases((elsewhere, newer))[0].key == case.key
 
 
 def test_files_that_are_alike_are_told_apart_by_their_path() -> None:
-    first, second = Source(Path("x/forward.onnx")), Source(Path("y/forward.onnx"))
+    first, second = Candidate(Path("x/forward.onnx")), Candidate(Path("y/forward.onnx"))
     found = cases((first, runtime()), (second, runtime()))
     assert [case.key.label for case in found] == ["x/forward.onnx", "y/forward.onnx"]
     with pytest.raises(RequestError, match=r"LABEL=PATH"):
@@ -82,22 +82,22 @@ def test_an_engine_takes_its_own_tile_or_those_between_its_bounds() -> None:
 
 
 def test_work_and_pixels_are_those_of_the_configuration() -> None:
-    (case,) = cases((Source(Path("forward.onnx")), runtime()), edges=(200,))
+    (case,) = cases((Candidate(Path("forward.onnx")), runtime()), edges=(200,))
     assert case.megapixels == 0.04
     assert case.net_megapixels == pytest.approx((200 - 80) ** 2 / 1e6)
     channels, growth, pixels = 6, 4, 100 * 100
     inner = sum((channels + i * growth) * growth for i in range(4)) + (channels + 4 * growth) * channels
     macs = 2 * (3 * 9 * inner + 12 * 12) * pixels
     assert case.gflop == pytest.approx(2 * macs / 1e9)
-    (tiny,) = cases((Source(Path("forward.onnx")), runtime()), edges=(64,))
+    (tiny,) = cases((Candidate(Path("forward.onnx")), runtime()), edges=(64,))
     assert tiny.net_megapixels == 0, "the halo leaves nothing"
 
 
 def test_a_case_runs_the_graph(small: Small) -> None:
-    (source,) = graph_sources([str(small.folder / "forward.onnx")], [])
-    with open_source(source, 1) as opened:
+    (source,) = candidates_of([str(small.folder / "forward.onnx")], [])
+    with open_candidate(source, 1) as opened:
         feeds = feeds_for(opened, 32, 32)
         (case,) = cases_of([source], [opened], [32], 1)
         np.testing.assert_array_equal(case.run(), opened.run(feeds)["srgb"])
-        case.subject.call()
-        assert case.subject.parts() is None, "a CPU has no copies"
+        case.contender.call()
+        assert case.contender.parts() is None, "a CPU has no copies"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from invisp_deploy.benchmark.energy import Counter, Rail, find_meters, joules_of
-from invisp_deploy.benchmark.nvml import Nvml
+from invisp_deploy.benchmark.energy import JouleCounter, Rail, find_meters, joules_of
+from invisp_deploy.benchmark.machine import Nvml
 
 
 def write(path: Path, text: str) -> None:
@@ -52,7 +52,7 @@ def test_calls_are_counted_and_each_meter_answers() -> None:
     def call() -> None:
         spent[0] += 3.0
 
-    meters = (Counter("a", lambda: spent[0]), Counter("b", lambda: 2 * spent[0]), Rail("c", lambda: 0.0))
+    meters = (JouleCounter("a", lambda: spent[0]), JouleCounter("b", lambda: 2 * spent[0]), Rail("c", lambda: 0.0))
     calls, joules = joules_of(call, meters, 0.01)
     assert joules == pytest.approx({"a": 3 * calls, "b": 6 * calls, "c": 0})
 

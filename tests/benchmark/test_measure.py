@@ -1,16 +1,13 @@
 """A measurement of runtimes whose speed we set: rows, ratios, what is left out."""
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from invisp_deploy.benchmark.cases import Case, Key
-from invisp_deploy.benchmark.energy import Counter
-from invisp_deploy.benchmark.measure import Settings, base_of, measure
-from invisp_deploy.benchmark.plot import draw
-from invisp_deploy.benchmark.report import result_lines
+from invisp_deploy.benchmark.energy import JouleCounter
+from invisp_deploy.benchmark.measure import Conditions, base_of, measure
 from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
@@ -40,11 +37,11 @@ def case(name: str, seconds: float, *, device: bool = False, direction: str = "f
     return Case(key, runtime, {"raw": TENSOR}, (100, 100))
 
 
-SETTINGS = Settings(1, Until(4), memory=False, rates={"cpu": 50.0, "fp32": 1000.0})
+CONDITIONS = Conditions(1, Until(4), memory=False, rates={"cpu": 50.0, "fp32": 1000.0})
 
 
 def test_a_row_says_what_was_measured() -> None:
-    (row,) = measure([case("R", 0.02)], SETTINGS)["cases"]
+    (row,) = measure([case("R", 0.02)], CONDITIONS)["cases"]
     seconds = [one / 1e3 for turn in row["times_ms"] for one in turn]
     assert len(row["times_ms"]) == 4
     assert row["calls"] == len(seconds)
@@ -60,7 +57,7 @@ def test_a_row_says_what_was_measured() -> None:
 
 
 def test_parts_and_rate_of_a_device_are_its_own() -> None:
-    (row,) = measure([case("R", 0.02, device=True)], SETTINGS)["cases"]
+    (row,) = measure([case("R", 0.02, device=True)], CONDITIONS)["cases"]
     assert row["parts_ms"] == pytest.approx({"in": 1, "compute": 3, "out": 2})
     assert row["share_of_matmul"] == pytest.approx(row["gflops"] / 1000)
 
@@ -69,7 +66,7 @@ def test_ratios_are_to_the_first_or_to_the_named_one() -> None:
     named = [case("A", 0), case("B", 0), case("A", 0, direction="inverse")]
     assert [base_of(index, named, "") for index in range(3)] == [0, 0, 2]
     assert [base_of(index, named, "B") for index in range(3)] == [1, 1, 2]
-    first, second = measure([case("A", 0.06), case("B", 0.02)], SETTINGS)["cases"]
+    first, second = measure([case("A", 0.06), case("B", 0.02)], CONDITIONS)["cases"]
     assert first["ratio"] is None
     assert second["ratio"]["to"].startswith("A ")
     assert second["ratio"]["p10"] <= second["ratio"]["median"] <= second["ratio"]["p90"]
@@ -90,7 +87,7 @@ def test_energy_is_that_of_one_megapixel() -> None:
         return inner(x)  # type: ignore[no-any-return]
 
     one.runtime._function = compute  # type: ignore[attr-defined]
-    settings = Settings(1, Until(1), memory=False, meters=(Counter("board", read),), energy_seconds=0.05)
+    settings = Conditions(1, Until(1), memory=False, meters=(JouleCounter("board", read),), energy_seconds=0.05)
     result = measure([one], settings)
     assert result["cases"][0]["joules_per_megapixel"] == pytest.approx({"board": 0.5 / 0.01})
     assert result["energy"] == {"board, idle watts": 0}
@@ -99,35 +96,15 @@ def test_energy_is_that_of_one_megapixel() -> None:
 def test_memory_that_cannot_be_measured_says_why() -> None:
     one = case("R", 0.001)
     one.task.update(kind="tile", graph="nowhere.onnx", provider=None, threads=1, tile=[8, 8])
-    (row,) = measure([one], Settings(1, Until(1)))["cases"]
+    (row,) = measure([one], Conditions(1, Until(1)))["cases"]
     assert row["peak_mb"] is None
     assert "There is no engine nowhere.onnx" in row["memory_failed"]
 
 
-def test_a_report_shows_all_rows_failures_and_definitions(tmp_path: Path) -> None:
-    result = {
-        "machine": {"processor": "P", "cores": "2", "gpu": "none"},
-        "matrix_rate": {"gflops": 50.0, "best": 60.0, "blas": "B"},
-        "matrix_rate_after": {"gflops": 51.0},
-        "clock_setup": {"governor": "not told"},
-        "clocks_now": {"cpu": "not told"},
-        "load_average": [0.0, 0.0, 0.0],
-        "versions": {"numpy": "2"},
-        "threads": 1,
-        "failed": [{"case": "torch.compile", "why": "failed: no compiler"}],
-        "sizes": [],
-        "files": [],
-        "definitions": {"p50": "the middle"},
-        **measure([case("A", 0.004), case("B", 0.002, device=True)], SETTINGS),
-    }
-    text = "\n".join(result_lines(result))
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({len(line) for line in table}) == 1, "cells are padded"
-    assert [line.split("|")[1].strip() for line in table] == ["runtime", "-" * (len(table[1].split("|")[1])), "A", "B"]
-    assert "1.00 / 3.00 / 2.00" in text
-    assert "- torch.compile: failed: no compiler" in text
-    assert "- p50: the middle." in text
-    assert "energy: not measured" in text
-    assert "J/MP" not in table[0], "a column that nobody fills is left out"
-    assert [path.name for path in draw(tmp_path, result)] == ["latency.png"]
-    assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
+def test_ours_is_compared_with_the_fastest_peer_of_its_precision() -> None:
+    cases = [case("slow", 0.03), case("fast", 0.01), case("ours", 0.005), case("ours", 0.005, direction="inverse")]
+    rows = measure(cases, CONDITIONS, "slow", {"slow", "fast"})["cases"]
+    assert rows[2]["ratio"]["to"].startswith("slow")
+    assert rows[2]["ratio_to_fastest"]["to"].startswith("fast")
+    assert rows[2]["ratio"]["median"] > 2 * rows[2]["ratio_to_fastest"]["median"] > 2
+    assert [row["ratio_to_fastest"] for row in (*rows[:2], rows[3])] == [None] * 3, "peers, and nothing to compare with"

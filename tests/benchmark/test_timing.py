@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from invisp_deploy.benchmark.timing import Subject, Turn, Until, paired_ratio, percentiles, take_turns, warm_up
+from invisp_deploy.benchmark.timing import Contender, Turn, Until, paired_ratio, percentiles, take_turns, warm_up
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 
@@ -44,7 +44,7 @@ def test_percentiles_are_numpys_of_every_value() -> None:
 
 def test_every_round_has_every_subject_once_and_the_order_changes() -> None:
     clock, seen = Clock(), []
-    subjects = [Subject(clock.taking(itertools.repeat(0.2), seen, name)) for name in "abc"]
+    subjects = [Contender(clock.taking(itertools.repeat(0.2), seen, name)) for name in "abc"]
     turns = take_turns(subjects, [0.2] * 3, Until(8), clock, clock.pause)
     rounds = [tuple(seen[start : start + 3]) for start in range(0, 24, 3)]
     assert all(sorted(one) == ["a", "b", "c"] for one in rounds)
@@ -56,7 +56,7 @@ def test_every_round_has_every_subject_once_and_the_order_changes() -> None:
 def test_times_belong_to_their_subject_and_their_round() -> None:
     clock, seen = Clock(), []
     slow, fast = itertools.count(1.0), itertools.count(0.1, 0.1)
-    subjects = [Subject(clock.taking(slow, seen, "slow")), Subject(clock.taking(fast, seen, "fast"))]
+    subjects = [Contender(clock.taking(slow, seen, "slow")), Contender(clock.taking(fast, seen, "fast"))]
     one, other = take_turns(subjects, [1.0, 0.1], Until(3), clock, clock.pause)
     assert [turn.seconds for turn in one] == [pytest.approx((float(i),)) for i in (1, 2, 3)]
     assert [turn.seconds for turn in other] == [pytest.approx((i / 10,)) for i in (1, 2, 3)]
@@ -65,7 +65,7 @@ def test_times_belong_to_their_subject_and_their_round() -> None:
 @pytest.mark.parametrize(("expected", "calls"), [(1.0, 1), (0.02, 3), (1e-5, 20)])
 def test_a_turn_is_as_many_calls_as_fill_it(expected: float, calls: int) -> None:
     clock, seen = Clock(), []
-    subject = Subject(clock.taking(itertools.repeat(expected), seen, "a"))
+    subject = Contender(clock.taking(itertools.repeat(expected), seen, "a"))
     (turns,) = take_turns([subject], [expected], Until(2), clock, clock.pause)
     assert [len(turn.seconds) for turn in turns] == [calls, calls]
 
@@ -73,7 +73,7 @@ def test_a_turn_is_as_many_calls_as_fill_it(expected: float, calls: int) -> None
 def test_parts_come_from_a_further_call() -> None:
     clock, seen = Clock(), []
     parts = Times(1, 2, 3)
-    subject = Subject(clock.taking(itertools.repeat(1.0), seen, "a"), lambda: parts)
+    subject = Contender(clock.taking(itertools.repeat(1.0), seen, "a"), lambda: parts)
     (turns,) = take_turns([subject], [1.0], Until(2), clock, clock.pause)
     assert [turn.parts for turn in turns] == [parts, parts]
     assert seen == ["a", "a"]
@@ -81,7 +81,7 @@ def test_parts_come_from_a_further_call() -> None:
 
 def test_a_duration_ends_after_its_seconds_and_three_rounds() -> None:
     clock, seen = Clock(), []
-    subject = Subject(clock.taking(itertools.repeat(1.0), seen, "a"))
+    subject = Contender(clock.taking(itertools.repeat(1.0), seen, "a"))
     assert len(take_turns([subject], [1.0], Until(duration=0.5), clock, clock.pause)[0]) == 3
     assert len(take_turns([subject], [1.0], Until(duration=7.5), clock, clock.pause)[0]) == 8
 

@@ -86,15 +86,23 @@ def test_peers_stand_side_by_side_or_are_stated_as_failed(
     monkeypatch.setattr(torch, "compile", refuse)
     weights, output = tmp_path / "weights.safetensors", tmp_path / "result.json"
     save_checkpoint(weights, graphs.checkpoint)
-    done = bench(graphs.inverse, *QUICK, "--peers", "--checkpoint", weights, "--json", output)
+    refused(bench(graphs.inverse, *QUICK, "--peers", "--checkpoint", weights), 1, "no tensor graphs", "--io tensor")
+    tensors = write_graphs(tmp_path, graphs.checkpoint.config, graphs.checkpoint.contract, form="tensor")
+    assert tensors.checkpoint.weights == graphs.checkpoint.weights
+    done = bench(tensors.inverse, *QUICK, "--peers", "--checkpoint", weights, "--json", output)
     assert done.exit_code == 0, done.output
     result = json.loads(output.read_text())
-    assert [row["runtime"] for row in result["cases"]] == ["ONNX Runtime CPU", "PyTorch eager", "naive ONNX export"]
+    assert [row["runtime"] for row in result["cases"]] == [
+        "ONNX Runtime CPU",
+        "PyTorch eager",
+        "PyTorch eager channels-last",
+        "naive ONNX export",
+    ]
     assert all(row["psnr"] >= 100 for row in result["cases"])
-    assert [row["ratio"] is None for row in result["cases"]] == [False, True, False]
+    assert [row["ratio"] is None for row in result["cases"]] == [False, True, False, False]
     assert result["cases"][0]["ratio"]["to"].startswith("PyTorch eager")
-    (failed,) = result["failed"]
-    assert failed["runtime"] == "torch.compile"
+    assert [one["runtime"] for one in result["failed"]] == ["torch.compile", "torch.compile channels-last"]
+    assert result["cases"][0]["ratio_to_fastest"]["to"].startswith("PyTorch eager")
     assert "torch.compile edge" not in done.stdout
     assert "failed: RuntimeError: no compiler here" in done.stdout
 

@@ -157,7 +157,7 @@ def test_what_is_calibrated_on_one_file_is_exported(sample_raw: Path, tmp_path: 
     assert made.exit_code == 0, made.output
     worst = json.loads((tmp_path / "graphs" / "report.json").read_text())["worst"]
     reached = min(worst["forward_psnr"], worst["inverse_psnr"])
-    limit = parity_for("onnxruntime", "int8", "forward").psnr
+    limit = parity_for("int8").psnr
     assert facts["headroom"]["int8"] == pytest.approx(reached - limit, abs=0.1)
     write_record(scales, replace(record, kept=()))
     refused(export(scales, tmp_path / "other"), 1, "int8 must reach", "calibrate again")
@@ -188,7 +188,7 @@ def test_files_that_cannot_be_are_refused(
     weights: Path, raws: Path, crop: Callable[[int], RawFrame], tmp_path: Path
 ) -> None:
     output = tmp_path / "scales.json"
-    refused(calibrate(weights, raws, raws / "1.dng", "-o", output), 2, "1.dng is listed twice")
+    refused(calibrate(weights, raws, raws / "1.dng", "-o", output), 2, "1.dng is named twice")
     (tmp_path / "copy.dng").write_bytes((raws / "0.dng").read_bytes())
     refused(calibrate(weights, raws, tmp_path / "copy.dng", "-o", output), 1, "copy.dng", "same bytes")
     write_dng(tmp_path / "nikon.dng", replace(crop(0), make="Nikon", model="NIKON D700", exif=b""))

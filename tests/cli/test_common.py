@@ -26,7 +26,7 @@ from invisp_deploy.cli.common import (
 )
 
 ROOT = Path(__file__).parents[2]
-CLASSES = [getattr(errors, name) for name in errors.__all__ if name != "MissingExtraError"]
+CLASSES = [one for one in vars(errors).values() if isinstance(one, type) and one is not errors.MissingExtraError]
 
 
 def raising(error: BaseException) -> tuple[Result, Result]:

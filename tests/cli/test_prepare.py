@@ -121,10 +121,10 @@ def test_a_sample_that_will_not_do(like: Path, photos: Path, small_dng: Path, tm
 def test_photographs_that_are_none(like: Path, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     out = ("-o", tmp_path / "dngs")
-    refused(synthesize("--like", like, tmp_path / "nothing", *out), 2, "No photographs (.jpg, .jpeg, .png)", "nothing")
+    refused(synthesize("--like", like, tmp_path / "nothing", *out), 2, "nothing holds no pictures")
     refused(synthesize("--like", like, tmp_path / "absent", *out), 2, "no file or folder", "absent")
     refused(synthesize("--like", like, *out), 2, "PHOTOS")
-    refused(synthesize("--like", like, photos, photos / "a.png", *out), 2, "Two photographs are named a")
+    refused(synthesize("--like", like, photos, photos / "a.png", *out), 2, "a.png is named twice")
     assert not (tmp_path / "dngs").exists()
 
 

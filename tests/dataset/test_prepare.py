@@ -307,3 +307,12 @@ def test_a_worker_that_dies_is_a_sentence(raws: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(module, "write_shot", dies)
     with pytest.raises(DatasetError, match="worker process died.* --resume and fewer --jobs"):
         prepare(sources_in([raws]), tmp_path / "data", PrepareOptions(), jobs=2)
+
+
+def test_a_link_is_a_file_of_its_own_name(raws: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    for name in "ab":
+        (tmp_path / "links" / f"link-{name}.dng").symlink_to(raws / f"{name}.dng")
+    dataset, refused = prepare(sources_in([tmp_path / "links"]), tmp_path / "data", PrepareOptions())
+    assert refused == []
+    assert sorted(shot.name for shot in dataset.train + dataset.test) == ["link-a", "link-b"]

@@ -13,7 +13,7 @@ from invisp_deploy.errors import RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.exif import EXIF_IFD, load_exif
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.raw import FLIP_TO_ORIENTATION, RAW_SUFFIXES, read_raw, render_libraw
+from invisp_deploy.formats.raw import FLIP_TO_ORIENTATION, read_raw, render_libraw
 
 DNG_TAGS = [
     (50706, 1, 4, bytes((1, 4, 0, 0)), True),
@@ -176,8 +176,3 @@ def test_a_rendering_has_the_mosaics_size_and_eight_bits(small_dng: Path, small_
     picture = render_libraw(small_dng)
     assert picture.shape == (*small_frame.mosaic.shape, 3)
     assert picture.dtype == np.uint8
-
-
-def test_suffixes_are_lower_case_with_a_dot() -> None:
-    assert {".cr2", ".dng", ".nef", ".arw"} <= RAW_SUFFIXES
-    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in RAW_SUFFIXES)

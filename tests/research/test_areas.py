@@ -15,12 +15,12 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.demosaic import window_cfa
 from invisp_deploy.research import areas
-from invisp_deploy.research.areas import GRAIN, Settings, apply, areas_of, patches_of
+from invisp_deploy.research.areas import GRAIN, Terms, apply, areas_of, patches_of
 from tests.graphs import CANON_30D
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(tiles=5, tile_size=64)])
-def test_areas_have_the_phase_of_the_contract(settings: Settings, photo_set: Dataset) -> None:
+@pytest.mark.parametrize("settings", [Terms(), Terms(tiles=5, tile_size=64)])
+def test_areas_have_the_phase_of_the_contract(settings: Terms, photo_set: Dataset) -> None:
     for shot in photo_set.shots("test"):
         for cfa in ("RGGB", "GRBG", "any"):
             found = areas_of(shot, replace(CANON_30D, cfa=cfa), settings)
@@ -34,8 +34,8 @@ def test_areas_have_the_phase_of_the_contract(settings: Settings, photo_set: Dat
 
 def test_tiles_are_fixed_by_seed_and_file(photo_set: Dataset) -> None:
     first, second = photo_set.shots("test")
-    settings = Settings(tiles=4, tile_size=64)
-    assert areas_of(first, CANON_30D, settings) == areas_of(first, CANON_30D, Settings(tiles=4, tile_size=64))
+    settings = Terms(tiles=4, tile_size=64)
+    assert areas_of(first, CANON_30D, settings) == areas_of(first, CANON_30D, Terms(tiles=4, tile_size=64))
     assert areas_of(first, CANON_30D, settings) != areas_of(first, CANON_30D, replace(settings, seed=1))
     assert areas_of(first, CANON_30D, settings) != areas_of(second, CANON_30D, settings)
     assert "not whole files" in settings.extent
@@ -44,22 +44,22 @@ def test_tiles_are_fixed_by_seed_and_file(photo_set: Dataset) -> None:
 def test_what_cannot_be_cut_is_refused(photo_set: Dataset) -> None:
     shot = photo_set.shots("test")[0]
     with pytest.raises(RequestError, match=r"258x226: too small, expected 257 pixels"):
-        areas_of(shot, CameraContract(), Settings(tiles=1, tile_size=256))
+        areas_of(shot, CameraContract(), Terms(tiles=1, tile_size=256))
     with pytest.raises(RequestError, match="multiple of 32"):
-        Settings(tile_size=100)
+        Terms(tile_size=100)
     with pytest.raises(RequestError, match="at least 1"):
-        Settings(tiles=0)
+        Terms(tiles=0)
 
 
 def test_patches_lie_as_the_authors_cut_them() -> None:
-    patches = patches_of((330, 400), Settings())
+    patches = patches_of((330, 400), Terms())
     covered = np.zeros((330, 400), int)
     for patch in patches:
         covered[patch] += 1
     assert len(patches) == 9
     assert covered.max() == 1
     assert covered.sum() == 9 * 96 * 128
-    assert patches_of((64, 96), Settings(tiles=1)) == [(slice(0, 64), slice(0, 96))]
+    assert patches_of((64, 96), Terms(tiles=1)) == [(slice(0, 64), slice(0, 96))]
 
 
 def test_windows_equal_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,7 @@ from invisp_deploy.errors import DatasetError, OutputError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.research.fivek import CAMERAS, find_dngs, is_from, read_lists
-from invisp_deploy.research.fivek_download import download_dngs
+from invisp_deploy.research.fivek import CAMERAS, download_dngs, find_dngs, is_from, read_lists
 from tests.file_server import FileServer, file_server
 
 CANON = CAMERAS[0]

@@ -13,7 +13,7 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.dataset.open import Dataset
 from invisp_deploy.errors import CheckpointError, ContractError, RequestError
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
-from invisp_deploy.research.areas import Settings
+from invisp_deploy.research.areas import Terms
 from invisp_deploy.research.methods import Method, check_alike, open_method, upi_method
 from invisp_deploy.research.protocol import judge
 from invisp_deploy.research.rivals.cycleisp import CycleIsp
@@ -60,7 +60,7 @@ def test_upi_with_the_camera_s_curve_is_better_than_as_published(photo_set: Data
     for curve in ("published", "libraw"):
         method = upi_method("UPI", photo_set, CANON_30D, curve)
         assert (method.renders, method.kind) == (False, "upi")
-        figures.append(judge(method, photo_set, CANON_30D, Settings(tiles=1, tile_size=96)).correct["raw-psnr"])
+        figures.append(judge(method, photo_set, CANON_30D, Terms(tiles=1, tile_size=96)).correct["raw-psnr"])
     assert method.notes["digital gain"] == pytest.approx(1, abs=0.1)
     assert 25 < figures[0] < figures[1] - 3
 

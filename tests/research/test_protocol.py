@@ -14,13 +14,13 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from invisp_deploy.dataset.open import Dataset
 from invisp_deploy.evaluation.metrics import paper_domain
 from invisp_deploy.isp.develop import develop
-from invisp_deploy.research.areas import Settings, areas_of
+from invisp_deploy.research.areas import Terms, areas_of
 from invisp_deploy.research.methods import Method
 from invisp_deploy.research.protocol import AS_RUN, CLIPPED, CORRECT, judge, recover_area
 from tests.graphs import CANON_30D
 from tests.research.conftest import Exact
 
-TILES = Settings(tiles=3, tile_size=96)
+TILES = Terms(tiles=3, tile_size=96)
 
 
 def jpeg(picture: np.ndarray, quality: int = 90, subsampling: int = 1) -> np.ndarray:
@@ -29,9 +29,9 @@ def jpeg(picture: np.ndarray, quality: int = 90, subsampling: int = 1) -> np.nda
     return np.array(Image.open(stream))
 
 
-@pytest.mark.parametrize("settings", [Settings(), TILES], ids=["whole", "tiles"])
+@pytest.mark.parametrize("settings", [Terms(), TILES], ids=["whole", "tiles"])
 def test_every_figure_is_defined_and_every_definition_has_a_figure(
-    settings: Settings, photo_set: Dataset, method: Callable[..., Method]
+    settings: Terms, photo_set: Dataset, method: Callable[..., Method]
 ) -> None:
     judged = judge(method("a", Exact()), photo_set, CANON_30D, settings)
     assert set(judged.correct) <= set(CORRECT)
@@ -46,9 +46,9 @@ def test_every_figure_is_defined_and_every_definition_has_a_figure(
 
 def test_correct_figures_are_scikit_images(photo_set: Dataset, method: Callable[..., Method]) -> None:
     """The same steps by hand: rounded, through Pillow, its RGB and RAW compared by scikit-image."""
-    judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D, Settings(tiles=1, tile_size=96))
+    judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D, Terms(tiles=1, tile_size=96))
     for shot in photo_set.shots("test"):
-        (window,) = areas_of(shot, CANON_30D, Settings(tiles=1, tile_size=96))
+        (window,) = areas_of(shot, CANON_30D, Terms(tiles=1, tile_size=96))
         levels = shot.recipe(CANON_30D)
         raw = develop(shot.frame.mosaic, levels, window)
         decoded = jpeg(np.rint(raw * 0.5 * 255).astype(np.uint8).transpose(1, 2, 0))
@@ -73,7 +73,7 @@ def test_correct_figures_are_scikit_images(photo_set: Dataset, method: Callable[
 
 
 def test_as_run_truncates_and_takes_no_mosaic(photo_set: Dataset, method: Callable[..., Method]) -> None:
-    settings = Settings(tiles=1, tile_size=96)
+    settings = Terms(tiles=1, tile_size=96)
     judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D, settings)
     expected = []
     for shot in photo_set.shots("test"):
@@ -97,7 +97,7 @@ def test_figures_answer_to_the_error(photo_set: Dataset, method: Callable[..., M
 
 
 def test_better_jpegs_give_better_raws(photo_set: Dataset, method: Callable[..., Method]) -> None:
-    low, high = (judge(method("a", Exact()), photo_set, CANON_30D, Settings(quality=q)) for q in (70, 95))
+    low, high = (judge(method("a", Exact()), photo_set, CANON_30D, Terms(quality=q)) for q in (70, 95))
     assert high.correct["raw-psnr"] > low.correct["raw-psnr"] + 1
     assert high.jpeg_bytes > 1.5 * low.jpeg_bytes
 
@@ -107,12 +107,12 @@ def test_one_that_renders_nothing_inverts_the_datasets_own_jpeg(
 ) -> None:
     """Of the same quality it is not coded again; of another it is. No figures of a rendering are given."""
     shot = photo_set.shots("test")[0]
-    (window,) = areas_of(shot, CANON_30D, Settings(tiles=1, tile_size=96))
+    (window,) = areas_of(shot, CANON_30D, Terms(tiles=1, tile_size=96))
     target = shot.target(window)
     for settings, expected in (
-        (Settings(tiles=1, tile_size=96), target),
-        (Settings(quality=60, tiles=1, tile_size=96), jpeg(target, 60)),
-        (Settings(subsampling="4:4:4", tiles=1, tile_size=96), jpeg(target, 90, 0)),
+        (Terms(tiles=1, tile_size=96), target),
+        (Terms(quality=60, tiles=1, tile_size=96), jpeg(target, 60)),
+        (Terms(subsampling="4:4:4", tiles=1, tile_size=96), jpeg(target, 90, 0)),
     ):
         trial = recover_area(Exact(), photo_set, shot, CANON_30D, window, settings, tmp_path, own=False)
         assert np.array_equal(trial.decoded, expected)
@@ -124,10 +124,10 @@ def test_one_that_renders_nothing_inverts_the_datasets_own_jpeg(
 
 def test_clipped_and_unclipped_pixels_add_up_to_all(photo_set: Dataset, method: Callable[..., Method]) -> None:
     """One file whole: the mean squared error of all pixels is that of both parts together."""
-    judged = judge(method("a", Exact()), photo_set, CANON_30D, Settings())
+    judged = judge(method("a", Exact()), photo_set, CANON_30D, Terms())
     total = clipped = 0
     for shot in photo_set.shots("test"):
-        (window,) = areas_of(shot, CANON_30D, Settings())
+        (window,) = areas_of(shot, CANON_30D, Terms())
         where = (shot.target(window) >= CLIPPED).any(-1)
         total, clipped = total + where.size, clipped + np.count_nonzero(where)
     errors = {name: 10 ** (-judged.correct.get(name, 100.0) / 10) for name in CORRECT if "clipped" in name}

@@ -21,8 +21,9 @@ from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.formats.walk import picture_files
 from invisp_deploy.isp.colour import srgb_to_linear
-from invisp_deploy.training.synthesis import Noise, make_dngs, measured_noise, photos_in, unprocess
+from invisp_deploy.training.synthesis import Noise, make_dngs, measured_noise, unprocess
 
 SILENT = Noise(0, 0)
 SATURATION = 3398
@@ -174,22 +175,9 @@ def bomb(path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
 
 
-def test_photographs_are_found_in_name_order(photos: Path) -> None:
-    assert [path.name for path in photos_in([photos])] == ["a_blue.JPG", "b_red.png"]
-    named = photos / "notes.txt"
-    assert photos_in([named, photos]) == [named, *photos_in([photos])], "a file that is named is taken at its word"
-
-
-def test_no_photographs_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=rf"No photographs \(\.jpg, \.jpeg, \.png\) in {tmp_path}"):
-        photos_in([tmp_path])
-    with pytest.raises(RequestError, match=r"no file or folder .*absent"):
-        photos_in([tmp_path / "absent"])
-
-
 def test_dngs_open_as_files_of_the_camera(photos: Path, like: RawFrame, tmp_path: Path) -> None:
     told: list[Path] = []
-    written = make_dngs(photos_in([photos]), like, tmp_path, per_photo=3, on_written=told.append)
+    written = make_dngs(picture_files([photos]), like, tmp_path, per_photo=3, on_written=told.append)
     assert [path.name for path in written] == [f"{stem}-{n}.dng" for stem in ("a_blue", "b_red") for n in range(3)]
     assert told == written == sorted(tmp_path.iterdir())
     shapes = set()
@@ -207,7 +195,7 @@ def test_dngs_open_as_files_of_the_camera(photos: Path, like: RawFrame, tmp_path
 
 def test_libraw_develops_the_photographs_colour(photos: Path, like: RawFrame, tmp_path: Path) -> None:
     """LibRaw, which knows nothing of how it was made, gives the photograph's hue back (exposure varies)."""
-    for path in make_dngs(photos_in([photos]), like, tmp_path, per_photo=2):
+    for path in make_dngs(picture_files([photos]), like, tmp_path, per_photo=2):
         shown = render_libraw(path) / 255.0
         linear = np.where(shown < 0.081, shown / 4.5, ((shown + 0.099) / 1.099) ** (1 / 0.45)).mean((0, 1))  # BT.709
         colour = np.array((60, 110, 170) if "blue" in path.name else (180, 90, 60)) / 255
@@ -225,7 +213,8 @@ def test_equal_seeds_give_equal_bytes(photos: Path, like: RawFrame, tmp_path: Pa
     runs = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         (tmp_path / name).mkdir()
-        runs.append([path.read_bytes() for path in make_dngs(photos_in([photos]), like, tmp_path / name, seed=seed)])
+        written = make_dngs(picture_files([photos]), like, tmp_path / name, seed=seed)
+        runs.append([path.read_bytes() for path in written])
     assert runs[0] == runs[1]
     assert all(a != c for a, c in zip(runs[0], runs[2], strict=True))
 
@@ -245,7 +234,7 @@ def test_a_saturation_beyond_the_levels_is_refused(
 ) -> None:
     words = rf"--saturation must lie above the black level 128 .* white level 4095, got {saturation}"
     with pytest.raises(RequestError, match=words):
-        make_dngs(photos_in([photos]), like, tmp_path, saturation=saturation)
+        make_dngs(picture_files([photos]), like, tmp_path, saturation=saturation)
     assert not list(tmp_path.iterdir())
 
 
@@ -253,7 +242,7 @@ def test_two_photographs_of_one_name_are_refused(photos: Path, like: RawFrame, t
     twin = tmp_path / "b_red.jpg"
     twin.write_bytes((photos / "a_blue.JPG").read_bytes())
     with pytest.raises(RequestError, match="Two photographs are named b_red"):
-        make_dngs([*photos_in([photos]), twin], like, tmp_path)
+        make_dngs([*picture_files([photos]), twin], like, tmp_path)
 
 
 def test_bad_photographs_are_left_out_by_name(photos: Path, like: RawFrame, tmp_path: Path) -> None:

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from invisp_deploy.errors import RequestError
 
-__all__ = ["CycleIsp", "DualAttention"]
-
 
 class DualAttention(nn.Module):
     """x + M([CA(u), SA(u)]) with u two convolutions of x: attention over channels and over places.

@@ -18,8 +18,6 @@ from torch.nn import functional
 
 from invisp_deploy.errors import RequestError
 
-__all__ = ["InvertibleGrayscale"]
-
 
 class _Residual(nn.Module):
     """x + conv(relu(conv(x)))."""

@@ -1,32 +1,39 @@
-"""The rivals by name, and their checkpoints: safetensors with name, sizes, camera contract and card in the header."""
+"""The rivals by name, what a direction of them costs, and their checkpoints.
+
+A checkpoint is safetensors with name, sizes, camera contract and card in the header.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from safetensors.torch import save
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, RequestError
 from invisp_deploy.files import write_whole
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import fill, read_safetensors, weights_hash
 from invisp_deploy.research.rivals.cycleisp import CycleIsp
 from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale
 from invisp_deploy.research.rivals.unet import UnetPair
 from invisp_deploy.research.rivals.upi import Upi
 
-__all__ = ["RIVALS", "RIVAL_FORMAT", "Rival", "build_rival", "load_rival", "save_rival"]
-
 RIVALS: Final = ("upi", "cycleisp", "grayscale", "unet")
 """Every rival; all but `upi` are trained."""
 
 RIVAL_FORMAT: Final = "invisp-rival-1"
 """The header's `format` of a rival's checkpoint; InvISP's is another."""
+
+_EDGE: Final = 128
 
 _TRAINED: Final[dict[str, type[nn.Module]]] = {
     "cycleisp": CycleIsp,
@@ -98,3 +105,15 @@ def load_rival(path: Path) -> Rival:
         raise CheckpointError(f"{path} has a damaged header: {error}") from error
     fill(network, state, path, f"{name} of {header['facts']}")
     return Rival(name, network.eval(), contract, card)
+
+
+def macs_per_pixel(network: nn.Module, direction: Direction) -> float:
+    """Multiply-accumulates of convolutions and matrix products for one image pixel.
+
+    Counted by PyTorch's FLOP counter on a picture of 128x128, where what is done once a picture (channel attention)
+    is spread over its pixels.
+    """
+    like = next(itertools.chain(network.parameters(), network.buffers()))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        getattr(network, direction.value)(torch.full((1, 3, _EDGE, _EDGE), 0.5, device=like.device))
+    return float(counter.get_total_flops()) / 2 / _EDGE**2

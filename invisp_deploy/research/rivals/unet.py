@@ -21,8 +21,6 @@ from torch.nn import functional
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import RequestError
 
-__all__ = ["UnetPair"]
-
 _LEVELS: Final = 5
 
 

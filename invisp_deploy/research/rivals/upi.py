@@ -28,8 +28,6 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.colour import srgb_to_camera
 from invisp_deploy.isp.recipe import adjusted_white
 
-__all__ = ["CURVES", "Upi", "fitted_gain"]
-
 CURVES: Final = ("published", "libraw")
 """`published`: smoothstep tone curve and gamma 2.2, as the paper. `libraw`: the BT.709 curve that LibRaw applies."""
 

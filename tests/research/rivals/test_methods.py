@@ -12,10 +12,9 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.research.rivals.cost import macs_per_pixel
 from invisp_deploy.research.rivals.cycleisp import CycleIsp
 from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale
-from invisp_deploy.research.rivals.open import RIVALS, build_rival
+from invisp_deploy.research.rivals.open import RIVALS, build_rival, macs_per_pixel
 from invisp_deploy.research.rivals.unet import UnetPair
 from tests.graphs import CANON_30D
 

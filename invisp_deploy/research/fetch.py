@@ -7,6 +7,7 @@ import errno
 import http.client
 import io
 import os
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -16,8 +17,6 @@ from typing import Any, Final
 
 from invisp_deploy import __version__
 from invisp_deploy.errors import OutputError
-
-__all__ = ["PAUSES", "Fetched", "Outcome", "fetch"]
 
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0)
 """Seconds between tries that brought nothing new; after the last one the file counts as unreachable."""
@@ -149,8 +148,10 @@ def _size(part: Path) -> int:
 
 
 def _asked_for(seconds: str | None) -> float:
-    """`Retry-After` in seconds; 0 where it is absent or a date."""
-    return min(float(seconds), _PATIENCE) if seconds is not None and seconds.strip().isdigit() else 0.0
+    """`Retry-After` in seconds; 0 where it is absent, a date or no number."""
+    if seconds is None or not re.fullmatch(r"[0-9]{1,9}", seconds.strip()):
+        return 0.0
+    return min(float(seconds), _PATIENCE)
 
 
 def _reason(error: Exception) -> str:

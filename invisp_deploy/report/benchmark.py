@@ -1,13 +1,50 @@
-"""A measurement in words: the table with its definitions, ratios, the cost of sizes. Markdown that reads as text."""
+"""A measurement in words and pictures: the table with its definitions, ratios, the cost of sizes.
+
+Markdown that reads as text. It takes the result of `invisp_deploy.benchmark.run.run_benchmark`, as its JSON holds it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["result_lines"]
+from invisp_deploy.files import write_whole
+from invisp_deploy.report.figures import write_figure
+from invisp_deploy.report.markdown import table
 
 _NOTHING: Final = "-"
+
+PICTURES: Final = {
+    "latency": "Milliseconds a call: bars to p50, lines to p99; one panel for each direction and tile.",
+    "sizes": "Whole frames: seconds and peak memory against megapixels, with the straight lines.",
+}
+"""Name of a picture -> its caption."""
+
+_COLOURS: Final = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1")
+
+
+def write_report(folder: Path, result: Mapping[str, Any]) -> Path:
+    """`report.md`, `report.json` and the pictures in an existing folder. Raises OutputError."""
+    pictures = draw(folder, result)
+    lines = ["# Benchmark", "", *result_lines(result)]
+    for path in pictures:
+        lines += [f"![{PICTURES[path.stem]}]({path.name})", ""]
+    write_whole(folder / "report.json", json.dumps(result, indent=2) + "\n")
+    write_whole(folder / "report.md", "\n".join(lines))
+    return folder / "report.md"
+
+
+def draw(folder: Path, result: Mapping[str, Any]) -> list[Path]:
+    """Write a PNG for those of `PICTURES` that the result has data for. Raises OutputError."""
+    written = []
+    for name, painter, there in (("latency", _latency, result["cases"]), ("sizes", _sizes_panels, result["sizes"])):
+        if there:
+            write_figure(folder / f"{name}.png", partial(painter, rows=there), (9, 3.8))
+            written.append(folder / f"{name}.png")
+    return written
 
 
 def result_lines(result: Mapping[str, Any]) -> list[str]:
@@ -73,10 +110,17 @@ def _cases(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         "J/MP": [_energy(row["joules_per_megapixel"]) for row in rows],
         "dB to eager": [_or_nothing(row.get("psnr"), "{:.1f}") for row in rows],
         "ratio": [_ratio(row["ratio"]) for row in rows],
+        "to PyTorch": [_ratio(row.get("ratio_to_fastest"), _NOTHING) for row in rows],
     }
     filled = {name: cells for name, cells in columns.items() if any(cell not in ("", _NOTHING) for cell in cells)}
     bases = sorted({row["ratio"]["to"] for row in rows if row["ratio"]})
-    return [*_table(filled), *([""] if bases else []), *(f"- ratio 1 is {base}" for base in bases)]
+    fastest = sorted({row["ratio_to_fastest"]["to"] for row in rows if row.get("ratio_to_fastest")})
+    return [
+        _table(filled),
+        *([""] if bases else []),
+        *(f"- ratio 1 is {base}" for base in bases),
+        *(f"- the fastest PyTorch is {one}" for one in fastest),
+    ]
 
 
 def _against(found: Mapping[str, Any]) -> list[str]:
@@ -85,9 +129,9 @@ def _against(found: Mapping[str, Any]) -> list[str]:
     lines = [f"Against {found['against']}: above 1 is faster now, in brackets the 95 % interval.", ""]
     if rows:
         case = [" ".join(row[name] for name in _KEY if row[name] not in ("", "tensor")) for row in rows]
-        spread = [f"{row['ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for row in rows]
+        spread = [f"{row['ratio']:.3f} ({_interval(row)})" for row in rows]
         times = {name: [f"{row[name]:.2f}" for row in rows] for name in ("before_ms", "now_ms")}
-        lines += [*_table({"case": case, **times, "ratio": spread}), ""]
+        lines += [_table({"case": case, **times, "ratio": spread}), ""]
     lines.append(f"- matrix product: {before:.1f} GFLOP/s before, {now:.1f} now")
     lines += [f"- only before: {name}" for name in found["only_before"]]
     lines += [f"- only now: {name}" for name in found["only_now"]]
@@ -113,7 +157,7 @@ def _sizes(curve: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Whole frames through {curve['graph']}, --memory {curve['memory_option']}, once each:",
         "",
-        *_table(columns),
+        _table(columns),
         "",
     ]
     for name, unit in (("seconds", "s"), ("peak_mb", "MB")):
@@ -140,28 +184,66 @@ def _without_memory(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row for row in result["cases"] if row["memory_failed"]]
 
 
-def _table(columns: Mapping[str, Sequence[str]]) -> list[str]:
-    """Markdown whose cells are padded, so that it reads on a terminal as well."""
-    widths = [max(len(name), *(len(cell) for cell in cells)) for name, cells in columns.items()]
-
-    def line(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))} |"
-
-    rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
-    return [line(columns), rule, *(line(cells) for cells in zip(*columns.values(), strict=True))]
+def _table(columns: Mapping[str, Sequence[str]]) -> str:
+    return table(list(columns), list(zip(*columns.values(), strict=True)), padded=True)
 
 
 def _parts(parts: Mapping[str, float] | None) -> str:
     return _NOTHING if parts is None else " / ".join(f"{parts[name]:.2f}" for name in ("in", "compute", "out"))
 
 
-def _ratio(ratio: Mapping[str, Any] | None) -> str:
-    return "1" if ratio is None else f"{ratio['median']:.2f} ({ratio['p10']:.2f} to {ratio['p90']:.2f})"
+def _ratio(ratio: Mapping[str, Any] | None, none: str = "1") -> str:
+    return none if ratio is None else f"{ratio['median']:.2f} ({ratio['p10']:.2f} to {ratio['p90']:.2f})"
 
 
 def _energy(joules: Mapping[str, float] | None) -> str:
     return _NOTHING if not joules else ", ".join(f"{name} {value:.3g}" for name, value in joules.items())
 
 
+def _interval(row: Mapping[str, Any]) -> str:
+    return "too few rounds" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+
+
 def _or_nothing(value: float | None, form: str) -> str:
     return _NOTHING if value is None else form.format(value)
+
+
+def _latency(figure: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    panels: dict[str, list[Any]] = {}
+    for row in rows:
+        panels.setdefault(f"{row['direction']} {row['tile']}", []).append(row)
+    figure.set_size_inches(9, 0.8 + sum(0.5 + 0.32 * len(group) for group in panels.values()))
+    heights = [1 + len(group) for group in panels.values()]
+    axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for panel, (name, group) in zip(axes, panels.items(), strict=True):
+        places = range(len(group))
+        middle = [row["p50_ms"] for row in group]
+        beyond = [row["p99_ms"] - row["p50_ms"] for row in group]
+        panel.barh(places, middle, color=_COLOURS[0])
+        panel.errorbar(middle, places, xerr=([0] * len(group), beyond), fmt="none", ecolor="#1a202c", capsize=3)
+        panel.set_yticks(places, [_name(row) for row in group], fontsize=8)
+        panel.invert_yaxis()
+        panel.set_xlim(left=0)
+        panel.set_title(name, fontsize=9, loc="left")
+    axes[-1].set_xlabel("ms")
+
+
+def _sizes_panels(figure: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    panels = figure.subplots(1, 2)
+    for panel, name, label in zip(panels, ("seconds", "peak_mb"), ("s", "peak memory, MB"), strict=True):
+        for index, curve in enumerate(rows):
+            colour = _COLOURS[index % len(_COLOURS)]
+            pixels = [row["megapixels"] for row in curve["rows"]]
+            panel.plot(pixels, [row[name] for row in curve["rows"]], "o", color=colour, label=curve["graph"])
+            if curve[name] is not None:
+                ends = (0, max(pixels))
+                panel.plot(ends, [curve[name]["a"] + curve[name]["b"] * end for end in ends], "-", color=colour)
+        panel.set_xlabel("megapixels")
+        panel.set_ylabel(label)
+        panel.set_ylim(bottom=0)
+    panels[0].legend(fontsize=7)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    words = (row["label"], row["runtime"], row["configuration"], row["precision"], row["form"])
+    return " ".join(word for word in words if word and word != "tensor")

@@ -1,33 +1,45 @@
-"""Cost against size: whole made frames through rendering's tiles, each in a process of its own, and a straight line."""
+"""Whole frames: cost against size, and what a file costs beside its network.
+
+Made frames of several sizes go through rendering's tiles, each in a process of its own, with a straight line through
+the figures. A file goes through `invisp-run` as people call it, and the bare calls over the very same tiles.
+"""
 
 from __future__ import annotations
 
 import math
+import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.benchmark.alone import forget_peak, peak_mb, run_alone
-from invisp_deploy.benchmark.cases import Source
+from invisp_deploy.benchmark.alone import run_alone
+from invisp_deploy.benchmark.cases import Candidate
+from invisp_deploy.errors import EngineError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.record import Record
+from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.memory import forget_peak, peak_memory
+from invisp_deploy.rendering.files import decode
 from invisp_deploy.rendering.options import RunOptions
-from invisp_deploy.rendering.recover import recover
-from invisp_deploy.rendering.render import render
+from invisp_deploy.rendering.recover import recover, way_back_of
+from invisp_deploy.rendering.render import AlignedFrame, render
 from invisp_deploy.rendering.tiled import plan_for
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
+from invisp_deploy.runtimes.base import Array, Runtime
 from invisp_deploy.runtimes.open import open_runtime
 
-__all__ = ["fit_line", "frame_shape", "made_frame", "made_picture", "measure_sizes", "run_frame"]
-
 _PATCH = 512
+_PAIRS: Final = 3
 
 
 def frame_shape(megapixels: float, step: int) -> tuple[int, int]:
@@ -82,12 +94,12 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
         "tiles": len(plan),
         "computed": plan.computed / (shape[0] * shape[1]),
         "seconds": seconds,
-        "peak_mb": peak_mb(),
+        "peak_mb": peak_memory() / 1e6,
     }
 
 
 def measure_sizes(
-    sources: Sequence[Source],
+    candidates: Sequence[Candidate],
     megapixels: Sequence[float],
     threads: int,
     memory: int = DEFAULT_MEMORY,
@@ -97,17 +109,19 @@ def measure_sizes(
 
     Sizes are the outer loop, graphs the inner one: they take turns. Raises EngineError where a frame fails.
     """
-    rows: list[list[dict[str, Any]]] = [[] for _ in sources]
+    rows: list[list[dict[str, Any]]] = [[] for _ in candidates]
     for size in megapixels:
-        for index, source in enumerate(sources):
-            task = {"kind": "frame", "graph": str(source.path), "provider": source.provider, "megapixels": size}
+        for index, candidate in enumerate(candidates):
+            task = {"kind": "frame", "graph": str(candidate.path), "provider": candidate.provider, "megapixels": size}
             rows[index].append(run_alone({**task, "threads": threads, "memory": memory}, threads))
             progress(1)
     curves = []
-    for source, taken in zip(sources, rows, strict=True):
+    for candidate, taken in zip(candidates, rows, strict=True):
         pixels = [row["megapixels"] for row in taken]
         lines = {name: fit_line(pixels, [row[name] for row in taken]) for name in ("seconds", "peak_mb")}
-        curves.append({"graph": source.label or str(source.path), "memory_option": memory, "rows": taken, **lines})
+        curves.append(
+            {"graph": candidate.label or str(candidate.path), "memory_option": memory, "rows": taken, **lines}
+        )
     return curves
 
 
@@ -120,6 +134,65 @@ def fit_line(x: Sequence[float], y: Sequence[float]) -> dict[str, float] | None:
     residual = float(np.sum((values - (a + b * np.asarray(x))) ** 2))
     spread = float(np.sum((values - values.mean()) ** 2))
     return {"a": float(a), "b": float(b), "r2": 1 - residual / spread if spread else 1.0}
+
+
+def bare_calls(task: dict[str, Any]) -> dict[str, Any]:
+    """`seconds` of a runtime's calls on the `tiles` of a file, their inputs made before the clock starts."""
+    options = RunOptions(memory=task["memory"])
+    with open_runtime(Path(task["graph"]), task["provider"], task["threads"]) as runtime:
+        decoded = decode(Path(task["file"]), options)
+        if isinstance(decoded, RawFrame):
+            aligned = AlignedFrame(decoded, runtime)
+            pixels: Array = aligned.mosaic
+            numbers = aligned.recipe.numbers()
+        else:
+            pixels, numbers = decoded.pixels, way_back_of(decoded, runtime).recipe.numbers()
+        height, width = pixels.shape[:2]
+        plan = plan_for(runtime, height, width, options.memory)
+        inputs = [np.ascontiguousarray(pixels[tile.rows.window, tile.columns.window]) for tile in plan]
+        begun = time.perf_counter()
+        for window in inputs:
+            runtime.apply(window, numbers)
+        seconds = time.perf_counter() - begun
+    return {"seconds": seconds, "tiles": len(inputs), "pixels": height * width, "computed": plan.computed}
+
+
+def fits(file: Path, runtime: Runtime) -> bool:
+    """Whether a runtime goes the way of that file: pictures are recovered, anything else is rendered."""
+    return is_picture(file) is (runtime.card.direction is Direction.INVERSE)
+
+
+def measure_file(
+    candidate: Candidate, file: Path, threads: int, memory: int, progress: Callable[[int], object] = lambda pairs: None
+) -> dict[str, Any]:
+    """Three pairs in turns: `whole`, seconds of an `invisp-run` process from its start to the file on disk, and `bare`.
+
+    ratio: median of whole over bare, pair by pair. Raises EngineError where either fails.
+    """
+    task = {"kind": "bare", "graph": str(candidate.path), "provider": candidate.provider, "file": str(file)}
+    whole, bare, found = [], [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / ("out.dng" if is_picture(file) else "out.jpg")
+        command = [sys.executable, "-m", "invisp_deploy.cli.run", str(file), "-o", str(output), "--overwrite"]
+        command += ["--engine", str(candidate.path), "--memory", str(memory)]
+        command += [] if candidate.provider is None else ["--provider", candidate.provider]
+        for _ in range(_PAIRS):
+            begun = time.perf_counter()
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            whole.append(time.perf_counter() - begun)
+            if done.returncode != 0:
+                raise EngineError(f"invisp-run on {file} ended with {done.returncode}: {done.stderr.strip()}")
+            found = run_alone({**task, "threads": threads, "memory": memory}, threads)
+            bare.append(found.pop("seconds"))
+            progress(1)
+    ratio = statistics.median(one / other for one, other in zip(whole, bare, strict=True))
+    return {
+        "graph": candidate.label or str(candidate.path),
+        "file": str(file),
+        **found,
+        "whole": whole,
+        "bare": bare,
+    } | {"ratio": ratio}
 
 
 def _repeated(patch: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:

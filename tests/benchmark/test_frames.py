@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from invisp_deploy.benchmark.alone import forget_peak, peak_mb, run_alone
-from invisp_deploy.benchmark.cases import Source
-from invisp_deploy.benchmark.sizes import fit_line, frame_shape, measure_sizes
-from invisp_deploy.errors import EngineError
+from invisp_deploy.benchmark.cases import Candidate
+from invisp_deploy.benchmark.frames import fit_line, frame_shape, measure_sizes
 from tests.benchmark.conftest import Small
 
 
@@ -30,7 +28,7 @@ def test_a_line_is_scipys() -> None:
 
 
 def test_both_directions_take_turns_at_each_size(small: Small) -> None:
-    sources = [Source(small.folder / f"{way}.onnx", way) for way in ("forward", "inverse")]
+    sources = [Candidate(small.folder / f"{way}.onnx", way) for way in ("forward", "inverse")]
     done: list[int] = []
     curves = measure_sizes(sources, [0.02, 0.05], 1, progress=done.append)
     assert [curve["graph"] for curve in curves] == ["forward", "inverse"]
@@ -39,23 +37,3 @@ def test_both_directions_take_turns_at_each_size(small: Small) -> None:
         assert [row["megapixels"] for row in curve["rows"]] == pytest.approx([0.02, 0.05], rel=0.05)
         assert all(row["seconds"] > 0 and row["tiles"] == 1 and row["computed"] == 1 for row in curve["rows"])
         assert curve["seconds"] is None, "two points are no line"
-
-
-def test_a_peak_is_the_processs_own(small: Small) -> None:
-    """A child's getrusage would start from this process's maximum."""
-    large = np.ones(60_000_000)
-    assert peak_mb() > 480
-    task = {"kind": "tile", "graph": str(small.folder / "forward.onnx"), "provider": None, "threads": 1}
-    found = run_alone({**task, "tile": [32, 32]}, 1)
-    assert 20 < found["peak_mb"] < 300
-    del large
-    forget_peak()
-    before = peak_mb()
-    again = np.ones(20_000_000)
-    assert peak_mb() - before == pytest.approx(again.nbytes / 1e6, rel=0.1)
-
-
-def test_a_process_that_fails_says_why(small: Small) -> None:
-    task = {"kind": "tile", "graph": "nowhere.onnx", "provider": None, "threads": 1, "tile": [32, 32]}
-    with pytest.raises(EngineError, match=r"measures tile ended with 1: There is no engine nowhere\.onnx"):
-        run_alone(task, 1)

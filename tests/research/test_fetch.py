@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from invisp_deploy.errors import OutputError
-from invisp_deploy.research.fivek_fetch import PAUSES, Fetched, Outcome, fetch
+from invisp_deploy.research.fetch import PAUSES, Fetched, Outcome, fetch
 from tests.file_server import FileServer, file_server
 
 DATA = np.random.default_rng(0).bytes(300_001)
@@ -155,7 +155,13 @@ def test_pauses_grow_and_a_server_may_ask_for_longer_ones(server: FileServer, pa
     stop = Recorder()
     fetch(f"{server.url}/a.dng", part, stop=stop)
     assert stop.waits == [1.0, 2.0, 4.0, 8.0]
-    for asked, waited in (("3", [3.0, 3.0, 4.0, 8.0]), ("9999", [60.0] * 4), ("tomorrow", [1.0, 2.0, 4.0, 8.0])):
+    for asked, waited in (
+        ("3", [3.0, 3.0, 4.0, 8.0]),
+        ("9999", [60.0] * 4),
+        ("tomorrow", list(PAUSES)),
+        ("-3", list(PAUSES)),
+        ("\u00b2", list(PAUSES)),  # a digit, and no number
+    ):
         server.plans["/a.dng"] = [503] * 9
         server.headers = {"Retry-After": asked}
         stop = Recorder()

@@ -1,0 +1,90 @@
+"""Which files of the paths that people name are taken: RAW files or pictures, by the endings of their names.
+
+A file that is named is taken at its word, whatever its ending. Of a folder its own files are taken (not those of
+folders in it), in name order, hidden ones left out: other systems put `._NAME.CR2` beside each NAME.CR2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+from invisp_deploy.errors import RequestError
+from invisp_deploy.graph_card import Direction
+
+RAW_SUFFIXES: Final = frozenset(
+    {
+        ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".gpr", ".iiq", ".k25", ".kdc", ".mef", ".mos", ".mrw",
+        ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+    }
+)  # fmt: skip
+"""Endings of RAW files, in small letters."""
+
+PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+"""Endings of pictures that are read and written, in small letters."""
+
+
+def is_raw(path: Path) -> bool:
+    return path.suffix.lower() in RAW_SUFFIXES
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def raw_files(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and the RAW files of the folders named, in that order.
+
+    Raises RequestError for a path that is missing, a folder without RAW files, or a file that is named twice.
+    """
+    return _files(paths, RAW_SUFFIXES, "RAW files")
+
+
+def picture_files(paths: Sequence[Path]) -> list[Path]:
+    """The same for pictures."""
+    return _files(paths, PICTURE_SUFFIXES, "pictures")
+
+
+def files_to_run(folder: Path, direction: Direction | None) -> list[Path]:
+    """RAW files for a forward graph, pictures for an inverse one; without a graph RAW files, else pictures.
+
+    Raises RequestError where there are none.
+    """
+    raws = [] if direction is Direction.INVERSE else _inside(folder, RAW_SUFFIXES)
+    pictures = [] if raws or direction is Direction.FORWARD else _inside(folder, PICTURE_SUFFIXES)
+    if not raws and not pictures:
+        raise RequestError(
+            f"The folder {folder} holds nothing to run: expected RAW files, or pictures for an inverse graph."
+        )
+    return raws or pictures
+
+
+def _files(paths: Sequence[Path], suffixes: Collection[str], kind: str) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = _inside(path, suffixes)
+            if not inside:
+                raise RequestError(f"The folder {path} holds no {kind}: name the folder that they lie in.")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise RequestError(f"There is no file or folder {path}.")
+    if not found:
+        raise RequestError(f"No {kind} were named: name files, or folders of them.")
+    seen: dict[Path, Path] = {}
+    for path in found:
+        first = seen.setdefault(path.resolve(), path)
+        if first is not path:
+            raise RequestError(f"{path} is named twice (the other time as {first}): name each file once.")
+    return found
+
+
+def _inside(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    )
