@@ -19,7 +19,7 @@ __all__ = ["MODULES", "Distribution", "Package", "find_packages"]
 
 MODULES: Final = {
     "numpy": r"numpy",
-    "onnxruntime": r"onnxruntime(-.+)?",
+    "onnxruntime": r"onnxruntime(-(?!ep-|extensions|genai|tools).+)?",
     "rawpy": r"rawpy",
     "PIL": r"pillow",
     "tifffile": r"tifffile",

@@ -18,7 +18,7 @@ from invisp_deploy.engines.gate import can_run, check_engine, open_engine
 from invisp_deploy.engines.profiles import make_profile
 from invisp_deploy.engines.progress import BuildProgress
 from invisp_deploy.engines.targets import parse_targets, rtx_targets, tensorrt_targets
-from invisp_deploy.errors import EngineError, OutputError, RequestError
+from invisp_deploy.errors import EngineError, MissingPackageError, OutputError, RequestError
 from invisp_deploy.files import check_output, sha256_file, write_whole
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Runtime
@@ -172,8 +172,8 @@ def _settle(
         try:
             module = require_backend(request.backend)
             device = require_device("TensorRT")
-        except EngineError as error:
-            raise EngineError(f"{error} Without it, --backend {BACKENDS[1]} builds for desktop GPUs.") from error
+        except (EngineError, MissingPackageError) as error:
+            raise type(error)(f"{error} Without it, --backend {BACKENDS[1]} builds for desktop GPUs.") from error
         targets = tensorrt_targets(asked, card.precision, device)
     return BuildSettings(request.backend, profile, targets, request.level), module, device
 

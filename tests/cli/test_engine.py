@@ -118,7 +118,7 @@ def test_where_a_gpu_is_the_line_says_what_it_measured(
 @pytest.mark.parametrize(
     ("arguments", "code", "parts"),
     [
-        (["--backend", "tensorrt"], 1, ["tensorrt is not installed", "pip install tensorrt", "--backend tensorrt-rtx"]),
+        (["--backend", "tensorrt"], 2, ["tensorrt is not installed", "pip install tensorrt", "--backend tensorrt-rtx"]),
         (["--target", "sm87"], 1, ["sm87 (Jetson Orin)", "--backend tensorrt on the device"]),
         (["--target", "rtx4090"], 2, ["--target takes compute capabilities such as sm86,sm89"]),
         (["--tile", "65"], 2, ["multiples of 2", "pass 66x66"]),

@@ -19,6 +19,7 @@ from invisp_deploy.cli.export import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.installation import install_line
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.golden import natural_planes
@@ -185,7 +186,7 @@ def test_a_missing_package_is_one_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     result = export("--checkpoint", weights, "-o", tmp_path / "o")
-    failed(result, 2, f"`{package}`", 'pip install "invisp-deploy[export]"')
+    failed(result, 2, f"`{package}`", install_line("export"))
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -17,7 +17,15 @@ from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.engines import make
 from invisp_deploy.engines.cache import EngineCache
 from invisp_deploy.engines.make import EngineRequest, MadeEngine, make_engine
-from invisp_deploy.errors import EngineError, GraphError, InvispError, OutputError, ParityError, RequestError
+from invisp_deploy.errors import (
+    EngineError,
+    GraphError,
+    InvispError,
+    MissingPackageError,
+    OutputError,
+    ParityError,
+    RequestError,
+)
 from invisp_deploy.files import sha256_file
 from invisp_deploy.runtimes.base import Array, Runtime
 from invisp_deploy.runtimes.golden import read_golden
@@ -227,7 +235,12 @@ def test_tensorrt_that_is_missing_old_or_without_a_gpu(
     """The module is simulated as far as the checks look; a builder that were touched here would crash."""
     asked = replace(request_for, backend="tensorrt", targets=None)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    refused(asked, EngineError, "package tensorrt is not installed", "--backend tensorrt-rtx builds for desktop GPUs")
+    refused(
+        asked,
+        MissingPackageError,
+        "package tensorrt is not installed",
+        "--backend tensorrt-rtx builds for desktop GPUs",
+    )
     module = types.SimpleNamespace(__version__="10.2.0.19")
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     refused(asked, EngineError, "tensorrt 10.2.0.19 is too old, this needs 10.3 or later")

@@ -15,7 +15,7 @@ import pytest
 from invisp_deploy.cli.export import main as export
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import EngineError, OutOfMemoryError, RequestError
+from invisp_deploy.errors import EngineError, MissingPackageError, OutOfMemoryError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.runtimes.base import Array, to_bytes
@@ -264,7 +264,7 @@ def test_without_a_device_nothing_of_tensorrt_is_called(trt: SimulatedTensorRT, 
 
 
 def test_without_tensorrt_there_is_one_sentence(fixed: Path) -> None:
-    with pytest.raises(EngineError, match="package tensorrt is not installed: "):
+    with pytest.raises(MissingPackageError, match="package tensorrt is not installed: "):
         TensorRTRuntime(fixed)
 
 
@@ -310,7 +310,7 @@ def test_without_cuda_python_there_is_one_sentence(
 ) -> None:
     for name in ("cuda", "cuda.bindings", "cuda.bindings.runtime"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(EngineError, match=r"need the Python package cuda-python.*'cuda-python==12\.\*'"):
+    with pytest.raises(MissingPackageError, match=r"need the Python package cuda-python.*'cuda-python==12\.\*'"):
         TensorRTRuntime(fixed)
     assert trt.runtimes == 0
 
