@@ -1,7 +1,7 @@
 """A stream against its slowest stage alone, and its memory over many small frames.
 
 Pace: in rounds, the stages one after the other, each on all frames by itself, then the stream over the same files; per
-number of runtime threads. Ratios are of one round, their median is reported. Memory: `invisp-run --stream` as a process
+number of runtime threads. Ratios are of one round, their median is reported. Memory: `invisp stream` as a process
 of its own over `--frames` files, its resident set read from /proc while it runs.
 
     python scripts/stream_soak.py [--frames 10000] [--rounds 5] [--output docs/stream_soak.json] [--plot memory.png]
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from invisp_deploy.runtimes.callable_ import CallableRuntime
 
 from invisp_deploy.device.machine import read_machine
 from invisp_deploy.formats.dng import write_dng
@@ -31,7 +32,6 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import shipped_graph
 from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.runtimes.base import Array, Runtime
-from invisp_deploy.runtimes.callable_ import CallableRuntime
 from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.streaming.pipeline import STAGES, Frame, Pipeline
 from invisp_deploy.streaming.sources import played
@@ -156,7 +156,7 @@ def together(source: Path, output: Path, runtime: Any) -> float:
 
 def memory(source: Path, output: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     report = source.parent / "report.json"
-    command = [sys.executable, "-m", "invisp_deploy.cli.run", "--stream", str(source), "-o", str(output)]
+    command = [sys.executable, "-m", "invisp_deploy", "stream", str(source), "-o", str(output)]
     command += ["--engine", str(arguments.engine), "--threads", str(arguments.threads[0]), "--report", str(report)]
     process = subprocess.Popen(command)
     samples = []

@@ -1,4 +1,4 @@
-"""invisp-calibrate: RAW files to a record of scales."""
+"""invisp calibrate: RAW files to a record of scales."""
 
 from __future__ import annotations
 
@@ -12,26 +12,23 @@ import click
 from invisp_deploy.cli.common import (
     INVISP,
     InvispCommand,
-    json_option,
     needs_extra,
     print_json,
     progress,
     result_line,
-    version_option,
 )
+from invisp_deploy.cli.options import json_option, version_option
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output, output_folder
 
 if TYPE_CHECKING:
     from invisp_deploy.calibration.calibrate import Calibration
 
-__all__ = ["main"]
-
 
 @click.command(cls=InvispCommand, context_settings=INVISP)
 @click.argument("raws", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--checkpoint", required=True, type=click.Path(path_type=Path), help="Weights of invisp-train, .safetensors."
+    "--checkpoint", required=True, type=click.Path(path_type=Path), help="Weights of invisp train, .safetensors."
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Record of scales, a JSON file.")
 @click.option(
@@ -71,7 +68,7 @@ def main(
     """Measure the scales of int8 and fp8 on RAW files (or folders of them), both directions, through real JPEG.
 
     \b
-    invisp-calibrate --checkpoint run/weights.safetensors raws/ -o scales.json --max-drop 0.1
+    invisp calibrate --checkpoint run/weights.safetensors raws/ -o scales.json --max-drop 0.1
     """
     for package in ("torch", "safetensors", "onnx", "matplotlib"):
         with needs_extra(package, "export"):
@@ -133,7 +130,3 @@ def _print(calibration: Calibration, listed: int, output: Path, report: Path | N
         f"{len(record.tensors)} scales by {record.method} over {tiles} tiles of {len(record.files)} files",
         f"invisp-export onnx --checkpoint {checkpoint} --precision int8 --scales {output} -o graphs",
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,6 @@ from pathlib import Path
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction
 
-__all__ = ["files_of", "is_picture", "is_raw"]
-
 
 def is_picture(path: Path) -> bool:
     from invisp_deploy.formats.picture import PICTURE_SUFFIXES

@@ -1,4 +1,4 @@
-"""invisp-train: RAW files of one camera to weights."""
+"""invisp train: RAW files of one camera to weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import INVISP, InvispCommand, needs_extra, version_option
+from invisp_deploy.cli.common import INVISP, InvispCommand, needs_extra
+from invisp_deploy.cli.options import version_option
 from invisp_deploy.cli.train_options import check_against, given_options, new_contract, new_run, run_options
 from invisp_deploy.cli.train_show import one_voice, showing
 from invisp_deploy.cli.train_source import TrainingFiles, open_files
@@ -20,8 +21,6 @@ from invisp_deploy.training.run import RUN_FILE, Run, read_run
 
 if TYPE_CHECKING:
     from invisp_deploy.training.start import Start
-
-__all__ = ["main"]
 
 
 @click.command(cls=InvispCommand, context_settings=INVISP)
@@ -57,10 +56,10 @@ def main(
     """Train on a prepared dataset, or on RAW files (or folders of them) of one camera.
 
     \b
-    invisp-train dataset/ -o run/
-    invisp-train dngs/ -o run/ --validate held-out/
-    invisp-train dngs/ -o tuned/ --from run/weights.safetensors --quantize scales.json
-    torchrun --nproc-per-node 2 -m invisp_deploy.cli.train dataset/ -o run/ --batch 2
+    invisp train dataset/ -o run/
+    invisp train dngs/ -o run/ --validate held-out/
+    invisp train dngs/ -o tuned/ --from run/weights.safetensors --quantize scales.json
+    torchrun --nproc-per-node 2 -m invisp_deploy train dataset/ -o run/ --batch 2
     """
     with needs_extra("torch", "train"), needs_extra("safetensors", "train"):
         from invisp_deploy.training.loop import seconds_per_step, train

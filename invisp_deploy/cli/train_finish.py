@@ -1,4 +1,4 @@
-"""How `invisp-train` ends: held-out files measured, weights with their card, CARD.md, what to do next."""
+"""How `invisp train` ends: held-out files measured, weights with their card, CARD.md, what to do next."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from invisp_deploy.training.loop import Trained
     from invisp_deploy.training.run import Run
     from invisp_deploy.training.start import Start
-
-__all__ = ["finish"]
 
 
 def finish(
@@ -47,7 +45,7 @@ def finish(
     weights = weights_hash(trained.network)
     write_whole(output / "CARD.md", _card(run, card, trained, weights))
     if run.config is None:
-        result_line(made, f"weights {weights[:12]}", f"invisp-eval table1 --help: {made} is its {run.method}")
+        result_line(made, f"weights {weights[:12]}", f"invisp research table1 --help: {made} is its {run.method}")
         return
     export = f"invisp-export onnx --checkpoint {made}"
     if record is not None:

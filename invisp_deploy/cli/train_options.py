@@ -1,4 +1,4 @@
-"""The options of `invisp-train` that describe a run, and the run they describe. What is not given has no value."""
+"""The options of `invisp train` that describe a run, and the run they describe. What is not given has no value."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ import click
 from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 from invisp_deploy.training.options import (
     NORMS,
     PRECISIONS,
     ROUNDINGS,
     SCHEDULES,
-    SUBSAMPLINGS,
     DataOptions,
     JpegOptions,
     LossOptions,
     OptimiserOptions,
 )
 from invisp_deploy.training.run import INVISP, Run
-
-__all__ = ["METHODS", "check_against", "given_options", "new_contract", "new_run", "run_options"]
 
 METHODS: Final = (INVISP, "cycleisp", "grayscale", "unet", "upi")
 """The last has nothing to train and is refused with a sentence."""

@@ -1,4 +1,4 @@
-"""What `invisp-train` shows of a run while it goes on: a bar, and TensorBoard where it was asked for."""
+"""What `invisp train` shows of a run while it goes on: a bar, and TensorBoard where it was asked for."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from invisp_deploy.training.held_out import Measured
     from invisp_deploy.training.loop import Report
     from invisp_deploy.training.tensorboard import Board
-
-__all__ = ["Display", "one_voice", "showing"]
 
 
 class Display:

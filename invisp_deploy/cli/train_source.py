@@ -1,4 +1,4 @@
-"""What `invisp-train` trains on and holds out: RAW files, or the two splits of a prepared dataset."""
+"""What `invisp train` trains on and holds out: RAW files, or the two splits of a prepared dataset."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from invisp_deploy.training.data import Pair
     from invisp_deploy.training.held_out import HeldOut
     from invisp_deploy.training.run import Source
-
-__all__ = ["TrainingFiles", "open_files"]
 
 _MOST_HELD: Final = 8
 """Held-out RAW files that crops are taken of during a run; all are measured at its end."""

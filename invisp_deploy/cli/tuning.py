@@ -1,4 +1,4 @@
-"""What `invisp-train --from` and `--quantize` add: where a run starts, and what it writes and says of itself."""
+"""What `invisp train --from` and `--quantize` add: where a run starts, and what it writes and says of itself."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from invisp_deploy.errors import CalibrationError, RequestError
 
 if TYPE_CHECKING:
     from invisp_deploy.training.start import Start
-
-__all__ = ["OF_THE_WEIGHTS", "TUNING", "comparison", "refuse_settings", "starting_point", "write_scales"]
 
 TUNING: Final = {"steps": 1_000, "learning_rate": 5e-5}
 """What a run from given weights does unless told."""

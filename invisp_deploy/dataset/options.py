@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.dataset.strips import SUBSAMPLINGS
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
 __all__ = ["PrepareOptions", "check_names", "held_out", "read_names"]
 

@@ -27,11 +27,10 @@ import numpy.typing as npt
 
 from invisp_deploy.errors import DatasetError
 
-__all__ = ["SUBSAMPLINGS", "StripJpeg", "Window", "jpeg_with_restarts"]
+__all__ = ["StripJpeg", "Window", "jpeg_with_restarts"]
 
 Window = tuple[slice, slice]
 
-SUBSAMPLINGS: Final = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 """Names of the chroma subsamplings and the numbers that Pillow has for them."""
 
 _SEGMENT: Final = 10
@@ -53,7 +52,7 @@ def jpeg_with_restarts(pixels: npt.NDArray[np.uint8], quality: int, subsampling:
     stream = io.BytesIO()
     try:
         Image.fromarray(pixels).save(
-            stream, "JPEG", quality=quality, subsampling=SUBSAMPLINGS[subsampling], restart_marker_blocks=width
+            stream, "JPEG", quality=quality, subsampling=subsampling, restart_marker_blocks=width
         )
     except (OSError, ValueError) as error:
         raise DatasetError(f"A picture of {pixels.shape[1]}x{pixels.shape[0]} is no JPEG: {error}.") from error

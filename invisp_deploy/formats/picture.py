@@ -24,7 +24,6 @@ from invisp_deploy.formats.tiff_exif import append_exif, stand_in
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-SUBSAMPLINGS: Final = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 _MARKER: Final = 9  # APP9
 _TEXT_KEY: Final = "InvISP"
@@ -79,7 +78,7 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
                 stream,
                 "JPEG",
                 quality=quality,
-                subsampling=SUBSAMPLINGS[subsampling],
+                subsampling=subsampling,
                 exif=tags,
                 icc_profile=_srgb_profile(),
                 extra=struct.pack(">BBH", 0xFF, 0xE0 + _MARKER, len(coded) + 2) + coded,

@@ -24,7 +24,6 @@ from torch import nn
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
 from invisp_deploy.evaluation.metrics import paper_domain, raw_psnr, rgb_psnr, rgb_ssim
-from invisp_deploy.formats.picture import SUBSAMPLINGS
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
@@ -226,7 +225,7 @@ def _jpeg(picture: Pixels, settings: Settings, folder: Path) -> tuple[Pixels, in
 
     path = folder / "picture.jpg"
     Image.fromarray(np.ascontiguousarray(picture)).save(
-        path, "JPEG", quality=settings.quality, subsampling=SUBSAMPLINGS[settings.subsampling]
+        path, "JPEG", quality=settings.quality, subsampling=settings.subsampling
     )
     with Image.open(path) as image:
         return np.array(image), path.stat().st_size

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
 __all__ = [
     "NORMS",
     "PRECISIONS",
     "ROUNDINGS",
     "SCHEDULES",
-    "SUBSAMPLINGS",
     "DataOptions",
     "JpegOptions",
     "LossOptions",
@@ -22,7 +22,6 @@ __all__ = [
 
 NORMS: Final = ("l1", "l2")
 ROUNDINGS: Final = ("fourier", "dsq", "straight-through", "none")
-SUBSAMPLINGS: Final = ("4:4:4", "4:2:2", "4:2:0")
 SCHEDULES: Final = ("linear", "cosine", "halve")
 PRECISIONS: Final = ("fp32", "bf16", "fp16")
 

@@ -1,4 +1,4 @@
-"""invisp-calibrate as people call it: a record and a report, repeatable, and a sentence for every bad request."""
+"""invisp calibrate as people call it: a record and a report, repeatable, and a sentence for every bad request."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_a_rival_is_trained_by_name(raws: Path, tmp_path: Path) -> None:
     result = train(raws, "-o", run, "--method", "cycleisp", "--patch", 16, "--steps", 1)
     assert result.exit_code == 0, result.output
     assert load_rival(run / "weights.safetensors").name == "cycleisp"
-    assert "next: invisp-eval table1" in result.stdout
+    assert "next: invisp research table1" in result.stdout
     assert "cycleisp" in (run / "CARD.md").read_text()
     refused(train(raws, "-o", tmp_path / "b", "--method", "upi"), 2, "nothing to train in upi")
     refused(train(raws, "-o", tmp_path / "b", "--method", "unet", "--growth", 4), 2, "--growth is of invisp")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invisp_deploy.cli.export import main as export
+from invisp_deploy.cli.main import export
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import EngineError, MissingPackageError, OutOfMemoryError, RequestError

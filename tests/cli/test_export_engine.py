@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.export import main
+from invisp_deploy.cli.main import export as main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.engines import make
 from invisp_deploy.files import sha256_file
@@ -149,7 +149,7 @@ def test_neither_torch_nor_onnx_is_needed(graphs: Graphs, tmp_path: Path) -> Non
     code = (
         "import sys\n"
         "for name in ('torch', 'onnx', 'rawpy', 'PIL', 'tifffile'): sys.modules[name] = None\n"
-        "from invisp_deploy.cli.export import main\n"
+        "from invisp_deploy.cli.main import export as main\n"
         "main()\n"
     )
     words = ["engine", graphs.forward, "-o", tmp_path / "f.trt", "--backend", "tensorrt-rtx", "--tile", "64"]
@@ -162,7 +162,7 @@ def test_neither_torch_nor_onnx_is_needed(graphs: Graphs, tmp_path: Path) -> Non
 def test_help_needs_none_of_what_builds() -> None:
     code = (
         "import sys\n"
-        "from invisp_deploy.cli.export import main\n"
+        "from invisp_deploy.cli.main import export as main\n"
         "main(['engine', '--help'], standalone_mode=False)\n"
         "print([name for name in ('numpy', 'onnxruntime', 'tensorrt_rtx', 'tqdm') if name in sys.modules])\n"
     )
