@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from invisp_deploy.errors import CalibrationError, RequestError
+from invisp_deploy.errors import CalibrationError, MissingFileError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.raw import RAW_SUFFIXES
 
@@ -20,7 +20,7 @@ def raw_files(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise RequestError(f"There is no file {path}.")
+            raise MissingFileError(f"There is no file {path}.")
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         chosen = [file for file in inside if not path.is_dir() or file.suffix.lower() in RAW_SUFFIXES]
         if not chosen:
@@ -47,7 +47,7 @@ def digests(paths: Sequence[Path]) -> dict[Path, str]:
     seen: dict[str, Path] = {}
     for path in paths:
         if not path.is_file():
-            raise RequestError(f"There is no file {path}.")
+            raise MissingFileError(f"There is no file {path}.")
         digest = sha256_file(path)
         if digest in seen:
             raise CalibrationError(f"{path} and {seen[digest]} hold the same bytes: leave one of them out.")

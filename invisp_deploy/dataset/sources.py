@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from invisp_deploy.contract import camera_name
-from invisp_deploy.errors import RequestError
+from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.formats.exif import camera_exif, make_and_model
 from invisp_deploy.formats.raw import RAW_SUFFIXES
 
@@ -71,7 +71,7 @@ def _raws_in(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise RequestError(f"There is no file or folder {path}.")
+        raise MissingFileError(f"There is no file or folder {path}.")
     files = [file for file in path.iterdir() if file.suffix.lower() in RAW_SUFFIXES and not file.name.startswith(".")]
     if not files:
         raise RequestError(f"The folder {path} holds no RAW files.")

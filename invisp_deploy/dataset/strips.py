@@ -178,4 +178,4 @@ def _header_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _damaged(path: Path) -> DatasetError:
-    return DatasetError(f"{path} is damaged or not as it was written: run `invisp-prepare raws` again with --resume.")
+    return DatasetError(f"{path} is damaged or not as it was written: run `invisp prepare raws --resume` again.")

@@ -45,7 +45,7 @@ def check_engine(engine: Runtime, card: EngineCard, golden: Golden, device: Cuda
         raise ParityError(
             f"The engine computes something else than its graph: {figure:.1f} dB against {golden.reference} at "
             f"{golden.height}x{golden.width}, {card.backend} {precision} {direction} must reach {limits.psnr:g} dB; "
-            "nothing was written. Build again with --no-cache; if it stays so, report it with the output of "
+            "nothing was written. Build again without the cache; if it stays so, report it with the output of "
             "`invisp doctor`."
         )
     return {

@@ -170,7 +170,7 @@ def _gate_lowered(found: ShapeParity, graphs: dict[Direction, _Session], precisi
             raise ParityError(
                 f"{label} {decibels:.1f} dB against fp32 at {_by(found.shape)}, {precision} must reach {limit:g} dB: "
                 "nothing was exported; calibrate on more files, keep the sensitive layers in fp16 "
-                "(`invisp-calibrate --max-drop 0.1`) or take a higher precision."
+                "(`invisp calibrate --max-drop 0.1`) or take a higher precision."
             )
 
 

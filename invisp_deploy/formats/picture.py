@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.errors import ImageFileError, MissingFileError, RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats import exif as exif_tags
 from invisp_deploy.formats.record import IDENTIFIER, Record
@@ -102,7 +102,7 @@ def read_picture(path: str | Path) -> Picture:
     """
     path = Path(path)
     if not path.exists():
-        raise RequestError(f"There is no file {path}.")
+        raise MissingFileError(f"There is no file {path}.")
     if path.suffix.lower() in (".tif", ".tiff"):
         return _read_tiff(path)
     from PIL import Image, UnidentifiedImageError

@@ -11,7 +11,7 @@ from typing import Final
 
 from invisp_deploy.contract import camera_name
 from invisp_deploy.dataset.options import read_names
-from invisp_deploy.errors import RequestError
+from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.formats.exif import camera_exif, make_and_model
 
 __all__ = ["BASE_URL", "CAMERAS", "Collected", "find_dngs", "is_from", "read_lists"]
@@ -57,7 +57,7 @@ def find_dngs(
     Raises RequestError for a path that is no folder, or two files of one name.
     """
     if not folder.is_dir():
-        raise RequestError(f"There is no folder {folder}.")
+        raise MissingFileError(f"There is no folder {folder}.")
     wanted = set(names)
     found: dict[str, Path] = {}
     for inside, folders, files in os.walk(folder):

@@ -45,7 +45,7 @@ def card_text(
     )
     lines += ["", "## Machine", "", *_table(machine), "", "## Figures", ""]
     lines += _figures(card.get("validation"), card.get("crops"))
-    lines += ["", "`run.json` repeats the run: `invisp-train --run run.json SOURCE -o FOLDER`.", ""]
+    lines += ["", "`run.json` repeats the run: `invisp train --run run.json SOURCE -o FOLDER`.", ""]
     return "\n".join(lines)
 
 

@@ -181,9 +181,9 @@ def _resumed(path: Path, optimisation: Optimisation, run: Run) -> tuple[int, flo
             optimisation.load(state)
             return int(state["step"]), float(state["seconds"]), list(state["losses"])
     except FileNotFoundError as error:
-        raise CheckpointError(f"There is no state to resume: {path} does not exist; start without --resume.") from error
+        raise CheckpointError(f"There is no state to resume: {path} does not exist; start without `resume`.") from error
     except Exception as error:  # damaged bytes make the unpickler raise IndexError, AssertionError, struct.error, ...
-        raise CheckpointError(f"{path} is damaged and cannot be resumed: start without --resume.") from error
+        raise CheckpointError(f"{path} is damaged and cannot be resumed: start without `resume`.") from error
     changed = [
         name.partition(".")[2] or name for name in {**identity, **found} if found.get(name) != identity.get(name)
     ]

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.errors import ImageFileError, MissingFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.exif import MADE_SOFTWARE
 from invisp_deploy.formats.frame import RawFrame
@@ -33,7 +33,7 @@ def photos_in(paths: Sequence[Path]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            raise RequestError(f"There is no file or folder {path}.")
+            raise MissingFileError(f"There is no file or folder {path}.")
     if not found:
         raise RequestError(f"No photographs ({', '.join(PHOTO_SUFFIXES)}) in {', '.join(map(str, paths))}.")
     return found
@@ -60,7 +60,7 @@ def make_dngs(
     limit = like.white if saturation is None else saturation
     if not max(like.black) < limit <= like.white:
         raise RequestError(
-            f"--saturation must lie above the black level {max(like.black):g} and at most at the white level "
+            f"`saturation` must lie above the black level {max(like.black):g} and at most at the white level "
             f"{like.white}, got {limit}."
         )
     stems = [photo.stem for photo in photos]

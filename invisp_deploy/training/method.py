@@ -29,13 +29,13 @@ def new_method(run: Run, frame: RawFrame) -> nn.Module:
     Raises RequestError for a method without weights, or that does not fit the run's contract or crops.
     """
     if run.method == "upi":
-        raise RequestError("There is nothing to train in upi: `invisp-eval table1` builds it from the camera's data.")
+        raise RequestError("There is nothing to train in upi: `invisp research table1` builds it from the data.")
     torch.manual_seed(run.optimiser.seed)
     network = InvISP(run.config) if run.config is not None else build_rival(run.method, frame, run.contract)
     multiple = int(getattr(network, "multiple", 1))
     if run.data.patch % multiple:
         what = "the squeeze" if run.config is not None else f"what {run.method} needs"
-        raise RequestError(f"--patch must be a multiple of {what}, {multiple}, got {run.data.patch}.")
+        raise RequestError(f"`patch` must be a multiple of {what}, {multiple}, got {run.data.patch}.")
     return network
 
 

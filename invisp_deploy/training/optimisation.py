@@ -31,9 +31,9 @@ def check_possible(run: Run, processes: Processes, start: Start | None) -> None:
     processes.share_of(run.data.batch)
     precision = run.optimiser.precision
     if precision == "fp16" and processes.device.type == "cpu":
-        raise RequestError("--precision fp16 is for GPUs: a CPU has no fast fp16; use bf16 or fp32.")
+        raise RequestError("`precision` fp16 is for GPUs: a CPU has no fast fp16; use bf16 or fp32.")
     if precision != "fp32" and start is not None and start.arithmetic.precision != "fp32":
-        raise RequestError("--quantize trains in the arithmetic of its record: leave --precision at fp32.")
+        raise RequestError("`quantize` trains in the arithmetic of its record: leave `precision` at fp32.")
 
 
 class Optimisation:
@@ -119,4 +119,4 @@ class Optimisation:
     def _check(self, value: float, what: str, state: Path) -> None:
         if not math.isfinite(value):
             kept = f"the last good state is {state}" if state.is_file() else "nothing had been saved yet"
-            raise TrainingError(f"{what}: {kept}; start a new run with a lower --learning-rate.")
+            raise TrainingError(f"{what}: {kept}; start a new run with a lower `learning_rate`.")

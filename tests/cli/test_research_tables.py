@@ -88,7 +88,7 @@ def test_requests_that_make_no_sense(work: Path, tmp_path: Path) -> None:
     refused(invoke(work, "table1", "--run", ours, "--run", ours, *out), 2, "Two runs have one label")
     refused(invoke(work, "table1", "--run", "a=nowhere", *out), 2, "no weights for 'a'")
     refused(invoke(work, "rate", "--run", f"c={work / 'cycle'}", *out), 2, "'c' renders no JPEG")
-    refused(invoke(work, "table2", "--run", ours, "--tile", 65, *out), 2, "--tile-size must be a multiple of 32")
+    refused(invoke(work, "table2", "--run", ours, "--tile", 65, *out), 2, "--tile must be a multiple of 32")
     refused(
         CliRunner().invoke(main, ["research", "table1", str(tmp_path), "--run", ours, *map(str, out)]),
         1,

@@ -21,6 +21,7 @@ from invisp_deploy.errors import (
     EngineError,
     GraphError,
     InvispError,
+    MissingFileError,
     MissingPackageError,
     OutputError,
     ParityError,
@@ -165,7 +166,7 @@ def test_an_engine_that_computes_something_else_is_not_written(
         return graph.apply(tensor) + np.float32(fault)
 
     with_gpu(monkeypatch, ADA, lambda path: CallableRuntime(wrong, graph.card))
-    refused(request_for, ParityError, "at 64x96", "must reach 100 dB", "nothing was written", "--no-cache")
+    refused(request_for, ParityError, "at 64x96", "must reach 100 dB", "nothing was written", "without the cache")
     with_gpu(monkeypatch, ADA, lambda path: CallableRuntime(graph.apply, graph.card))
     make_engine(request_for, None)
 
@@ -182,7 +183,9 @@ def test_a_failed_rebuild_leaves_the_older_engine(
 
 
 def test_what_is_no_graph_of_ours(request_for: EngineRequest, small: Graphs, tmp_path: Path) -> None:
-    refused(replace(request_for, onnx=tmp_path / "no.onnx"), RequestError, "There is no graph", "invisp-export onnx")
+    refused(
+        replace(request_for, onnx=tmp_path / "no.onnx"), MissingFileError, "There is no graph", "invisp-export onnx"
+    )
     refused(replace(request_for, onnx=tmp_path), RequestError, "is a folder: name the graph in it")
     refused(replace(request_for, onnx=tmp_path / "engine.trt"), RequestError, "named like an engine", "ONNX graph")
     text = tmp_path / "text.onnx"
@@ -198,12 +201,12 @@ def test_outputs_that_cannot_be(request_for: EngineRequest) -> None:
     output = request_for.output
     for name in ("f.onnx", "f"):
         refused(replace(request_for, output=output.with_name(name)), RequestError, ".trt", f"got {name}", "f.trt")
-    refused(replace(request_for, output=output.parent / "no" / "f.trt"), RequestError, "does not exist")
+    refused(replace(request_for, output=output.parent / "no" / "f.trt"), MissingFileError, "does not exist")
     with pytest.raises(OutputError, match="/proc"):
         make_engine(replace(request_for, output=Path("/proc/f.trt")), None)
     for path in (output, golden_path(output), sidecar_path(output)):
         path.write_text("mine")
-        refused(request_for, RequestError, f"{path} exists already", "--overwrite")
+        refused(request_for, RequestError, f"{path} exists already", "`overwrite`")
         path.unlink()
 
 
@@ -239,7 +242,7 @@ def test_tensorrt_that_is_missing_old_or_without_a_gpu(
         asked,
         MissingPackageError,
         "package tensorrt is not installed",
-        "--backend tensorrt-rtx builds for desktop GPUs",
+        "`backend` tensorrt-rtx builds for desktop GPUs",
     )
     module = types.SimpleNamespace(__version__="10.2.0.19")
     monkeypatch.setitem(sys.modules, "tensorrt", module)
@@ -248,8 +251,8 @@ def test_tensorrt_that_is_missing_old_or_without_a_gpu(
     monkeypatch.setattr("invisp_deploy.runtimes.tensorrt.cuda_device.find_device", lambda: None)
     refused(asked, EngineError, "TensorRT needs an NVIDIA GPU and this machine shows none")
     monkeypatch.setattr("invisp_deploy.runtimes.tensorrt.cuda_device.find_device", lambda: ADA)
-    refused(replace(asked, targets="sm86"), EngineError, "here sm89 (NVIDIA RTX 4090), and --target asks for sm86")
-    refused(replace(asked, level=9), RequestError, "--optimization-level is 0 to 5, got 9")
+    refused(replace(asked, targets="sm86"), EngineError, "here sm89 (NVIDIA RTX 4090), and `targets` asks for sm86")
+    refused(replace(asked, level=9), RequestError, "`level` is 0 to 5, got 9")
 
 
 def test_a_tensorrt_engine_is_kept_by_gpu_driver_and_level(

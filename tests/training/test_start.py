@@ -234,5 +234,5 @@ def test_a_start_that_the_run_does_not_describe_is_refused(pairs: list[Pair], st
     with pytest.raises(RequestError, match="Only a run of InvISP goes on from given weights"):
         rival = Run(CONTRACT, method="cycleisp", data=DataOptions(32, 1), start=start.facts)
         loop.train(pairs, CycleIsp(4, 1, 1, 2), rival, tmp_path, save=saver(CONTRACT), start=start)
-    with pytest.raises(RequestError, match="--quantize trains in the arithmetic of its record: leave --precision"):
+    with pytest.raises(RequestError, match="`quantize` trains in the arithmetic of its record: leave `precision`"):
         train(pairs, CONFIG, CONTRACT, replace(OPTIONS, precision="bf16"), tmp_path, start=start)
