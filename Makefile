@@ -23,7 +23,7 @@ demo: $(VENV)/.base ## sample RAW -> demo/photo.jpg -> demo/photo.dng, and a rep
 	mkdir -p demo
 	$(BIN)/invisp-run $(SAMPLE) -o demo/photo.jpg --overwrite
 	$(BIN)/invisp-run demo/photo.jpg -o demo/photo.dng --overwrite
-	$(BIN)/invisp-eval roundtrip $(SAMPLE) -o demo/report --overwrite
+	$(BIN)/invisp eval roundtrip $(SAMPLE) -o demo/report --overwrite
 
 test: $(VENV)/.test ## run the tests
 	$(BIN)/python -m pytest
@@ -47,15 +47,15 @@ docs: $(VENV)/.base ## write what is made from tables: docs/tolerances.md, docs/
 model: $(VENV)/.test ## train and export a shipped model again: make model NAME=nano PHOTOS=folder [WORK=work]; hours
 	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }
 	mkdir -p $(WORK)/held $(MODEL)
-	$(BIN)/invisp-prepare synthesize --like $(SAMPLE) --saturation 3398 --per-photo 4 $(PHOTOS) -o $(WORK)/dngs
+	$(BIN)/invisp prepare synthesize --like $(SAMPLE) --saturation 3398 --per-photo 4 $(PHOTOS) -o $(WORK)/dngs
 	for name in $(HELD); do mv $(WORK)/dngs/$$name-*.dng $(WORK)/held/; done
 	rm -f $(WORK)/held/*-[1-9].dng
-	$(BIN)/invisp-prepare raws $(WORK)/dngs -o $(WORK)/data --test-share 0
-	$(BIN)/invisp-train $(WORK)/data --config $(NAME) --white adjusted --gains min --cfa RGGB \
+	$(BIN)/invisp prepare raws $(WORK)/dngs -o $(WORK)/data --test-share 0
+	$(BIN)/invisp train $(WORK)/data --config $(NAME) --white adjusted --gains min --cfa RGGB \
 		--steps $(STEPS_$(NAME)) --patch 96 -o $(WORK)/run-$(NAME) --held-out $(WORK)/held
 	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run-$(NAME)/weights.safetensors -o $(MODEL) --overwrite
 	cp $(WORK)/run-$(NAME)/weights.safetensors $(MODEL)/weights.safetensors
-	$(BIN)/invisp-calibrate --checkpoint $(MODEL)/weights.safetensors $(SAMPLE) $(WORK)/dngs/*-0.dng \
+	$(BIN)/invisp calibrate --checkpoint $(MODEL)/weights.safetensors $(SAMPLE) $(WORK)/dngs/*-0.dng \
 		--max-tiles 86 --held-out $(SAMPLE) --held-out $(WORK)/held --held-tiles 16 --max-drop 0.1 \
 		-o $(MODEL)/scales.json --overwrite
 	$(BIN)/python scripts/shipped_card.py $(MODEL) $(SAMPLE) $(PHOTOS)
@@ -65,7 +65,7 @@ doctor: $(VENV)/.base ## say what is installed, what of it works, and what to do
 
 bench: $(VENV)/.base ## measure speed and memory on this machine
 	mkdir -p $(WORK)
-	$(BIN)/invisp-bench $(MODEL) --tile 512 --sizes 1,8,24 --file $(SAMPLE) --json $(WORK)/bench.json --overwrite
+	$(BIN)/invisp bench $(MODEL) --tile 512 --sizes 1,8,24 --file $(SAMPLE) --report $(WORK)/bench.json --overwrite
 
 clean: ## remove outputs and caches, not the environment
 	rm -rf demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -4,14 +4,16 @@
 
     InvispError                     exit code 1
     ├── RequestError                exit code 2   what was asked for cannot be done as asked
-    │   └── MissingExtraError       exit code 2   a package of an extra is not installed
+    │   ├── MissingFileError        exit code 2   a file or folder that is named is not there
+    │   └── MissingPackageError     exit code 2   a package that this needs is not installed
+    │       └── MissingExtraError   exit code 2   the same, of one of the extras
     ├── RawFileError                exit code 1   not a RAW file, damaged, or a mosaic we do not handle
     ├── ImageFileError              exit code 1   not an image, damaged, or without a way back
     ├── OutputError                 exit code 1   a file could not be written
     ├── ContractError               exit code 1   the frame or picture does not fit the weights
     ├── CheckpointError             exit code 1   weights that do not load strictly
     ├── GraphError                  exit code 1   an ONNX file that is not one of our graphs
-    ├── EngineError                exit code 1   a runtime that is missing, refused or failed
+    ├── EngineError                 exit code 1   a runtime that is refused or failed
     │   └── OutOfMemoryError        exit code 1   names the smaller tile to ask for
     ├── ParityError                 exit code 1   an exported graph that disagrees with PyTorch
     ├── CalibrationError            exit code 1   scales of other weights, or data that says nothing
@@ -19,7 +21,8 @@
     └── TrainingError               exit code 1   data or numbers that training cannot go on with
 
 Each message is one sentence or two: what happened, what was found, what was expected, what to do.
-The commands print it without a traceback and leave with the exit code of the class.
+Parameters are named in backticks, as Python knows them (`memory`); a command that has an option of that name prints
+the option (--memory). The commands print no traceback and leave with the exit code of the class.
 """
 
 from __future__ import annotations
@@ -32,20 +35,30 @@ class InvispError(Exception):
 
 
 class RequestError(InvispError):
-    """The request itself is at fault: options that exclude each other, a missing or existing path."""
+    """The request itself is at fault: a bad value, parameters that exclude each other, an output that exists."""
 
     exit_code = 2
 
 
-class MissingExtraError(RequestError):
-    """A package that only one of the extras installs is needed and absent.
+class MissingFileError(RequestError):
+    """A file or folder that was named is not there."""
 
-    >>> str(MissingExtraError("torch", "train"))
-    'This needs `torch`, which is not installed: pip install "invisp-deploy[train]"'
+
+class MissingPackageError(RequestError):
+    """A Python package that this needs is not installed."""
+
+
+class MissingExtraError(MissingPackageError):
+    """The same, where one of the extras brings the package.
+
+    >>> str(MissingExtraError("torch", "train"))  # installed with `pip install -e .` from that folder
+    "This needs `torch`, which is not installed: pip install -e '/home/me/invisp-deploy[train]'"
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f'This needs `{package}`, which is not installed: pip install "invisp-deploy[{extra}]"')
+        from invisp_deploy.installation import install_line
+
+        super().__init__(f"This needs `{package}`, which is not installed: {install_line(extra)}")
         self.package = package
         self.extra = extra
 
@@ -75,7 +88,7 @@ class GraphError(InvispError):
 
 
 class EngineError(InvispError):
-    """A runtime or provider that is missing, was refused, or failed while running."""
+    """A runtime or provider that was refused, or failed while running."""
 
 
 class OutOfMemoryError(EngineError):

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from invisp_deploy.errors import OutputError, RequestError
+from invisp_deploy.errors import MissingFileError, OutputError, RequestError
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -23,11 +23,11 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise RequestError(f"The output {path} is a folder: name a file in it.")
     if not path.parent.is_dir():
-        raise RequestError(f"The output folder {path.parent} does not exist: create it first.")
+        raise MissingFileError(f"The output folder {path.parent} does not exist: create it first.")
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"The output folder {path.parent} is not writable: choose another one.")
     if path.exists() and not overwrite:
-        raise RequestError(f"The output {path} exists already: remove it or pass --overwrite.")
+        raise RequestError(f"The output {path} exists already: remove it or pass `overwrite`.")
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def output_folder(folder: Path) -> Iterator[None]:
     if folder.exists() and not there:
         raise RequestError(f"The output {folder} is a file: name a folder.")
     if not folder.parent.is_dir():
-        raise RequestError(f"The folder {folder.parent} does not exist: create it first.")
+        raise MissingFileError(f"The folder {folder.parent} does not exist: create it first.")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:

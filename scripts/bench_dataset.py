@@ -2,7 +2,7 @@
 
 Both are made from the same frames in the same folder: the mosaic of a real RAW file, mirrored at its edges until it
 has 12 MP. Theirs is the demosaiced picture as float64 (H, W, 3) by np.savez with the JPEG beside it, and every crop
-loads the whole of both. Ours is what `invisp-prepare raws` writes, and a crop is `sample_batch` of one: demosaicing
+loads the whole of both. Ours is what `invisp prepare raws` writes, and a crop is `sample_batch` of one: demosaicing
 and gamma included, which theirs has done before. The files stay in the page cache, which favours the larger ones.
 
     python scripts/bench_dataset.py samples/canon_eos30d_IMG_0848.CR2

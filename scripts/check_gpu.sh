@@ -51,18 +51,12 @@ missing() { # step, reason
     note missing "$1" 0 "$2"
 }
 
-command_of() { # module, arguments...: a command of ours, installed or not
-    local module=$1
-    shift
-    "$python" -c "import sys; from invisp_deploy.cli.$module import main; sys.argv[0] = 'invisp'; main()" "$@"
-}
-
-invisp() {
-    command_of device "$@"
+invisp() { # installed or not
+    "$python" -m invisp_deploy "$@"
 }
 
 invisp_export() {
-    command_of export "$@"
+    invisp export "$@"
 }
 
 save() { # file, command...: its standard output as a file
@@ -97,7 +91,7 @@ export_graphs() {
     if [ -e "$model/scales.json" ]; then
         scales=$model/scales.json
     else
-        step calibrate command_of calibrate --checkpoint "$model/weights.safetensors" "$sample" \
+        step calibrate invisp calibrate --checkpoint "$model/weights.safetensors" "$sample" \
             --max-tiles 4 --held-tiles 1 -o "$scales" || true
     fi
     for precision in fp32 fp16 int8 fp8; do
@@ -136,7 +130,7 @@ verify_graphs() {
             step "layers-$precision" save "$out/layers-$precision.txt" invisp verify --layers --provider "$provider" \
                 --engine "$out/graphs/$precision/forward.onnx" --reference "$out/graphs/fp32/forward.onnx" || true
         else
-            missing "layers-$precision" "polygraphy is not installed: pip install 'invisp-deploy[verify]'"
+            missing "layers-$precision" "polygraphy is not installed: pip install '.[verify]'"
         fi
     done
 }

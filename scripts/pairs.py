@@ -23,7 +23,7 @@ from invisp_deploy.files import write_whole
 COMMON = ["--patch", "96", "--white", "adjusted", "--gains", "min", "--cfa", "RGGB"]
 """What every training of the experiments has in common: crops, and the contract of the shipped models."""
 
-TRAIN = ["-m", "invisp_deploy.cli.train"]
+TRAIN = ["-m", "invisp_deploy", "train"]
 
 Result = TypeVar("Result")
 

@@ -42,7 +42,7 @@ def main() -> None:
     best = ["--run", f"InvISP, Fourier={out / folder('InvISP, Fourier')}"]
     for table, tiles, runs in (("table1", "4", every), ("table2", "2", best), ("rate", "2", best)):
         command = [table, data, *runs, "--tiles", tiles, *TILES, "-o", str(out / table)]
-        python(["-m", "invisp_deploy.cli.evaluate", *command], out / f"{table}.log")
+        python(["-m", "invisp_deploy", "research", *command], out / f"{table}.log")
 
 
 def folder(name: str) -> str:

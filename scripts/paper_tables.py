@@ -1,4 +1,4 @@
-"""Writes the tables of docs/paper_tables.md from the JSON files that `invisp-eval` made.
+"""Writes the tables of docs/paper_tables.md from the JSON files that `invisp research` made.
 
 Usage: paper_tables.py PAGE FOLDER. Between `<!-- begin NAME -->` and `<!-- end NAME -->` of the page stands what
 FOLDER/NAME.json says, for table1, table2 and rate; a file that is not there yet leaves a line that says so.

@@ -36,7 +36,7 @@ CANDIDATES = {
 }
 """By squeeze, blocks, growth (w in a chain), depth where it is not 5 (3 in a chain), first channels where not half."""
 
-TILES = ["--tiles", "2", "--tile-size", "256"]
+TILES = ["--tiles", "2", "--tile", "256"]
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def row(data: Path, out: Path, name: str, seed: int, steps: int, seconds: float)
     run, judged = out / label, out / f"{label}-judged"
     trained(training(data, config), run, steps, seed)
     if not (judged / "table1.json").is_file():
-        table1 = ["-m", "invisp_deploy.cli.evaluate", "table1", str(data), "--run", f"{label}={run}"]
+        table1 = ["-m", "invisp_deploy", "research", "table1", str(data), "--run", f"{label}={run}"]
         python([*table1, *TILES, "-o", str(judged)], out / f"{label}.log")
     rows = json.loads((judged / "table1.json").read_text())["rows"]
     correct = next(row["correct"] for row in rows if row["label"] == label)

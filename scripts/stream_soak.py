@@ -1,7 +1,7 @@
 """A stream against its slowest stage alone, and its memory over many small frames.
 
 Pace: in rounds, the stages one after the other, each on all frames by itself, then the stream over the same files; per
-number of runtime threads. Ratios are of one round, their median is reported. Memory: `invisp-run --stream` as a process
+number of runtime threads. Ratios are of one round, their median is reported. Memory: `invisp stream` as a process
 of its own over `--frames` files, its resident set read from /proc while it runs.
 
     python scripts/stream_soak.py [--frames 10000] [--rounds 5] [--output docs/stream_soak.json] [--plot memory.png]
@@ -167,7 +167,7 @@ def together(source: Path, output: Path, runtime: Any) -> float:
 
 def memory(source: Path, output: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     report = source.parent / "report.json"
-    command = [sys.executable, "-m", "invisp_deploy.cli.run", "--stream", str(source), "-o", str(output)]
+    command = [sys.executable, "-m", "invisp_deploy", "stream", str(source), "-o", str(output)]
     command += ["--engine", str(arguments.engine), "--threads", str(arguments.threads[0]), "--report", str(report)]
     process = subprocess.Popen(command)
     samples = []

@@ -8,12 +8,15 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
+import click
 import pytest
 
-from invisp_deploy.cli.run import main as run
+from invisp_deploy.cli.run import run_command
+from invisp_deploy.cli.stream import stream_command
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.evaluation.metrics import DEFINITIONS
 from invisp_deploy.isp.recipe import GRAPH_INPUTS
@@ -118,9 +121,23 @@ def test_the_contract_page_has_the_table_of_graph_inputs() -> None:
         assert f"| `{each.name}` | {each.dtype} ({shape}) | {each.source} |" in read("contract")
 
 
+def options_of(command: click.Command) -> set[str]:
+    """Of a command and of all within it."""
+    found = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            if (command.name, name) == ("research", "train") and not find_spec("invisp_deploy.cli.research_train"):
+                continue
+            inner = command.get_command(context, name)
+            assert inner is not None
+            found |= options_of(inner)
+    return found
+
+
 def test_the_run_page_names_the_options_people_need() -> None:
     text = read("run") + read("stream")
-    options = {option for parameter in run.params for option in parameter.opts if option.startswith("--")}
+    options = {option for command in (run_command, stream_command) for option in options_of(command)}
     unneeded = {"--version", "--provider", "--output"}
     assert sorted(option for option in options - unneeded if option not in text) == []
 
@@ -131,8 +148,7 @@ def test_pages_mention_no_option_that_does_not_exist() -> None:
     known = {"--constraint", "--yes", "--force-reinstall", "--no-deps", "--index-url", "--help"}
     known.add("--system-site-packages")  # of `python3 -m venv`
     for command in entry_points().values():
-        inner = getattr(command, "commands", {}).values()
-        known |= {option for one in (command, *inner) for parameter in one.params for option in parameter.opts}
+        known |= options_of(command)
     for page in PAGES:
         text = re.sub(r"```text\n.*?```", "", read(page), flags=re.S)
         mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))

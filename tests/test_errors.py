@@ -7,7 +7,7 @@ import re
 import pytest
 
 from invisp_deploy import errors
-from invisp_deploy.errors import InvispError, MissingExtraError
+from invisp_deploy.errors import InvispError
 
 DRAWN = dict(re.findall(r"(\w+)\s+exit code (\d)", errors.__doc__ or ""))
 
@@ -22,7 +22,3 @@ def test_exit_code_is_the_drawn_one(name: str) -> None:
     cls = getattr(errors, name)
     assert issubclass(cls, InvispError)
     assert cls.exit_code == int(DRAWN[name])
-
-
-def test_missing_extra_says_what_to_type() -> None:
-    assert 'pip install "invisp-deploy[train]"' in str(MissingExtraError("torch", "train"))

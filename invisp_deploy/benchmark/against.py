@@ -19,7 +19,7 @@ _FEWEST_ROUNDS: Final = 3
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """What `invisp-bench --json` wrote. Raises RequestError for anything else."""
+    """What `invisp bench --report` wrote. Raises RequestError for anything else."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] == FORMAT and {"cases", "machine", "clock_setup", "threads", "matrix_rate"} <= set(data):
@@ -27,7 +27,7 @@ def read_result(path: Path) -> dict[str, Any]:
             return found
         raise ValueError(f"its format is {data['format']}, this version reads {FORMAT}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path} is not a measurement of invisp-bench --json ({error}).") from error
+        raise RequestError(f"{path} is not a measurement of `invisp bench --report FILE` ({error}).") from error
 
 
 def check_comparable(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
@@ -42,7 +42,7 @@ def check_comparable(before: Mapping[str, Any], now: Mapping[str, Any], path: Pa
     if differing:
         raise RequestError(
             f"{path} cannot be compared with this run: it differs in {', '.join(differing)}. Measure both on one "
-            "machine, with equal clocks and --threads."
+            "machine, with equal clocks and `threads`."
         )
 
 

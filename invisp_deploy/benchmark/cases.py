@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from invisp_deploy.benchmark.timing import Contender, HasDevice
-from invisp_deploy.errors import RequestError
+from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime
 from invisp_deploy.runtimes.golden import natural_feeds
@@ -113,7 +113,7 @@ def candidates_of(arguments: Sequence[str], providers: Sequence[str]) -> list[Ca
         label, separator, rest = argument.partition("=")
         label, path = (label, Path(rest)) if separator and not Path(argument).exists() else ("", Path(argument))
         if not path.exists():
-            raise RequestError(f"There is no graph or engine {path}.")
+            raise MissingFileError(f"There is no graph or engine {path}.")
         files = sorted(_engines(path)) if path.is_dir() else [path]
         if not files:
             raise RequestError(f"The folder {path} holds no graph (.onnx) and no engine: name what to measure.")
@@ -170,7 +170,7 @@ def tiles_of(runtime: Runtime, edges: Sequence[int], path: Path) -> list[tuple[i
     if not fitting:
         bounds = "" if limits is None else f" within {limits}"
         raise RequestError(
-            f"{path} takes multiples of {step} pixels{bounds}, got --tile {','.join(map(str, edges))}: pass one of "
+            f"{path} takes multiples of {step} pixels{bounds}, got `tiles` {','.join(map(str, edges))}: pass one of "
             "these."
         )
     return [(edge, edge) for edge in fitting]

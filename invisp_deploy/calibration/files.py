@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from invisp_deploy.calibration.record import CalibratedFile
-from invisp_deploy.errors import CalibrationError, RequestError
+from invisp_deploy.errors import CalibrationError, MissingFileError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.exif import EXIF_IFD, load_exif
 from invisp_deploy.formats.frame import RawFrame
@@ -24,11 +24,11 @@ def spread(paths: Sequence[Path], count: int) -> list[Path]:
 
 
 def digests(paths: Sequence[Path]) -> dict[Path, str]:
-    """Path -> SHA-256. Raises CalibrationError for equal files, RequestError for one that is missing."""
+    """Path -> SHA-256. Raises CalibrationError for equal files, MissingFileError for one that is missing."""
     seen: dict[str, Path] = {}
     for path in paths:
         if not path.is_file():
-            raise RequestError(f"There is no file {path}.")
+            raise MissingFileError(f"There is no file {path}.")
         digest = sha256_file(path)
         if digest in seen:
             raise CalibrationError(f"{path} and {seen[digest]} hold the same bytes: leave one of them out.")

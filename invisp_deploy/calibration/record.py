@@ -102,7 +102,7 @@ class ScaleRecord:
         if weights != self.weights:
             raise CalibrationError(
                 f"{source} was measured on the weights {self.weights[:12]}, not on {weights[:12]}: calibrate again "
-                "with `invisp-calibrate`."
+                "with `invisp calibrate`."
             )
 
     def for_weights(self, weights: str, note: Mapping[str, Any]) -> ScaleRecord:

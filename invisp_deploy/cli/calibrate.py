@@ -1,4 +1,4 @@
-"""invisp-calibrate: RAW files to a record of scales."""
+"""invisp calibrate: RAW files to a record of scales."""
 
 from __future__ import annotations
 
@@ -11,26 +11,32 @@ import click
 from invisp_deploy.calibration.options import DEFAULT_METHOD
 from invisp_deploy.calibration.record import METHODS
 from invisp_deploy.cli.common import (
-    INVISP,
     InvispCommand,
-    json_option,
     needs_extra,
     print_json,
     progress,
     result_line,
-    version_option,
+)
+from invisp_deploy.cli.options import (
+    PATH,
+    held_out_option,
+    json_option,
+    output_option,
+    overwrite_option,
+    pictures_option,
+    quality_option,
+    seed_option,
+    subsampling_option,
 )
 
 if TYPE_CHECKING:
     from invisp_deploy.calibration.make import Calibration
 
 
-@click.command(cls=InvispCommand, context_settings=INVISP)
-@click.argument("raws", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--checkpoint", required=True, type=click.Path(path_type=Path), help="Weights of invisp-train, .safetensors."
-)
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Record of scales, a JSON file.")
+@click.command("calibrate", cls=InvispCommand)
+@click.argument("raws", nargs=-1, required=True, type=PATH)
+@click.option("--checkpoint", required=True, type=PATH, help="Weights of invisp train, .safetensors.")
+@output_option("Record of scales, a JSON file.")
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -42,20 +48,16 @@ if TYPE_CHECKING:
 @click.option("--max-tiles", type=int, default=48, show_default=True, help="Over all files.")
 @click.option("--tile", type=int, default=256, show_default=True, help="Edge of a tile, pixels.")
 @click.option("--max-drop", type=float, help="dB of RAW PSNR that int8 may lose; the fewest layers stay fp16 for it.")
-@click.option(
-    "--held-out", "held_out", multiple=True, type=click.Path(path_type=Path),
-    help="RAW file or folder to measure losses on; default: other places of the same files.",
-)  # fmt: skip
+@held_out_option
 @click.option("--held-tiles", type=int, default=12, show_default=True, help="Tiles that losses are measured on.")
 @click.option("--held-size", type=int, default=128, show_default=True, help="Edge of such a tile, pixels.")
-@click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the JPEG.")
-@click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal tiles.")
-@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for report.md with pictures; made if absent.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing record and report.")
+@quality_option
+@subsampling_option
+@seed_option
+@pictures_option
+@overwrite_option
 @json_option
-@version_option
-def main(
+def calibrate_command(
     raws: tuple[Path, ...],
     checkpoint: Path,
     output: Path,
@@ -68,7 +70,7 @@ def main(
     """Measure the scales of int8 and fp8 on RAW files (or folders of them), both directions, through real JPEG.
 
     \b
-    invisp-calibrate --checkpoint run/weights.safetensors raws/ -o scales.json --max-drop 0.1
+    invisp calibrate --checkpoint run/weights.safetensors raws/ -o scales.json --max-drop 0.1
     """
     for package in ("torch", "safetensors", "onnx", "matplotlib"):
         with needs_extra(package, "export"):
@@ -124,7 +126,3 @@ def _print(calibration: Calibration, output: Path, report: Path | None, checkpoi
         f"{len(record.tensors)} scales by {record.method} over {tiles} tiles of {len(record.files)} files",
         f"invisp-export onnx --checkpoint {checkpoint} --precision int8 --scales {output} -o graphs",
     )
-
-
-if __name__ == "__main__":
-    main()

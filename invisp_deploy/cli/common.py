@@ -1,36 +1,26 @@
-"""What all commands share: errors as sentences with exit codes, result lines, JSON, progress."""
+"""What all commands share: errors as sentences with exit codes, groups that import on use, result lines, JSON."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NoReturn
 
 import click
 
-from invisp_deploy import __version__
-from invisp_deploy.errors import InvispError, MissingExtraError
+from invisp_deploy.cli.progress import progress as progress
+from invisp_deploy.errors import InvispError, MissingExtraError, MissingPackageError
 
-__all__ = [
-    "INVISP",
-    "InvispCommand",
-    "InvispGroup",
-    "json_option",
-    "needs_extra",
-    "print_json",
-    "progress",
-    "result_line",
-    "version_option",
-]
-
-INVISP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+INVISP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 # module that may be missing -> extra that installs it
-_EXTRAS = {
+_EXTRAS: Final = {
     "torch": "train",
     "safetensors": "train",
     "onnx": "export",
@@ -38,10 +28,23 @@ _EXTRAS = {
     "skimage": "tables",
     "imagecodecs": "tables",
 }
+# module of the base install -> what pip calls it
+_BASE: Final = {
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "PIL": "Pillow",
+    "rawpy": "rawpy",
+    "tifffile": "tifffile",
+    "tqdm": "tqdm",
+}
 
 
 class InvispCommand(click.Command):
     """A command whose expected errors are one sentence on standard error and an exit code, never a traceback."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        settings.setdefault("context_settings", INVISP)
+        super().__init__(*arguments, **settings)
 
     def invoke(self, ctx: click.Context) -> Any:
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on damaged files come as our sentence
@@ -49,9 +52,16 @@ class InvispCommand(click.Command):
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
-            if package not in _EXTRAS:
-                raise
-            _fail(MissingExtraError(package, _EXTRAS[package]))
+            if package in _EXTRAS:
+                _fail(MissingExtraError(package, _EXTRAS[package]))
+            if package in _BASE:
+                _fail(
+                    MissingPackageError(
+                        f"`{package}` is a part of the base install and is not there: `pip install {_BASE[package]}`; "
+                        "`invisp doctor` says what else is."
+                    )
+                )
+            raise
         except InvispError as error:
             _fail(error)
         except MemoryError:
@@ -59,17 +69,70 @@ class InvispCommand(click.Command):
             sys.exit(1)
         except BrokenPipeError:
             sys.exit(1)
+        finally:
+            _say_mixed_onnxruntime()
 
 
-class InvispGroup(click.Group):
-    """A group of such commands."""
+class LazyGroup(click.Group):
+    """A group that knows of its commands a name, where each is, and a line of help, and imports the one that is used.
 
-    command_class = InvispCommand
+    entries: name -> (`module:attribute`, line of help), in the order of the help.
+    """
+
+    def __init__(self, name: str, entries: Mapping[str, tuple[str, str]], help: str) -> None:
+        super().__init__(name, help=help, context_settings=INVISP)
+        self._entries = entries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._entries:
+            return None
+        module, _, attribute = self._entries[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self._entries.items()])
 
 
-def _fail(error: InvispError) -> None:
-    click.echo(f"Error: {error}", err=True)
+def sentence(error: InvispError | str, command: click.Command | None = None) -> str:
+    """An error's text in the words of a command (default: the one that runs): `white_balance` becomes
+    --white-balance where the command has an option of that name.
+    """
+    if command is None:
+        context = click.get_current_context(silent=True)
+        command = None if context is None else context.command
+    options = [] if command is None else [one for one in command.params if isinstance(one, click.Option)]
+    flags = {one.name: max(one.opts, key=len) for one in options}
+    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), str(error))
+
+
+def say_error(error: InvispError) -> None:
+    """One line on standard error."""
+    click.echo(f"Error: {sentence(error)}", err=True)
+
+
+def _fail(error: InvispError) -> NoReturn:
+    say_error(error)
     sys.exit(error.exit_code)
+
+
+def _say_mixed_onnxruntime() -> None:
+    """One line where a command has opened ONNX Runtime and two builds of it lie in one folder."""
+    module = sys.modules.get("onnxruntime")
+    if module is None or not getattr(module, "__file__", None):
+        return
+    from invisp_deploy.device.packages import find_onnxruntime
+
+    package = find_onnxruntime()
+    if package.rivals:
+        from invisp_deploy.device.advice import mixed_onnxruntime, takes_onnxruntime_gpu
+        from invisp_deploy.device.machine import read_machine
+
+        click.echo(f"note: {mixed_onnxruntime(package, gpu=takes_onnxruntime_gpu(read_machine()))}", err=True)
 
 
 @contextmanager
@@ -83,11 +146,6 @@ def needs_extra(package: str, extra: str) -> Iterator[None]:
         raise MissingExtraError(package, extra) from error
 
 
-def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --json: one JSON object on standard output instead of lines for people."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")(function)
-
-
 def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, sort_keys=True, default=str))
 
@@ -99,15 +157,6 @@ def result_line(path: Path, what: str, next_command: str = "") -> None:
         click.echo(f"next: {next_command}")
 
 
-def progress(total: int, description: str, *, quiet: bool = False, unit: str = "") -> Any:
-    """A tqdm bar on standard error; silent where that is no terminal or `quiet`."""
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total, desc=description, disable=quiet or not sys.stderr.isatty(), leave=False, unit=unit, unit_scale=True
-    )
-
-
 def _size(count: int) -> str:
     size = float(count)
     for unit in ("B", "kB", "MB"):
@@ -115,6 +164,3 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
-
-
-version_option = click.version_option(__version__, "-V", "--version", prog_name="invisp-deploy")

@@ -1,4 +1,4 @@
-"""invisp-prepare raws: RAW files of one camera to a dataset."""
+"""`invisp prepare raws`: RAW files of one camera to a dataset."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ from typing import Any
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, json_option, print_json, progress
+from invisp_deploy.cli.common import InvispCommand, print_json, progress, sentence
+from invisp_deploy.cli.options import (
+    PATH,
+    jobs_option,
+    json_option,
+    output_option,
+    quality_option,
+    resume_option,
+    seed_option,
+    subsampling_option,
+)
 from invisp_deploy.errors import RequestError
 
-__all__ = ["raws"]
 
-_PATH = click.Path(path_type=Path)
-
-
-@click.command(cls=InvispCommand)
-@click.argument("paths", nargs=-1, required=True, type=_PATH)
-@click.option("-o", "--output", required=True, type=_PATH, help="Folder of the dataset; made if absent.")
-@click.option("--made", multiple=True, type=_PATH, help="Made DNGs (file or folder), to train on only.")
-@click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the JPEG targets.")
-@click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
+@click.command("raws", cls=InvispCommand)
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+@output_option("Folder of the dataset; made if absent.")
+@click.option("--made", multiple=True, type=PATH, help="Made DNGs (file or folder), to train on only.")
+@quality_option
+@subsampling_option
 @click.option("--test-share", type=float, help="Part of the files that is held out.  [default: 0.15]")
-@click.option("--test-list", type=_PATH, help="Names of the files that are held out, one a line, instead of a share.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split by share.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: the cores of the machine]")
-@click.option("--resume", is_flag=True, help="Go on with a dataset that was interrupted; mend or extend one.")
+@click.option("--test-list", type=PATH, help="Names of the files that are held out, one a line, instead of a share.")
+@seed_option
+@jobs_option
+@resume_option
 @json_option
-def raws(
+def raws_command(
     paths: tuple[Path, ...],
     output: Path,
     made: tuple[Path, ...],
@@ -44,8 +50,8 @@ def raws(
     Each becomes its mosaic, memory-mapped in training, and LibRaw's rendering as a JPEG; 15 % are held out.
 
     \b
-    invisp-prepare raws photos/ -o data/
-    invisp-prepare raws photos/ -o data/ --made dngs/ --test-list test.txt
+    invisp prepare raws photos/ -o data/
+    invisp prepare raws photos/ -o data/ --made dngs/ --test-list test.txt
     """
     from invisp_deploy.dataset.options import PrepareOptions, read_names
     from invisp_deploy.dataset.prepare import Refused, prepare
@@ -61,7 +67,7 @@ def raws(
     sources = sources_in(paths, made)
 
     def on_refused(one: Refused) -> None:
-        click.echo(f"Error: {one.reason}", err=True)
+        click.echo(f"Error: {sentence(one.reason)}", err=True)
 
     total = len(sources)
     with (
@@ -97,6 +103,6 @@ def raws(
             f"to train on ({counts['made']} made), {counts['test']} to test with ({counts['made_test']} made), "
             f"{len(refused)} refused"
         )
-        click.echo(f"next: invisp-train {output} -o run/")
+        click.echo(f"next: invisp train {output} -o run/")
     if refused:
         raise SystemExit(1)

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import click
 
-from invisp_deploy.cli.common import INVISP, InvispCommand, result_line, version_option
+from invisp_deploy.cli.common import InvispCommand, result_line
+from invisp_deploy.cli.options import PATH
 from invisp_deploy.cli.train import (
     asked_options,
     crops_line,
@@ -22,11 +23,10 @@ METHODS: Final = ("cycleisp", "grayscale", "unet", "upi")
 """The last has nothing to train and is refused with a sentence."""
 
 
-@click.command("train", cls=InvispCommand, context_settings=INVISP)
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.command("train", cls=InvispCommand)
+@click.argument("sources", nargs=-1, required=True, type=PATH)
 @click.option("--method", required=True, type=click.Choice(METHODS), help="A rival of the paper.")
 @run_options
-@version_option
 def rival_train_command(
     sources: tuple[Path, ...],
     method: str,
@@ -56,9 +56,5 @@ def rival_train_command(
             result_line(
                 made.weights,
                 f"weights {made.digest[:12]}",
-                f"invisp-eval table1 --help: {made.weights} is its {method}",
+                f"invisp research table1 --help: {made.weights} is its {method}",
             )
-
-
-if __name__ == "__main__":
-    rival_train_command()

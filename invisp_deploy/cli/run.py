@@ -1,4 +1,4 @@
-"""invisp-run: RAW files to pictures, pictures to DNG."""
+"""`invisp run`: RAW files to pictures, pictures to DNG."""
 
 from __future__ import annotations
 
@@ -10,22 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import (
-    INVISP,
-    json_option,
-    print_json,
-    progress,
-    result_line,
-    version_option,
-)
-from invisp_deploy.cli.shipped import check_one, model_option
-from invisp_deploy.cli.stream import StreamingCommand, run_stream, stream_options, take_stream_options
-from invisp_deploy.cli.stream_source import SourceRequest
-from invisp_deploy.contract import CFA_PATTERNS
+from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence
+from invisp_deploy.cli.options import PATH, check_one, json_option, output_option, rendering_options, version_option
 from invisp_deploy.errors import ContractError, InvispError, RequestError
 from invisp_deploy.formats.walk import files_to_run, is_picture
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
 if TYPE_CHECKING:
     from invisp_deploy.formats.frame import RawFrame
@@ -34,43 +23,32 @@ if TYPE_CHECKING:
     from invisp_deploy.rendering.model import Model
     from invisp_deploy.rendering.options import RunOptions
 
-__all__ = ["main"]
+
+class RunCommand(InvispCommand):
+    """`--stream` among the words makes them those of `invisp stream`."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if "--stream" not in args:
+            return super().make_context(info_name, args, parent, **extra)
+        from invisp_deploy.cli.stream import stream_command
+
+        words = [word for word in args if word != "--stream"]
+        return stream_command.make_context(info_name, words, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
 
 
-@click.command(cls=StreamingCommand, context_settings=INVISP)
-@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File; for several inputs a folder."
-)
-@click.option("--engine", type=click.Path(path_type=Path), help="Graph or engine; default: the shipped model's.")
-@model_option
-@click.option("--provider", help="ONNX Runtime's, for graphs.  [default: CPUExecutionProvider]")
-@click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="JPEG quality.")
-@click.option(
-    "--subsampling",
-    default="4:2:2",
-    show_default=True,
-    type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]),
-    help="JPEG chroma subsampling.",
-)
-@click.option(
-    "--memory", default=DEFAULT_MEMORY, show_default=True, type=click.IntRange(min=16), help="MB for one tile."
-)
-@click.option("--halo", type=click.IntRange(min=0), help="Pixels around a tile; default: the exact receptive radius.")
-@click.option("--force", is_flag=True, help="Go on with another camera, other weights or no way back.")
-@click.option("--white-balance", metavar="R,G,B", help="Gains, where the file has none.")
-@click.option("--black", type=click.FloatRange(0, 65535), help="With --force or --pipe: black level, DN.")
-@click.option("--white", type=click.IntRange(1, 65535), help="With --force or --pipe: white level, DN.")
-@click.option(
-    "--cfa",
-    type=click.Choice(CFA_PATTERNS),
-    help="With --force or --pipe: CFA of the mosaic.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
-@stream_options
+@click.command("run", cls=RunCommand)
+@click.argument("inputs", nargs=-1, required=True, type=PATH)
+@output_option("File; for several inputs a folder.")
+@rendering_options
+@click.option("--stream", is_flag=True, expose_value=False, help="The same as `invisp stream`, with its options.")
 @json_option
 @version_option
-def main(
+def run_command(
     inputs: tuple[Path, ...],
     output: Path,
     engine: Path | None,
@@ -88,16 +66,9 @@ def main(
     invisp-run photo.CR2 -o photo.jpg
     invisp-run photo.jpg -o photo.dng
     invisp-run --model nano photo.CR2 -o photo.jpg
-    invisp-run --stream frames/ -o pictures/
     """
     check_one(model, engine=engine)
-    stream = take_stream_options(options)
-    run_options = _options(options)
-    if stream is not None:
-        request = SourceRequest(inputs, engine, model, provider, run_options, stream)
-        sys.exit(run_stream(request, output, as_json=as_json))
-    if not inputs:
-        raise click.MissingParameter(param_type="argument", param_hint="'INPUTS...'")
+    run_options = options_of(options)
     models = _Models(engine, model, provider)
     jobs = _jobs(inputs, output, models.direction)
     single = len(jobs) == 1 and not output.is_dir()
@@ -108,8 +79,8 @@ def main(
         except InvispError as error:
             if single:
                 raise
-            click.echo(f"Error: {error}", err=True)
-            rows.append({"input": str(source), "ok": False, "error": str(error)})
+            say_error(error)
+            rows.append({"input": str(source), "ok": False, "error": sentence(error)})
             continue
         rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": result.output.stat().st_size})
         if not as_json:
@@ -158,7 +129,8 @@ class _Models:
         return self._open[str(name)]
 
 
-def _options(options: dict[str, Any]) -> RunOptions:
+def options_of(options: dict[str, Any]) -> RunOptions:
+    """What `rendering_options` gives but engine, model and provider. Raises RequestError."""
     from invisp_deploy.rendering.options import Explicit, RunOptions
 
     explicit = Explicit(
@@ -240,7 +212,3 @@ def _print(source: Path, result: RunResult, runtime: str, *, shipped: bool) -> N
             f"note: a halo of {result.halo} px changes the first seam by up to {result.halo_error:.2g} "
             f"({result.halo_error * 255:.2f} of 255 levels) against the exact one"
         )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,11 @@
-"""`invisp-run --stream`: its options, and a stream from the first frame to the report."""
+"""`invisp stream`: frames that keep coming, from the first one to the report."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, print_json, result_line
+from invisp_deploy.cli.common import InvispCommand, print_json, result_line, say_error, sentence
+from invisp_deploy.cli.options import (
+    PATH,
+    check_one,
+    json_option,
+    output_option,
+    rendering_options,
+    report_option,
+    threads_option,
+)
+from invisp_deploy.cli.run import options_of
 from invisp_deploy.cli.stream_source import SourceRequest, open_source
-from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.errors import InvispError
 from invisp_deploy.files import check_output, output_folder, write_whole
 from invisp_deploy.streaming.queues import POLICIES
 
@@ -24,66 +34,53 @@ if TYPE_CHECKING:
     from invisp_deploy.streaming.live import LiveLine
     from invisp_deploy.streaming.pipeline import Pipeline
 
-__all__ = ["INTERRUPTED", "StreamingCommand", "run_stream", "stream_options", "take_stream_options"]
-
 INTERRUPTED = 130
 """Exit code after SIGINT or SIGTERM."""
 
+_STREAM = (
+    "rate", "watch", "list_file", "pipe", "bits", "camera", "queue", "when_behind", "threads", "frames", "report",
+)  # fmt: skip
 _REFRESH = 0.1  # seconds between looks at signals; the live line follows at every third
-_DEFAULTS = {"queue": 4, "when_behind": "wait", "threads": 0, "rate": None, "frames": None, "watch": False}
 
 
-class _StreamOption(click.Option):
-    """Stands in a section of its own in the help."""
+@click.command("stream", cls=InvispCommand)
+@click.argument("inputs", nargs=-1, type=PATH)
+@output_option("Folder; made if absent.")
+@rendering_options
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Play the files at so many a second.")
+@click.option("--watch", is_flag=True, help="Take what appears in the folder from now on.")
+@click.option("--list", "list_file", type=PATH, help="File of paths, one a line; - is standard input.")
+@click.option("--pipe", metavar="WIDTHxHEIGHT", help="Raw frames on standard input.")
+@click.option("--bits", type=click.Choice(["10", "12", "14", "16"]), help="Of a pipe's sample.")
+@click.option("--camera", metavar="NAME", help="Of a pipe, as the weights' contract names it.")
+@click.option("--queue", default=4, show_default=True, type=click.IntRange(1, 10000), help="Frames before each stage.")
+@click.option(
+    "--when-behind", default=POLICIES[0], show_default=True, type=click.Choice(POLICIES), help="With a full queue."
+)
+@threads_option
+@click.option("--frames", type=click.IntRange(1), help="End after so many.")
+@report_option
+@json_option
+def stream_command(
+    inputs: tuple[Path, ...],
+    output: Path,
+    engine: Path | None,
+    model: str | None,
+    provider: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Render or recover frames as they come: a folder, files, a list, or raw frames on standard input.
 
-
-class StreamingCommand(InvispCommand):
-    """A command with the stream's options in a section of their own."""
-
-    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, kind in (("Options", False), ("With --stream", True)):
-            options = [one for one in self.get_params(context) if isinstance(one, click.Option)]
-            chosen = [one for one in options if isinstance(one, _StreamOption) is kind]
-            with formatter.section(title):
-                formatter.write_dl([record for one in chosen if (record := one.get_help_record(context))])
-
-
-def stream_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --stream and what belongs to it. None stands for what was not given."""
-    path = click.Path(path_type=Path)
-    decorators: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
-        click.option("--stream", is_flag=True, help="Frames that keep coming; the output is a folder."),
-        _option("--rate", type=click.FloatRange(0, min_open=True), help="Play the files at so many a second."),
-        _option("--watch", is_flag=True, default=None, help="Take what appears in the folder from now on."),
-        _option("--list", "list_file", type=path, help="File of paths, one a line; - is standard input."),
-        _option("--pipe", metavar="WIDTHxHEIGHT", help="Raw frames on standard input."),
-        _option("--bits", type=click.Choice(["10", "12", "14", "16"]), help="With --pipe: of a sample."),
-        _option("--camera", metavar="NAME", help="With --pipe: as the weights' contract names it."),
-        _option("--queue", type=click.IntRange(1, 10000), help="Frames before each stage.  [default: 4]"),
-        _option("--when-behind", type=click.Choice(POLICIES), help="With a full queue.  [default: wait]"),
-        _option("--threads", type=click.IntRange(1, 1024), help="Of the runtime, on the CPU.  [default: one a core]"),
-        _option("--frames", type=click.IntRange(1), help="End after so many."),
-        _option("--report", type=path, help="Write the figures as JSON."),
-    ]
-    for decorate in reversed(decorators):
-        function = decorate(function)
-    return function
-
-
-def take_stream_options(options: dict[str, Any]) -> dict[str, Any] | None:
-    """Take the stream's options out of a command's; None without --stream.
-
-    Raises RequestError where one of them was given without it.
+    \b
+    invisp stream frames/ -o pictures/
+    invisp stream card/ --watch -o pictures/ --when-behind drop-oldest
     """
-    names = ("rate", "watch", "list_file", "pipe", "bits", "camera", "queue", "when_behind", "threads", "frames")
-    mine = {name: options.pop(name) for name in (*names, "report")}
-    if options.pop("stream"):
-        return {name: _DEFAULTS.get(name) if value is None else value for name, value in mine.items()}
-    for name, value in mine.items():
-        if value is not None:
-            option = "--list" if name == "list_file" else f"--{name.replace('_', '-')}"
-            raise RequestError(f"{option} belongs to --stream: add it, or leave {option} out.")
-    return None
+    check_one(model, engine=engine)
+    stream = {name: options.pop(name) for name in _STREAM}
+    stream["threads"] = stream["threads"] or 0
+    request = SourceRequest(inputs, engine, model, provider, options_of(options), stream)
+    sys.exit(run_stream(request, output, as_json=as_json))
 
 
 def run_stream(request: SourceRequest, output: Path, *, as_json: bool) -> int:
@@ -95,6 +92,7 @@ def run_stream(request: SourceRequest, output: Path, *, as_json: bool) -> int:
     from invisp_deploy.streaming.work import work_for
 
     options, stream = request.options, request.stream
+    command = click.get_current_context().command
     if stream["report"] is not None:
         check_output(stream["report"], overwrite=options.overwrite)
     with output_folder(output), open_source(request) as source:
@@ -105,7 +103,7 @@ def run_stream(request: SourceRequest, output: Path, *, as_json: bool) -> int:
             queue=stream["queue"],
             policy=stream["when_behind"],
             limit=stream["frames"],
-            report=lambda failure: live.say(f"Error: {failure.error}"),
+            report=lambda failure: live.say(f"Error: {sentence(failure.error, command)}"),
         )
         live = LiveLine(pipeline, sys.stderr, quiet=as_json)
         with _signals() as came:
@@ -162,7 +160,7 @@ def _finish(
     if early is not None and not (isinstance(early, InvispError) and signals):
         raise early
     if early is not None:
-        click.echo(f"Error: {early}", err=True)
+        say_error(early)
     return INTERRUPTED if signals else int(pipeline.failed > 0)
 
 
@@ -204,7 +202,3 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _option(*names: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option(*names, cls=_StreamOption, **settings)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from invisp_deploy.streaming.pipe_format import PipeFormat
     from invisp_deploy.streaming.pipeline import Frame
 
-__all__ = ["Source", "SourceRequest", "open_source"]
-
 
 @dataclass(frozen=True)
 class SourceRequest:

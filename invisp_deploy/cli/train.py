@@ -1,9 +1,9 @@
-"""invisp-train: RAW files of one camera to weights."""
+"""invisp train: RAW files of one camera to weights."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from importlib import import_module
@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from invisp_deploy.cli.common import INVISP, InvispCommand, needs_extra, progress, result_line, version_option
+from invisp_deploy.cli.common import InvispCommand, needs_extra, progress, result_line
+from invisp_deploy.cli.options import PATH, held_out_option, output_option, together
 from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 from invisp_deploy.training.options import (
     NORMS,
     PRECISIONS,
     ROUNDINGS,
     SCHEDULES,
-    SUBSAMPLINGS,
     TUNING,
     ContractOptions,
     DataOptions,
@@ -42,7 +43,7 @@ _SIZES: Final = tuple(field.name for field in fields(NetworkConfig))
 _CONTRACT: Final = tuple(field.name for field in fields(ContractOptions))
 _FLAGS: Final = {"name": "--config", "norm": "--loss", "ema_decay": "--ema", "white_balance": "--gains"}
 
-_SIZE_OPTIONS: Final = (
+_size_options: Final = together(
     click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), help="[default: edge]"),
     click.option("--blocks", type=int, help="Instead of the named configuration's."),
     click.option("--growth", type=int, help="Instead of the named configuration's."),
@@ -52,11 +53,9 @@ _SIZE_OPTIONS: Final = (
     click.option("--kind", type=click.Choice(KINDS), help="Of F, G and H.  [default: dense]"),
 )
 
-_RUN_OPTIONS: Final = (
-    click.option(
-        "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run; made if absent."
-    ),
-    click.option("--run", "run_file", type=click.Path(path_type=Path), help="run.json of another run, to repeat it."),
+run_options: Final = together(
+    output_option("Folder of the run; made if absent."),
+    click.option("--run", "run_file", type=PATH, help="run.json of another run, to repeat it."),
     click.option("--white", help="file, adjusted, or a level in DN.  [default: file]"),
     click.option(
         "--gains",
@@ -102,34 +101,18 @@ _RUN_OPTIONS: Final = (
 )
 
 
-def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of every training run, whatever the method."""
-    return _with(_RUN_OPTIONS, function)
+"""Of every training run, whatever the method."""
 
 
-def _with(options: tuple[Callable[..., Any], ...], function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _size_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    return _with(_SIZE_OPTIONS, function)
-
-
-@click.command(cls=InvispCommand, context_settings=INVISP)
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.command("train", cls=InvispCommand)
+@click.argument("sources", nargs=-1, required=True, type=PATH)
 @_size_options
-@click.option("--from", "weights", type=click.Path(path_type=Path), help="Weights to fine-tune instead of new ones.")
-@click.option("--quantize", type=click.Path(path_type=Path), help="Record of scales: train every convolution in int8.")
+@click.option("--from", "weights", type=PATH, help="Weights to fine-tune instead of new ones.")
+@click.option("--quantize", type=PATH, help="Record of scales: train every convolution in int8.")
 @click.option("--keep", is_flag=True, help="With --quantize: layers that the record keeps in fp16 stay there.")
-@click.option(
-    "--held-out", "held_out", multiple=True, type=click.Path(path_type=Path),
-    help="RAW file or folder to measure the weights on at the end.",
-)  # fmt: skip
+@held_out_option
 @run_options
-@version_option
-def main(
+def train_command(
     sources: tuple[Path, ...],
     weights: Path | None,
     quantize: Path | None,
@@ -145,10 +128,10 @@ def main(
     """Train on a prepared dataset, or on RAW files (or folders of them) of one camera.
 
     \b
-    invisp-train dataset/ -o run/
-    invisp-train dngs/ -o run/ --held-out held-out/
-    invisp-train dngs/ -o tuned/ --from run/weights.safetensors --quantize scales.json
-    torchrun --nproc-per-node 2 -m invisp_deploy.cli.train dataset/ -o run/ --batch 2
+    invisp train dataset/ -o run/
+    invisp train dngs/ -o run/ --held-out held-out/
+    invisp train dngs/ -o tuned/ --from run/weights.safetensors --quantize scales.json
+    torchrun --nproc-per-node 2 -m invisp_deploy train dataset/ -o run/ --batch 2
     """
     with training_installed(tensorboard=tensorboard):
         given = given_options(options)
@@ -334,7 +317,3 @@ def _quality(text: str) -> tuple[int, int]:
 
 def _flag(name: str) -> str:
     return _FLAGS.get(name, "--" + name.replace("_", "-"))
-
-
-if __name__ == "__main__":
-    main()

@@ -278,7 +278,7 @@ class Dataset:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open a dataset that `invisp-prepare raws` finished; no mosaic and no picture is opened.
+    """Open a dataset that `invisp prepare raws` finished; no mosaic and no picture is opened.
 
     Raises DatasetError for a folder that is no dataset, or one that is unfinished, damaged, or of another version.
     """
@@ -286,10 +286,10 @@ def open_dataset(folder: Path) -> Dataset:
     if not path.is_file():
         if (folder / PREPARING_FILE).is_file():
             raise DatasetError(
-                f"The dataset {folder} was not finished: run `invisp-prepare raws` again as before, with --resume."
+                f"The dataset {folder} was not finished: run `invisp prepare raws --resume`, else as before."
             )
         raise DatasetError(
-            f"{folder} is no prepared dataset (there is no {path}): make one with `invisp-prepare raws`."
+            f"{folder} is no prepared dataset (there is no {path}): make one with `invisp prepare raws`."
         )
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -302,7 +302,7 @@ def open_dataset(folder: Path) -> Dataset:
     except DatasetError:
         raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, InvispError) as error:
-        raise DatasetError(f"{path} is damaged ({error!r}): run `invisp-prepare raws` again with --resume.") from error
+        raise DatasetError(f"{path} is damaged ({error!r}): run `invisp prepare raws` again with --resume.") from error
 
 
 def _dataset(folder: Path, data: dict[str, Any]) -> Dataset:
@@ -321,4 +321,4 @@ def _dataset(folder: Path, data: dict[str, Any]) -> Dataset:
     return Dataset(folder, make, model, options, tuple(splits["train"]), tuple(splits["test"]))
 
 
-_MEND: Final = "Run `invisp-prepare raws` again with --resume."
+_MEND: Final = "Run `invisp prepare raws --resume` again."

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.dataset.strips import SUBSAMPLINGS
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class PrepareOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
-            raise RequestError(f"--quality must be from 1 to 100, got {self.quality}.")
+            raise RequestError(f"`quality` must be from 1 to 100, got {self.quality}.")
         if self.subsampling not in SUBSAMPLINGS:
-            raise RequestError(f"--subsampling must be one of {', '.join(SUBSAMPLINGS)}, got {self.subsampling!r}.")
+            raise RequestError(f"`subsampling` must be one of {', '.join(SUBSAMPLINGS)}, got {self.subsampling!r}.")
         if not 0 <= self.test_share < 1:
-            raise RequestError(f"--test-share must be at least 0 and below 1, got {self.test_share}.")
+            raise RequestError(f"`test_share` must be at least 0 and below 1, got {self.test_share}.")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -96,11 +96,11 @@ def _check_folder(folder: Path, options: PrepareOptions, sources: Sequence[Sourc
     """Refuse to overwrite, and to go on with anything but what was begun."""
     if not resume:
         if folder.is_dir() and any(folder.iterdir()):
-            raise RequestError(f"The output {folder} exists already: pass --resume to go on, or name another folder.")
+            raise RequestError(f"The output {folder} exists already: pass `resume` to go on, or name another folder.")
         return
     states = [folder / name for name in (PREPARING_FILE, DATASET_FILE) if (folder / name).is_file()]
     if not states:
-        raise RequestError(f"There is no dataset to resume in {folder}: run without --resume.")
+        raise RequestError(f"There is no dataset to resume in {folder}: run without `resume`.")
     try:
         begun = PrepareOptions.from_dict(json.loads(states[0].read_text(encoding="utf-8"))["options"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -168,7 +168,7 @@ def _outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Facts | 
             yield running[future], future.result()
     except BrokenProcessPool as error:
         raise DatasetError(
-            "A worker process died, which happens when memory runs out: run it again with --resume and fewer --jobs."
+            "A worker process died, which happens when memory runs out: run it again with `resume` and fewer `jobs`."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

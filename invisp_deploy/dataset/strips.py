@@ -29,9 +29,6 @@ from invisp_deploy.errors import DatasetError
 
 Window = tuple[slice, slice]
 
-SUBSAMPLINGS: Final = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
-"""Names of the chroma subsamplings and the numbers that Pillow has for them."""
-
 _SEGMENT: Final = 10
 """MCUs that a segment aims at: 160 pixels with 4:2:2. Each costs 2 to 4 bytes, a narrow one is decoded sooner."""
 
@@ -51,7 +48,7 @@ def jpeg_with_restarts(pixels: npt.NDArray[np.uint8], quality: int, subsampling:
     stream = io.BytesIO()
     try:
         Image.fromarray(pixels).save(
-            stream, "JPEG", quality=quality, subsampling=SUBSAMPLINGS[subsampling], restart_marker_blocks=width
+            stream, "JPEG", quality=quality, subsampling=subsampling, restart_marker_blocks=width
         )
     except (OSError, ValueError) as error:
         raise DatasetError(f"A picture of {pixels.shape[1]}x{pixels.shape[0]} is no JPEG: {error}.") from error
@@ -177,4 +174,4 @@ def _header_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _damaged(path: Path) -> DatasetError:
-    return DatasetError(f"{path} is damaged or not as it was written: run `invisp-prepare raws` again with --resume.")
+    return DatasetError(f"{path} is damaged or not as it was written: run `invisp prepare raws --resume` again.")

@@ -1,4 +1,4 @@
-"""From what was found to what to do: one sentence each, with the command. Pure; nothing here looks at the machine."""
+"""From what was found to what to do: one sentence each, with the command. Nothing here looks at the machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from invisp_deploy.device.examine import Examination
+from invisp_deploy.device.machine import Machine
+from invisp_deploy.device.packages import Package
+from invisp_deploy.installation import install_line
 
-__all__ = ["advise"]
+__all__ = ["advise", "mixed_onnxruntime", "takes_onnxruntime_gpu"]
 
 _CPU: Final = "onnxruntime CPUExecutionProvider"
 _CUDA: Final = "onnxruntime CUDAExecutionProvider"
@@ -26,22 +29,37 @@ def _broken(found: Examination) -> Iterator[str]:
     if not found.works(_CPU):
         yield "ONNX Runtime does not work: `pip install --force-reinstall --no-deps onnxruntime`."
     elif not found.renders:
-        yield "ONNX Runtime works and rendering does not: `pip install --force-reinstall invisp-deploy`."
+        yield f"ONNX Runtime works and rendering does not: `{install_line(again=True)}`."
     for module, package in (("rawpy", "rawpy"), ("PIL", "Pillow"), ("tifffile", "tifffile")):
         if not found.package(module).path:
             yield f"{package} is missing, a part of the base install: `pip install {package}`."
 
 
+def mixed_onnxruntime(package: Package, *, gpu: bool) -> str:
+    """What several builds of ONNX Runtime do to each other and how to keep one; empty where there is only one.
+
+    gpu: an NVIDIA GPU answers that onnxruntime-gpu has code for.
+    """
+    if not package.rivals:
+        return ""
+    kept = "onnxruntime-gpu" if gpu else "onnxruntime"
+    others = [name for name in package.rivals if name != kept]
+    return (
+        f"{' and '.join(package.rivals)} are both installed and write one folder; the files there are those of "
+        f"{package.build or 'an unknown build'}, so that one is imported. Keep one: `pip uninstall --yes "
+        f"{' '.join(others)}`, then `pip install --force-reinstall --no-deps {kept}`."
+    )
+
+
+def takes_onnxruntime_gpu(machine: Machine) -> bool:
+    """Whether the machine has a GPU that the wheels of onnxruntime-gpu hold code for."""
+    return machine.device is not None and not machine.l4t
+
+
 def _onnxruntime(found: Examination) -> Iterator[str]:
-    package = found.package("onnxruntime")
-    if package.rivals:
-        kept = "onnxruntime-gpu" if found.machine.device is not None and not found.machine.l4t else "onnxruntime"
-        others = [name for name in package.rivals if name != kept]
-        yield (
-            f"{' and '.join(package.rivals)} are both installed and write one folder; the files there are those of "
-            f"{package.build or 'an unknown build'}, so that one is imported. Keep one: `pip uninstall --yes "
-            f"{' '.join(others)}`, then `pip install --force-reinstall --no-deps {kept}`."
-        )
+    mixed = mixed_onnxruntime(found.package("onnxruntime"), gpu=takes_onnxruntime_gpu(found.machine))
+    if mixed:
+        yield mixed
 
 
 def _jetson(found: Examination) -> list[str]:
@@ -105,6 +123,6 @@ def _cuda_python(found: Examination) -> str:
 
 def _extras(found: Examination) -> Iterator[str]:
     if not found.works("torch"):
-        yield 'Training and export of weights need PyTorch: `pip install "invisp-deploy[train,export]"`.'
+        yield f"Training and export of weights need PyTorch: `{install_line('train,export')}`."
     if not (found.works("polygraphy") and found.works("onnx")):
-        yield '`invisp verify --layers` needs polygraphy and onnx: `pip install "invisp-deploy[verify]"`.'
+        yield f"`invisp verify --layers` needs polygraphy and onnx: `{install_line('verify')}`."

@@ -54,7 +54,7 @@ def open_subjects(engine: Path | None, inverse: Path | None, provider: str | Non
     """
     paths = [path for path in (engine, inverse) if path is not None]
     if not paths:
-        raise RequestError("There is nothing to verify: pass --engine, --inverse or both.")
+        raise RequestError("There is nothing to verify: pass `engine`, `inverse` or both.")
     files: dict[Direction, Path] = {}
     subjects: dict[Direction, Subject] = {}
     with contextlib.ExitStack() as stack:
@@ -62,7 +62,7 @@ def open_subjects(engine: Path | None, inverse: Path | None, provider: str | Non
             runtime = stack.enter_context(open_runtime(path, provider))
             way = runtime.card.direction
             if path is inverse and way is Direction.FORWARD:
-                raise ContractError(f"{path} goes forward: pass it as --engine, and the inverse engine as --inverse.")
+                raise ContractError(f"{path} goes forward: pass it as `engine`, and the inverse engine as `inverse`.")
             if way in files:
                 raise ContractError(f"{files[way]} and {path} are both {way.value}: pass one of each direction.")
             files[way] = path

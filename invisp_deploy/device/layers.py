@@ -21,7 +21,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import ContractError, EngineError, GraphError, MissingExtraError, RequestError
+from invisp_deploy.errors import (
+    ContractError,
+    EngineError,
+    GraphError,
+    MissingExtraError,
+    MissingFileError,
+    RequestError,
+)
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.golden import natural_feeds
@@ -120,7 +127,7 @@ def compare_layers(engine: Path, reference: Path, *, source: Path | None = None,
     card = read_engine_card(engine) if engine.suffix.lower() in ENGINE_SUFFIXES else None
     if card is not None and source is None:
         raise RequestError(
-            f"{engine} does not hold the names of its layers: pass the graph that it was built from as --onnx."
+            f"{engine} does not hold the names of its layers: pass the graph that it was built from as `source`."
         )
     if card is not None and source is not None and sha256_file(source) != card.onnx:
         raise ContractError(f"{engine} was not built from {source}: pass the graph whose SHA-256 is {card.onnx[:12]}….")
@@ -184,7 +191,7 @@ def _load(path: Path) -> Any:
     import onnx
 
     if not path.is_file():
-        raise RequestError(f"There is no graph {path}.")
+        raise MissingFileError(f"There is no graph {path}.")
     try:
         return onnx.load(path)
     except Exception as error:  # protobuf's DecodeError, which moved between its versions

@@ -15,11 +15,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MODULES", "Distribution", "Package", "find_packages"]
+__all__ = ["MODULES", "Distribution", "Package", "find_onnxruntime", "find_packages"]
 
 MODULES: Final = {
     "numpy": r"numpy",
-    "onnxruntime": r"onnxruntime(-.+)?",
+    "onnxruntime": r"onnxruntime(-(?!ep-|extensions|genai|tools).+)?",
     "rawpy": r"rawpy",
     "PIL": r"pillow",
     "tifffile": r"tifffile",
@@ -74,25 +74,40 @@ def find_packages(path: Sequence[str] | None = None) -> tuple[Package, ...]:
     """Every module of `MODULES`, present or not, as found along `path` (default: `sys.path`)."""
     places = list(sys.path if path is None else path)
     installed = _distributions(places)
-    packages = []
-    for module, pattern in MODULES.items():
-        spec = PathFinder.find_spec(module, places)
-        places_of = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
-        origin = next((str(place) for place in places_of if place), "")
-        mine = tuple(found for found in installed if re.fullmatch(pattern, found.name))
-        build = _onnxruntime_build(Path(origin).parent) if module == "onnxruntime" and origin else ""
-        packages.append(Package(module, origin, mine, build))
-    return tuple(packages)
+    return tuple(_package(module, places, installed) for module in MODULES)
+
+
+def find_onnxruntime(path: Sequence[str] | None = None) -> Package:
+    """That module alone, by the names of its folders: milliseconds, where `find_packages` reads every package."""
+    places = list(sys.path if path is None else path)
+    folders = [folder for place in places for folder in sorted(Path(place).glob("onnxruntime*.dist-info"))]
+    parts = [(folder, *folder.stem.rpartition("-")[::2]) for folder in folders]
+    installed = [Distribution(_plain(name), version, str(folder.parent)) for folder, name, version in parts]
+    return _package("onnxruntime", places, list(dict.fromkeys(installed)))
+
+
+def _package(module: str, places: list[str], installed: list[Distribution]) -> Package:
+    spec = PathFinder.find_spec(module, places)
+    places_of = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
+    origin = next((str(place) for place in places_of if place), "")
+    mine = tuple(found for found in installed if re.fullmatch(MODULES[module], found.name))
+    build = _onnxruntime_build(Path(origin).parent) if module == "onnxruntime" and origin else ""
+    return Package(module, origin, mine, build)
 
 
 def _distributions(places: list[str]) -> list[Distribution]:
     """In the order of the path, each name and folder once."""
     found: dict[tuple[str, str], Distribution] = {}
     for distribution in distributions(path=places):
-        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
+        name = _plain(distribution.metadata["Name"] or "")
         folder = str(distribution.locate_file(""))
         found.setdefault((name, folder), Distribution(name, distribution.version, folder))
     return list(found.values())
+
+
+def _plain(name: str) -> str:
+    """As packages are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _onnxruntime_build(folder: Path) -> str:

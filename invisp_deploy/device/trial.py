@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from invisp_deploy.errors import EngineError
+from invisp_deploy.errors import EngineError, InvispError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.frame import FrameFacts
 from invisp_deploy.isp.psnr import psnr
@@ -40,7 +40,7 @@ def main() -> None:
         answer = {"ok": True, "text": _TRIALS[name](*arguments)}
     except Exception as error:  # a trial ends in a sentence, whatever the library raises
         lines = str(error).strip().splitlines() or [""]
-        kind = "" if isinstance(error, EngineError) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, InvispError) else f"{type(error).__name__}: "
         answer = {"ok": False, "text": f"{kind}{lines[0]}"}
     print(f"\n{json.dumps(answer)}")
 

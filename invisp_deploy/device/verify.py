@@ -106,7 +106,7 @@ def verify(
         if subject.runtime.card.direction is not direction:
             raise ContractError(
                 f"The {direction.value} engine was expected, {subject.runtime.name} holds the "
-                f"{subject.runtime.card.direction.value} one: pass --engine forward and --inverse inverse."
+                f"{subject.runtime.card.direction.value} one: pass `engine` forward and `inverse` inverse."
             )
     if forward is not None and inverse is not None and forward.runtime.card.weights != inverse.runtime.card.weights:
         raise ContractError(

@@ -85,10 +85,10 @@ def check_level(level: int | None, backend: str) -> None:
     if backend == "tensorrt-rtx":
         raise RequestError(
             "TensorRT for RTX has no optimisation levels, its kernels are compiled on the device that loads the plan: "
-            "leave out --optimization-level."
+            "leave out `level`."
         )
     if level not in LEVELS:
-        raise RequestError(f"--optimization-level is {LEVELS[0]} to {LEVELS[-1]}, got {level}.")
+        raise RequestError(f"`level` is {LEVELS[0]} to {LEVELS[-1]}, got {level}.")
 
 
 def parse_graph(module: Any, onnx: Path, logger: Any) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from invisp_deploy.engines.gate import can_run, check_engine, open_engine, self_
 from invisp_deploy.engines.profiles import make_profile
 from invisp_deploy.engines.progress import BuildProgress
 from invisp_deploy.engines.targets import parse_targets, rtx_targets, tensorrt_targets
-from invisp_deploy.errors import EngineError, ParityError, RequestError
+from invisp_deploy.errors import EngineError, MissingFileError, MissingPackageError, ParityError, RequestError
 from invisp_deploy.files import check_output, sha256_file, whole_folder, write_whole
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Runtime
@@ -157,7 +157,7 @@ def _check_paths(request: EngineRequest) -> None:
             f"{request.onnx} is a folder: name the graph in it, such as {request.onnx / 'forward.onnx'}."
         )
     if not request.onnx.is_file():
-        raise RequestError(f"There is no graph {request.onnx}: write one with `invisp-export onnx`.")
+        raise MissingFileError(f"There is no graph {request.onnx}: write one with `invisp-export onnx`.")
     if request.output.suffix.lower() not in ENGINE_SUFFIXES:
         raise RequestError(
             f"An engine is named {', '.join(ENGINE_SUFFIXES)}, got {request.output.name}: pass "
@@ -184,8 +184,8 @@ def _settle(
         try:
             module = require_backend(request.backend)
             device = require_device("TensorRT")
-        except EngineError as error:
-            raise EngineError(f"{error} Without it, --backend {BACKENDS[1]} builds for desktop GPUs.") from error
+        except (EngineError, MissingPackageError) as error:
+            raise type(error)(f"{error} Without it, `backend` {BACKENDS[1]} builds for desktop GPUs.") from error
         targets = tensorrt_targets(asked, card.precision, device)
     workspace = None if request.workspace is None else request.workspace * 1_000_000
     return BuildSettings(request.backend, profile, targets, request.level, workspace), module, device

@@ -29,19 +29,19 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
 
 
 def make_profile(card: GraphCard, tile: str | None = None, sizes: tuple[str, str, str] | None = None) -> Profile:
-    """The checked profile of `--tile` (default `DEFAULT_TILE`) or `--profile`, not of both. Raises RequestError."""
+    """The checked profile of `tile` (default `DEFAULT_TILE`) or `sizes`, not of both. Raises RequestError."""
     if tile is not None and sizes is not None:
-        raise RequestError("--tile fixes one size and --profile gives a range: pass one of them.")
+        raise RequestError("`tile` fixes one size and `sizes` give a range: pass one of them.")
     if sizes is None:
-        size = parse_size(tile or DEFAULT_TILE, "--tile")
+        size = parse_size(tile or DEFAULT_TILE, "`tile`")
         profile = Profile(size, size, size)
     else:
-        profile = Profile(*(parse_size(text, "--profile") for text in sizes))
-    check_profile(profile, card, "--tile" if sizes is None else "--profile")
+        profile = Profile(*(parse_size(text, "`sizes`") for text in sizes))
+    check_profile(profile, card, "`tile`" if sizes is None else "`sizes`")
     return profile
 
 
-def check_profile(profile: Profile, card: GraphCard, option: str = "--profile") -> None:
+def check_profile(profile: Profile, card: GraphCard, option: str = "`sizes`") -> None:
     """Raise RequestError unless an engine of that graph can be built for the sizes and tile with the largest.
 
     Sides are multiples of the card's step, do not shrink from smallest to largest, and the largest keeps a core

@@ -34,7 +34,7 @@ def parse_targets(text: str | None) -> tuple[str, ...] | None:
         return None
     names = {name.strip() for name in text.split(",")}
     if not all(re.fullmatch(r"sm[1-9]\d{1,2}", name) for name in names):
-        raise RequestError(f"--target takes compute capabilities such as sm86,sm89, got {text!r}.")
+        raise RequestError(f"`targets` takes compute capabilities such as sm86,sm89, got {text!r}.")
     return tuple(sorted(names, key=_number))
 
 
@@ -50,7 +50,7 @@ def rtx_targets(asked: tuple[str, ...] | None, precision: str) -> tuple[str, ...
             device = f" ({_NOT_RTX[name]})" if name in _NOT_RTX else ""
             raise EngineError(
                 f"TensorRT for RTX does not build for {name}{device}, only for {', '.join(RTX_TARGETS)}: build with "
-                f"--backend {BACKENDS[0]} on the device itself."
+                f"`backend` {BACKENDS[0]} on the device itself."
             )
     _check_precision(asked, precision)
     return asked
@@ -64,8 +64,8 @@ def tensorrt_targets(asked: tuple[str, ...] | None, precision: str, device: Cuda
     own = (device.capability,)
     if asked not in (None, own):
         raise EngineError(
-            f"TensorRT builds for the GPU that it runs on, here {device.capability} ({device.name}), and --target "
-            f"asks for {', '.join(asked or ())}: build on that GPU, or with --backend {BACKENDS[1]} where it supports "
+            f"TensorRT builds for the GPU that it runs on, here {device.capability} ({device.name}), and `targets` "
+            f"asks for {', '.join(asked or ())}: build on that GPU, or with `backend` {BACKENDS[1]} where it supports "
             "the GPU."
         )
     _check_precision(own, precision)
@@ -77,7 +77,7 @@ def _check_precision(targets: tuple[str, ...], precision: str) -> None:
     if unfit:
         raise EngineError(
             f"The graph is {precision}, which {', '.join(unfit)} cannot run; it needs sm{_FIRST_FP8} or later: export "
-            "the graph with --precision int8 or fp16, or leave that target out."
+            "the graph in int8 or fp16, or leave that target out."
         )
 
 

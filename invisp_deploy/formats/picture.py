@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.errors import ImageFileError, MissingFileError, RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats import exif as exif_tags
 from invisp_deploy.formats.record import IDENTIFIER, Record
@@ -24,7 +24,6 @@ from invisp_deploy.formats.walk import PICTURE_SUFFIXES
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-SUBSAMPLINGS: Final = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 _MARKER: Final = 9  # APP9
 _TEXT_KEY: Final = "InvISP"
@@ -79,7 +78,7 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
                 stream,
                 "JPEG",
                 quality=quality,
-                subsampling=SUBSAMPLINGS[subsampling],
+                subsampling=subsampling,
                 exif=tags,
                 icc_profile=_srgb_profile(),
                 extra=struct.pack(">BBH", 0xFF, 0xE0 + _MARKER, len(coded) + 2) + coded,
@@ -103,7 +102,7 @@ def read_picture(path: str | Path) -> Picture:
     """
     path = Path(path)
     if not path.exists():
-        raise RequestError(f"There is no file {path}.")
+        raise MissingFileError(f"There is no file {path}.")
     if path.suffix.lower() in (".tif", ".tiff"):
         return _read_tiff(path)
     from PIL import Image, UnidentifiedImageError

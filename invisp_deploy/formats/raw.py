@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import RawFileError, RequestError
+from invisp_deploy.errors import MissingFileError, RawFileError, RequestError
 from invisp_deploy.formats import exif as exif_tags
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.frame import ColorMatrix
@@ -108,7 +108,7 @@ def _flat_type() -> Any:
 
 def _check_readable(path: Path) -> None:
     if not path.exists():
-        raise RequestError(f"There is no file {path}.")
+        raise MissingFileError(f"There is no file {path}.")
     if path.is_dir():
         raise RequestError(f"{path} is a folder, expected a RAW file.")
     try:

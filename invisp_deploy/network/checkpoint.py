@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +19,19 @@ from torch import Tensor, nn
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import CheckpointError, RequestError
+from invisp_deploy.errors import CheckpointError, MissingFileError, RequestError
 from invisp_deploy.files import write_whole
 from invisp_deploy.network.invisp import InvISP
 
-__all__ = ["Checkpoint", "fill", "load_checkpoint", "read_safetensors", "save_checkpoint", "weights_hash"]
+__all__ = [
+    "Checkpoint",
+    "fill",
+    "load_authors",
+    "load_checkpoint",
+    "read_safetensors",
+    "save_checkpoint",
+    "weights_hash",
+]
 
 _FORMAT: Final = "invisp-weights-1"
 
@@ -64,20 +74,77 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_whole(path, save(tensors, metadata=header))
 
 
-def load_checkpoint(
-    path: Path, *, config: NetworkConfig | None = None, contract: CameraContract | None = None
-) -> Checkpoint:
-    """Load a checkpoint, strictly.
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Load weights of ours, strictly.
 
-    config, contract: for the authors' .pth files, which say neither (default: the paper's network, the
-    default contract). For safetensors of ours they must agree with the header if given.
-    Raises CheckpointError for foreign files and for missing, unexpected or misshapen keys, each named.
+    Raises MissingFileError, and CheckpointError for foreign files and for missing, unexpected or misshapen keys, each
+    named.
     """
     if not path.is_file():
-        raise RequestError(f"There is no checkpoint {path}.")
-    if path.suffix == ".safetensors":
-        return _load_own(path, config, contract)
-    return _load_authors(path, config or NetworkConfig(), contract or CameraContract())
+        raise MissingFileError(f"There is no checkpoint {path}.")
+    if path.suffix != ".safetensors":
+        raise CheckpointError(
+            f"{path} is no .safetensors file, so it does not say what network and what camera it is of. Weights of the "
+            "authors' code are converted once: `invisp export checkpoint WEIGHTS.pth --contract CONTRACT.json -o "
+            "WEIGHTS.safetensors`."
+        )
+    header, state = read_safetensors(path, _FORMAT, "it was not written by `invisp train`")
+    try:
+        config = NetworkConfig.from_dict(json.loads(header["config"]))
+        contract = CameraContract.from_dict(json.loads(header["contract"]))
+        card = json.loads(header.get("card", "{}"))
+    except (KeyError, ValueError, RequestError) as error:
+        raise CheckpointError(f"{path} has a damaged header: {error}") from error
+    return Checkpoint(_filled(InvISP(config), state, path), contract, card)
+
+
+def load_authors(path: Path, contract: CameraContract) -> Checkpoint:
+    """Load a .pth of the authors' code, strictly: its tensors tell the network, the contract is for whoever trained it.
+
+    Raises MissingFileError, and CheckpointError as `load_checkpoint`.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"There is no checkpoint {path}.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickle protocols; what matters follows as an error
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes make the unpickler raise IndexError, AssertionError, struct.error, ...
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} is not a checkpoint of plain weights: {reason}") from error
+    plain = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
+    if not plain:
+        raise CheckpointError(f"{path} does not hold a state dict (names to tensors).")
+    return Checkpoint(_filled(InvISP(_config_of(state, path)), state, path), contract)
+
+
+def _config_of(state: dict[str, Tensor], path: Path) -> NetworkConfig:
+    """The network that the shapes of a state dict are of. Raises CheckpointError where they are of none."""
+    first = "operations.0"
+    names = (f"{first}.invconv.log_s", f"{first}.F.conv1.weight", f"{first}.F.conv2.weight", f"{first}.G.conv1.weight")
+    shapes = [tuple(state[name].shape) if name in state else () for name in names]
+    channels, (f1, f2, g1) = shapes[0], shapes[1:]
+    squeeze = math.isqrt(math.prod(channels) // 3)
+    if len(channels) != 1 or {len(f1), len(f2), len(g1)} != {4} or 3 * squeeze**2 != channels[0]:
+        found = ", ".join(f"{name} {shape or 'missing'}" for name, shape in zip(names, shapes, strict=True))
+        raise CheckpointError(
+            f"{path} is not of an InvISP, whose `log_s` has 3 squeeze^2 values and whose convolutions have 4 "
+            f"dimensions, got {found}."
+        )
+    blocks = 1 + max(int(name.split(".")[1]) for name in state if re.match(r"operations\.\d{1,4}\.", name))
+    depth = sum(re.fullmatch(rf"{first}\.F\.conv\d+\.weight", name) is not None for name in state)
+    split = g1[1]
+    try:
+        return NetworkConfig(
+            blocks=blocks,
+            growth=f1[0],
+            squeeze=squeeze,
+            depth=depth,
+            first=0 if split == channels[0] // 2 else split,
+            kind="chain" if f2[1] == f1[0] else "dense",
+        )
+    except RequestError as error:
+        raise CheckpointError(f"{path} is not of an InvISP that this package knows: {error}") from error
 
 
 def read_safetensors(path: Path, expected: str, otherwise: str) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -94,34 +161,6 @@ def read_safetensors(path: Path, expected: str, otherwise: str) -> tuple[dict[st
     if header.get("format") != expected:
         raise CheckpointError(f"{path} has the format {header.get('format')!r}, expected {expected!r}: {otherwise}.")
     return header, state
-
-
-def _load_own(path: Path, config: NetworkConfig | None, contract: CameraContract | None) -> Checkpoint:
-    header, state = read_safetensors(path, _FORMAT, "it was not written by invisp-train")
-    try:
-        own_config = NetworkConfig.from_dict(json.loads(header["config"]))
-        own_contract = CameraContract.from_dict(json.loads(header["contract"]))
-        card = json.loads(header.get("card", "{}"))
-    except (KeyError, ValueError, RequestError) as error:
-        raise CheckpointError(f"{path} has a damaged header: {error}") from error
-    for name, asked, found in (("configuration", config, own_config), ("camera contract", contract, own_contract)):
-        if asked is not None and asked != found:
-            raise CheckpointError(f"{path} holds the {name} {found}, but {asked} was asked for.")
-    return Checkpoint(_filled(InvISP(own_config), state, path), own_contract, card)
-
-
-def _load_authors(path: Path, config: NetworkConfig, contract: CameraContract) -> Checkpoint:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on pickle protocols; what matters follows as an error
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged bytes make the unpickler raise IndexError, AssertionError, struct.error, ...
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} is not a checkpoint of plain weights: {reason}") from error
-    plain = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
-    if not plain:
-        raise CheckpointError(f"{path} does not hold a state dict (names to tensors).")
-    return Checkpoint(_filled(InvISP(config), state, path), contract)
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], path: Path, what: str) -> None:
@@ -141,8 +180,7 @@ def fill(network: nn.Module, state: dict[str, Tensor], path: Path, what: str) ->
             break
     if faults:
         raise CheckpointError(
-            f"{path} does not fit a network of {what} ({'; '.join(faults)}): name the configuration it was "
-            "trained with."
+            f"{path} does not fit a network of {what} ({'; '.join(faults)}): it is damaged, or of other weights."
         )
     bad = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
     if bad:

@@ -138,8 +138,8 @@ def plan_tiles(
     if best is None:
         smallest = row_splits[-1].largest * column_splits[-1].largest * bytes_per_pixel(config) / 1_000_000
         raise RequestError(
-            f"A tile of {config} with a halo of {reach} needs about {smallest:.0f} MB, --memory allows {memory}: "
-            "pass more, or a smaller --halo."
+            f"A tile of {config} with a halo of {reach} needs about {smallest:.0f} MB, `memory` allows {memory}: "
+            "pass more, or a smaller `halo`."
         )
     return Plan(best[2].spans, best[3].spans, reach)
 
@@ -167,7 +167,7 @@ def plan_windows(
     if height < smallest[0] or width < smallest[1]:
         raise RequestError(
             f"The picture is {height}x{width}, height by width, the engine takes no less than "
-            f"{smallest[0]}x{smallest[1]}: build it with a smaller --tile, or with a --profile from a smaller size."
+            f"{smallest[0]}x{smallest[1]}: build it for a smaller tile, or with a profile from a smaller size."
         )
     rows, columns = (
         _windows(size, low, high, reach, config, grain)
@@ -185,7 +185,7 @@ def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig, 
     if high <= 2 * exact:
         raise RequestError(
             f"The engine takes at most {high} pixels, and {config} needs a halo of {exact} to every side: build "
-            f"it with a --tile above {2 * exact}, or with a --profile that covers the whole picture."
+            f"it for a tile above {2 * exact}, or with a profile that covers the whole picture."
         )
     count = -(-(size - 2 * reach) // (high - 2 * reach))
     window = max(-(-(size + 2 * reach * (count - 1)) // (count * step)) * step, low)
@@ -202,7 +202,7 @@ def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig, 
 def _reach(config: NetworkConfig, halo: int | None, grain: Grain) -> int:
     step, exact = grain
     if halo is not None and not 0 <= halo <= exact:
-        raise RequestError(f"--halo must be 0 to {exact}, the receptive radius of {config}, got {halo}.")
+        raise RequestError(f"`halo` must be 0 to {exact}, the receptive radius of {config}, got {halo}.")
     return exact if halo is None else -(-halo // step) * step
 
 

@@ -155,7 +155,7 @@ def _sizes(curve: Mapping[str, Any]) -> list[str]:
         "peak MB": [f"{row['peak_mb']:.0f}" for row in rows],
     }
     lines = [
-        f"Whole frames through {curve['graph']}, --memory {curve['memory_option']}, once each:",
+        f"Whole frames through {curve['graph']}, tiles of at most {curve['memory_option']} MB, once each:",
         "",
         _table(columns),
         "",

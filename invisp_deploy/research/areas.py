@@ -43,9 +43,9 @@ class Terms:
 
     def __post_init__(self) -> None:
         if self.tile_size < 64 or self.tile_size % GRAIN:
-            raise RequestError(f"--tile-size must be a multiple of {GRAIN} from 64 on, got {self.tile_size}.")
+            raise RequestError(f"`tile_size` must be a multiple of {GRAIN} from 64 on, got {self.tile_size}.")
         if self.tiles is not None and self.tiles < 1:
-            raise RequestError(f"--tiles must be at least 1, got {self.tiles}.")
+            raise RequestError(f"`tiles` must be at least 1, got {self.tiles}.")
 
     @property
     def extent(self) -> str:
@@ -74,7 +74,7 @@ def areas_of(shot: Shot, contract: CameraContract, terms: Terms) -> list[Window]
     if min(height, width) < least:
         raise RequestError(
             f"{shot.name} is {shot.facts.width}x{shot.facts.height}: too small, expected {least + 1} pixels a side; "
-            "pass --tiles 1 with a smaller --tile-size."
+            "pass `tiles` 1 with a smaller `tile_size`."
         )
     if terms.tiles is None:
         return [(_run(top, height // GRAIN * GRAIN), _run(left, width // GRAIN * GRAIN))]

@@ -17,7 +17,7 @@ from typing import Final
 
 from invisp_deploy.contract import camera_name
 from invisp_deploy.dataset.options import read_names
-from invisp_deploy.errors import DatasetError, OutputError, RawFileError, RequestError
+from invisp_deploy.errors import DatasetError, MissingFileError, OutputError, RawFileError, RequestError
 from invisp_deploy.formats.exif import camera_exif, make_and_model
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.research.fetch import PAUSES, Fetched, Outcome, fetch
@@ -66,7 +66,7 @@ def find_dngs(
     Raises RequestError for a path that is no folder, or two files of one name.
     """
     if not folder.is_dir():
-        raise RequestError(f"There is no folder {folder}.")
+        raise MissingFileError(f"There is no folder {folder}.")
     wanted = set(names)
     found: dict[str, Path] = {}
     for inside, folders, files in os.walk(folder):

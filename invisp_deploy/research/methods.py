@@ -1,4 +1,4 @@
-"""Methods to judge: a run of `invisp-train` by its folder or weights, and UPI, which needs no run."""
+"""Methods to judge: a run of `invisp train` by its folder or weights, and UPI, which needs no run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset
-from invisp_deploy.errors import CheckpointError, ContractError, RequestError
+from invisp_deploy.errors import CheckpointError, ContractError, MissingFileError, RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import develop
@@ -56,7 +56,7 @@ def open_method(label: str, path: Path) -> Method:
     """
     weights = path / "weights.safetensors" if path.is_dir() else path
     if not weights.is_file():
-        raise RequestError(f"There are no weights for {label!r}: {weights} does not exist; name a run's folder.")
+        raise MissingFileError(f"There are no weights for {label!r}: {weights} does not exist; name a run's folder.")
     log = _log(weights.parent / "log.jsonl")
     if _format(weights) == RIVAL_FORMAT:
         rival = load_rival(weights)

@@ -25,7 +25,6 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
 from invisp_deploy.dataset.strips import Window
 from invisp_deploy.evaluation.metrics import paper_domain, raw_psnr, rgb_psnr, rgb_ssim
-from invisp_deploy.formats.picture import SUBSAMPLINGS
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
@@ -228,7 +227,7 @@ def _jpeg(picture: Pixels, terms: Terms, folder: Path) -> tuple[Pixels, int]:
 
     path = folder / "picture.jpg"
     Image.fromarray(np.ascontiguousarray(picture)).save(
-        path, "JPEG", quality=terms.quality, subsampling=SUBSAMPLINGS[terms.subsampling]
+        path, "JPEG", quality=terms.quality, subsampling=terms.subsampling
     )
     with Image.open(path) as image:
         return np.array(image), path.stat().st_size

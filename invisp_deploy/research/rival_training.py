@@ -27,7 +27,7 @@ class RivalMethod:
 
     def __post_init__(self) -> None:
         if self.name == "upi":
-            raise RequestError("There is nothing to train in upi: `invisp-eval table1` builds it from the camera.")
+            raise RequestError("There is nothing to train in upi: `invisp research table1` builds it from the camera.")
 
     @property
     def config(self) -> NetworkConfig | None:

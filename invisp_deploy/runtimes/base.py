@@ -121,7 +121,7 @@ class Runtime(ABC):
         for spec in self.inputs:
             array = feeds[spec.name]
             if array.dtype.name != spec.dtype or not spec.accepts(array.shape):
-                bounded = "" if spec.limits is None else ": build an engine whose --tile or --profile covers it"
+                bounded = "" if spec.limits is None else ": build an engine whose tile or profile covers it"
                 raise EngineError(f"{self.name} takes {spec}, got {array.dtype.name} {array.shape}{bounded}.")
             sides = spec.sides(array.shape)
             if any(side % self.card.step for side in sides):

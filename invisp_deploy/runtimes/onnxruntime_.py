@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from invisp_deploy.errors import EngineError, GraphError, OutOfMemoryError, RequestError
+from invisp_deploy.errors import EngineError, GraphError, MissingFileError, OutOfMemoryError
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, check_tensors, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
@@ -48,7 +48,7 @@ class OnnxRuntime(Runtime):
         import onnxruntime
 
         if not path.is_file():
-            raise RequestError(f"There is no engine {path}.")
+            raise MissingFileError(f"There is no engine {path}.")
         chosen = provider_with_options(provider)
         if provider == _CUDA and hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
             with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find; --json must stay JSON
@@ -96,7 +96,7 @@ class OnnxRuntime(Runtime):
             if "alloc" in str(error).lower():
                 height, width = self.inputs[0].sides(shape)
                 raise OutOfMemoryError(
-                    f"{self.name} ran out of memory for a tile of {height}x{width}: pass a smaller --memory."
+                    f"{self.name} ran out of memory for a tile of {height}x{width}: pass a smaller `memory`."
                 ) from error
             raise EngineError(f"{self.name} failed on {shape}: {error}") from error
         return dict(zip((spec.name for spec in self.outputs), results, strict=True))

@@ -28,13 +28,13 @@ def open_runtime(path: Path, provider: str | None = None, threads: int = 0, *, b
         )
     if provider is not None:
         raise RequestError(
-            f"--provider chooses where ONNX Runtime runs a graph; {path.name} is an engine, which TensorRT runs on the "
-            "GPU: leave --provider out, or pass the .onnx file."
+            f"`provider` chooses where ONNX Runtime runs a graph; {path.name} is an engine, which TensorRT runs on the "
+            "GPU: leave `provider` out, or pass the .onnx file."
         )
     if threads:
         raise RequestError(
-            f"--threads sets how many ONNX Runtime takes for a graph; {path.name} is an engine, which runs on the GPU: "
-            "leave --threads out."
+            f"`threads` sets how many ONNX Runtime takes for a graph; {path.name} is an engine, which runs on the GPU: "
+            "leave `threads` out."
         )
     from invisp_deploy.runtimes.tensorrt.runtime import TensorRTRuntime
 

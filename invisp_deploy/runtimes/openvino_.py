@@ -6,7 +6,13 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from invisp_deploy.errors import EngineError, GraphError, MissingExtraError, OutOfMemoryError, RequestError
+from invisp_deploy.errors import (
+    EngineError,
+    GraphError,
+    MissingExtraError,
+    MissingFileError,
+    OutOfMemoryError,
+)
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, check_tensors, graph_specs
 
@@ -16,7 +22,7 @@ _LARGEST: Final = 65536
 """Pixels of a side; more than any picture has."""
 
 OPENVINO: Final = "OpenVINO"
-"""What `--provider` calls it. ONNX Runtime's own OpenVINO provider is another thing: OpenVINOExecutionProvider."""
+"""What `provider` calls it. ONNX Runtime's own OpenVINO provider is another thing: OpenVINOExecutionProvider."""
 
 
 class OpenVinoRuntime(Runtime):
@@ -32,7 +38,7 @@ class OpenVinoRuntime(Runtime):
         except ModuleNotFoundError as error:
             raise MissingExtraError("openvino", "openvino") from error
         if not path.is_file():
-            raise RequestError(f"There is no engine {path}.")
+            raise MissingFileError(f"There is no engine {path}.")
         core = openvino.Core()
         try:
             model = core.read_model(str(path))
@@ -69,7 +75,7 @@ class OpenVinoRuntime(Runtime):
             height, width = self.inputs[0].sides(feeds[self.inputs[0].name].shape)
             if "alloc" in str(error).lower() or isinstance(error, MemoryError):
                 raise OutOfMemoryError(
-                    f"{self.name} ran out of memory for a tile of {height}x{width}: pass a smaller --memory."
+                    f"{self.name} ran out of memory for a tile of {height}x{width}: pass a smaller `memory`."
                 ) from error
             raise EngineError(f"{self.name} failed on {height}x{width}: {_reason(error)}") from error
         return {spec.name: results[spec.name].copy() for spec in self.outputs}  # the request keeps its own

@@ -38,5 +38,5 @@ class TorchRuntime(Runtime):
             if "memory" not in str(error):
                 raise
             raise OutOfMemoryError(
-                f"{self.name} ran out of memory at {tuple(tensor.shape)}: pass a smaller --memory."
+                f"{self.name} ran out of memory at {tuple(tensor.shape)}: pass a smaller `memory`."
             ) from error

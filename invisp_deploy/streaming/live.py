@@ -1,4 +1,4 @@
-"""One line on the terminal while a stream runs."""
+"""How a stream says that it is alive: one line of a terminal that is rewritten, a line every half minute in a file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final, TextIO
 
 from invisp_deploy.streaming.pipeline import Pipeline
@@ -13,32 +14,49 @@ from invisp_deploy.streaming.pipeline import Pipeline
 __all__ = ["LiveLine", "live_text"]
 
 _SPAN: Final = 5.0  # seconds that the rate is taken over
+_EVERY: Final = 30.0  # seconds between lines in a file
 _CLEAR: Final = "\r\x1b[K"
 
 
 class LiveLine:
-    """Rewrites one line of a terminal, and prints lines that stay above it. Without a terminal, or `quiet`, only these.
+    """Rewrites one line of a terminal, and prints lines that stay above it. Without a terminal the figures are such a
+    line, twice a minute; `quiet` leaves them out.
 
-    Any thread may call it.
+    Any thread may call it. clock: seconds.
     """
 
-    def __init__(self, pipeline: Pipeline, stream: TextIO, *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        stream: TextIO,
+        *,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._pipeline = pipeline
         self._stream = stream
+        self._quiet = quiet
         self._shown = not quiet and stream.isatty()
+        self._clock = clock
+        self._told = clock()
         self._lock = threading.Lock()
-        self._past: deque[tuple[float, int]] = deque([(time.perf_counter(), 0)])
+        self._past: deque[tuple[float, int]] = deque([(clock(), 0)])
 
     def update(self) -> None:
         """Show the figures of now."""
-        if not self._shown:
+        if self._quiet:
             return
-        now, done = time.perf_counter(), self._pipeline.done
+        now, done = self._clock(), self._pipeline.done
         self._past.append((now, done))
         while len(self._past) > 2 and now - self._past[0][0] > _SPAN:
             self._past.popleft()
         then, before = self._past[0]
         text = live_text(self._pipeline, (done - before) / max(now - then, 1e-9))
+        if not self._shown:
+            if now - self._told >= _EVERY:
+                self._told = now
+                self.say(text)
+            return
         with self._lock:
             self._stream.write(_CLEAR + text[: shutil.get_terminal_size().columns - 1])
             self._stream.flush()

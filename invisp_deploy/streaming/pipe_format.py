@@ -46,11 +46,11 @@ class PipeFormat:
 
     def mosaic(self, data: bytearray, name: str) -> RawFrame:
         """The frame, in sensor order. Raises RawFileError for a sample that `bits` cannot hold, or for levels that do
-        not fit; RequestError where --cfa or --black is missing.
+        not fit; RequestError where cfa or black is missing.
         """
         values = self.values
         if values.cfa is None or values.black is None:
-            raise RequestError("A pipe of RAW frames says nothing of itself: pass --cfa and --black.")
+            raise RequestError("A pipe of RAW frames says nothing of itself: pass `cfa` and `black`.")
         samples = np.frombuffer(data, "<u2").astype(np.uint16, copy=False).reshape(self.height, self.width)
         most = (1 << self.bits) - 1
         if (highest := int(samples.max())) > most:
@@ -68,5 +68,5 @@ def pipe_size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     size = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 2 <= min(size) <= max(size) <= _EDGE:
-        raise RequestError(f"--pipe takes the size of a frame such as 3520x2344, at least 2x2 pixels, got {text!r}.")
+        raise RequestError(f"`pipe` takes the size of a frame such as 3520x2344, at least 2x2 pixels, got {text!r}.")
     return size

@@ -92,7 +92,7 @@ def piped(descriptor: int, size: int, stop: threading.Event) -> Iterator[Frame]:
             if stop.wait(_LOOK) or (number and not have):
                 return
             what = "before the first frame" if not have else f"within frame {number}: {have} of {size} bytes"
-            raise RawFileError(f"The pipe ended {what}: compare --pipe WIDTHxHEIGHT with what the camera sends.")
+            raise RawFileError(f"The pipe ended {what}: compare the size in `pipe` with what the camera sends.")
         name = f"frame-{number:06}"
         yield Frame(name, name, frame)
         number += 1

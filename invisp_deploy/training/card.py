@@ -43,7 +43,7 @@ def card_text(
     lines += [table(("", ""), list(facts.items())), "", "## Machine", "", table(("", ""), list(machine.items()))]
     lines += ["", "## Figures", ""]
     lines += _figures(card.get("validation"), card.get("crops"))
-    lines += ["", "`run.json` repeats the run: `invisp-train --run run.json SOURCE -o FOLDER`.", ""]
+    lines += ["", "`run.json` repeats the run: `invisp train --run run.json SOURCE -o FOLDER`.", ""]
     return "\n".join(lines)
 
 

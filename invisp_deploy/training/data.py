@@ -108,10 +108,10 @@ def sample_batch(
     """
     usable = [pair for pair in pairs if min(pair.mosaic.shape) >= patch + 2]
     if not usable:
-        raise TrainingError(f"No training file is at least {patch + 2} pixels wide and high: use a smaller --patch.")
+        raise TrainingError(f"No training file is at least {patch + 2} pixels wide and high: use a smaller `patch`.")
     rank, world = share
     if batch % world:
-        raise TrainingError(f"--batch must be a multiple of the number of processes, {world}, got {batch}.")
+        raise TrainingError(f"`batch` must be a multiple of the number of processes, {world}, got {batch}.")
     area = np.array([pair.mosaic.size for pair in usable], np.float64)
     chosen = rng.choice(len(usable), batch, p=area / area.sum())
     crops = [_drawn(usable[index], contract, patch, rng) for index in chosen]

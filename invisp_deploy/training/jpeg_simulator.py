@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from invisp_deploy.errors import RequestError
-from invisp_deploy.training.options import SUBSAMPLINGS, JpegOptions
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
+from invisp_deploy.training.options import JpegOptions
 from invisp_deploy.training.rounding import ROUND
 
 _LUMA: Final = (

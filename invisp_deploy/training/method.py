@@ -171,5 +171,5 @@ def new_network(method: TrainingMethod, run: Run, frame: RawFrame) -> nn.Module:
     multiple = int(getattr(network, "multiple", 1))
     if run.data.patch % multiple:
         what = "the squeeze" if run.config is not None else f"what {run.method} needs"
-        raise RequestError(f"--patch must be a multiple of {what}, {multiple}, got {run.data.patch}.")
+        raise RequestError(f"`patch` must be a multiple of {what}, {multiple}, got {run.data.patch}.")
     return network

@@ -8,10 +8,10 @@ from typing import Final
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
 NORMS: Final = ("l1", "l2")
 ROUNDINGS: Final = ("fourier", "dsq", "straight-through", "none")
-SUBSAMPLINGS: Final = ("4:4:4", "4:2:2", "4:2:0")
 SCHEDULES: Final = ("linear", "cosine", "halve")
 PRECISIONS: Final = ("fp32", "bf16", "fp16")
 
@@ -26,7 +26,7 @@ class DataOptions:
     def __post_init__(self) -> None:
         _whole(self, patch=16, batch=1)
         if self.patch % 4:
-            raise RequestError(f"--patch must be a multiple of 4, got {self.patch}.")
+            raise RequestError(f"`patch` must be a multiple of 4, got {self.patch}.")
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class JpegOptions:
         numbers = len(self.quality) == 2 and all(type(value) is int for value in self.quality)
         if not numbers or not 1 <= self.quality[0] <= self.quality[1] <= 100:
             raise RequestError(
-                f"--quality must be a number from 1 to 100, or a lowest and a highest as 70-98, got {self.quality}."
+                f"`quality` must be a number from 1 to 100, or a lowest and a highest as 70-98, got {self.quality}."
             )
         known = set(self.subsampling) <= set(SUBSAMPLINGS) and len(set(self.subsampling)) == len(self.subsampling)
         if not self.subsampling or not known:
             raise RequestError(
-                f"--subsampling must be one of {', '.join(SUBSAMPLINGS)} or several, each once, got {self.subsampling}."
+                f"`subsampling` must be one of {', '.join(SUBSAMPLINGS)} or several, each once, got {self.subsampling}."
             )
 
     @property
@@ -103,7 +103,7 @@ class OptimiserOptions:
         _number(self, learning_rate=False, clip_norm=False)
         _choice(self, schedule=SCHEDULES, precision=PRECISIONS)
         if not 0 <= self.ema_decay < 1:
-            raise RequestError(f"--ema must be from 0 (no average) to below 1, got {self.ema_decay}.")
+            raise RequestError(f"`ema_decay` must be from 0 (no average) to below 1, got {self.ema_decay}.")
 
     def learning_rate_at(self, step: int) -> float:
         """Of the step with that number, from 0."""
@@ -154,7 +154,7 @@ class TrainingOptions:
 
 
 def _flag(name: str) -> str:
-    return {"norm": "--loss", "ema_decay": "--ema"}.get(name, "--" + name.replace("_", "-"))
+    return f"`{name}`"
 
 
 def _whole(options: object, **lowest: int) -> None:

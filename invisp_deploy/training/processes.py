@@ -36,7 +36,7 @@ class Processes:
         """This process's part of a batch. Raises RequestError unless all parts are equal."""
         if batch % self.world:
             raise RequestError(
-                f"--batch is over all processes and must be a multiple of their number, {self.world}, got {batch}."
+                f"`batch` is over all processes and must be a multiple of their number, {self.world}, got {batch}."
             )
         part = batch // self.world
         return slice(self.rank * part, (self.rank + 1) * part)

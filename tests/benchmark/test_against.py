@@ -110,7 +110,7 @@ def test_another_machine_is_refused_and_named(place: str, name: str, value: Any)
 def test_anything_else_is_no_result(text: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(text)
-    with pytest.raises(RequestError, match=r"is not a measurement of invisp-bench"):
+    with pytest.raises(RequestError, match=r"is not a measurement of `invisp bench"):
         read_result(path)
 
 

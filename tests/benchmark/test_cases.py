@@ -77,7 +77,7 @@ def test_an_engine_takes_its_own_tile_or_those_between_its_bounds() -> None:
         (128, 128),
     ]
     assert tiles_of(runtime(), (63, 64), Path("e.onnx")) == [(64, 64)]
-    with pytest.raises(RequestError, match=r"multiples of 2 pixels within 64x64 to 128x128, got --tile 32"):
+    with pytest.raises(RequestError, match=r"multiples of 2 pixels within 64x64 to 128x128, got `tiles` 32"):
         tiles_of(runtime(low=64, high=128), (32,), Path("e.trt"))
 
 

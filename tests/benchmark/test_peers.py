@@ -12,9 +12,10 @@ from invisp_deploy.benchmark import peers
 from invisp_deploy.benchmark.cases import Case, candidates_of, cases_of, open_candidate
 from invisp_deploy.benchmark.peers import EAGER, PEERS, PYTORCH, AuthorsForm, open_peer, side_by_side
 from invisp_deploy.config import NetworkConfig
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from invisp_deploy.network.checkpoint import Checkpoint, load_authors, save_checkpoint
 from invisp_deploy.runtimes.base import Array
 from invisp_deploy.tolerances import TOLERANCES
 from tests.benchmark.conftest import Small
@@ -40,9 +41,7 @@ def cases(small: Small, edge: int = 32) -> list[Case]:
 def test_the_authors_form_computes_what_the_authors_code_did(
     golden_checkpoint: Path, golden_arrays: dict[str, np.ndarray], way: str, given: str, made: str, folded: bool
 ) -> None:
-    form = AuthorsForm(
-        load_checkpoint(golden_checkpoint, config=NetworkConfig(2, 32, 1)).network, Direction(way), folded=folded
-    ).eval()
+    form = AuthorsForm(load_authors(golden_checkpoint, CameraContract()).network, Direction(way), folded=folded).eval()
     with torch.inference_mode():
         found = form(torch.from_numpy(golden_arrays[given])).numpy()
     assert np.abs(found - golden_arrays[made]).max() < TOLERANCES["golden"].limit
@@ -50,7 +49,7 @@ def test_the_authors_form_computes_what_the_authors_code_did(
 
 def test_weights_are_built_at_every_call(golden_checkpoint: Path) -> None:
     """Unlike ours, which keep them: the peer must not be timed without work that the authors' code does."""
-    network = load_checkpoint(golden_checkpoint, config=NetworkConfig(2, 32, 1)).network.eval()
+    network = load_authors(golden_checkpoint, CameraContract()).network.eval()
     counts = {way: 0 for way in Direction}
     for way in Direction:
         form = AuthorsForm(network, way).eval()

@@ -1,4 +1,4 @@
-"""`invisp-bench` as people call it, with small graphs and few rounds."""
+"""`invisp bench` as people call it, with small graphs and few rounds."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.bench import main
+from invisp_deploy.cli.main import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
@@ -26,13 +26,13 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
 def before(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The result of a first run over both directions."""
     path = tmp_path_factory.mktemp("before") / "before.json"
-    done = bench(graphs.forward.parent, *QUICK, "--json", path)
+    done = bench(graphs.forward.parent, *QUICK, "--report", path)
     assert done.exit_code == 0, done.output
     return path
 
 
 def bench(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(main, ["bench", *map(str, arguments)])
 
 
 def refused(result: Result, code: int, *words: str) -> None:
@@ -57,7 +57,7 @@ def test_the_json_holds_everything(before: Path) -> None:
 
 
 def test_against_gives_ratios_and_lists_what_has_no_partner(graphs: Graphs, before: Path, tmp_path: Path) -> None:
-    done = bench(graphs.forward, *QUICK, "--against", before, "--report", tmp_path / "report")
+    done = bench(graphs.forward, *QUICK, "--against", before, "--pictures", tmp_path / "report")
     assert done.exit_code == 0, done.output
     assert "only before: ONNX Runtime CPU" in done.stdout
     result = json.loads((tmp_path / "report" / "report.json").read_text())
@@ -110,7 +110,7 @@ def test_peers_stand_side_by_side_or_are_stated_as_failed(
 def test_sizes_and_a_file_without_a_table(graphs: Graphs, small_frame: RawFrame, tmp_path: Path) -> None:
     write_dng(tmp_path / "photo.dng", small_frame)
     output = tmp_path / "result.json"
-    done = bench(graphs.forward, "--sizes", "0.02", "--file", tmp_path / "photo.dng", "--json", output)
+    done = bench(graphs.forward, "--sizes", "0.02", "--file", tmp_path / "photo.dng", "--report", output)
     assert done.exit_code == 0, done.output
     result = json.loads(output.read_text())
     assert result["cases"] == []
@@ -126,7 +126,7 @@ def test_importing_and_measuring_needs_no_torch(graphs: Graphs) -> None:
     import subprocess
 
     code = (
-        "import sys; from invisp_deploy.cli.bench import main\n"
+        "import sys; from invisp_deploy.cli.bench import bench_command as main\n"
         f"main({[str(graphs.forward), *map(str, QUICK)]!r}, standalone_mode=False)\n"
         "sys.exit('torch' in sys.modules)"
     )
@@ -140,7 +140,6 @@ def test_importing_and_measuring_needs_no_torch(graphs: Graphs) -> None:
         (("--runs", 3, "--duration", 1), "exclude each other"),
         (("--peers",), "--checkpoint belong together"),
         (("--checkpoint", "w"), "--checkpoint belong together"),
-        (("--tile", "1.5"), "whole numbers of pixels"),
         (("--sizes", "1,x"), "numbers with commas"),
         (("--sizes", "0"), "numbers above 0"),
         (("--tile", "33"), "takes multiples of 2 pixels, got --tile 33"),
@@ -154,6 +153,6 @@ def test_requests_that_cannot_be_met(graphs: Graphs, words: tuple[object, ...], 
 
 def test_existing_outputs_are_kept(graphs: Graphs, tmp_path: Path) -> None:
     (tmp_path / "report.md").write_text("mine")
-    refused(bench(graphs.forward, *QUICK, "--report", tmp_path), 2, "exists already")
+    refused(bench(graphs.forward, *QUICK, "--pictures", tmp_path), 2, "exists already")
     (tmp_path / "result.json").write_text("mine")
-    refused(bench(graphs.forward, *QUICK, "--json", tmp_path / "result.json"), 2, "exists already")
+    refused(bench(graphs.forward, *QUICK, "--report", tmp_path / "result.json"), 2, "exists already")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +15,14 @@ from click.testing import CliRunner, Result
 from invisp_deploy import __version__, errors
 from invisp_deploy.cli.common import (
     InvispCommand,
-    InvispGroup,
-    json_option,
+    LazyGroup,
     needs_extra,
     print_json,
-    progress,
     result_line,
-    version_option,
+    say_error,
 )
+from invisp_deploy.cli.options import json_option, version_option
+from invisp_deploy.installation import install_line
 
 ROOT = Path(__file__).parents[2]
 CLASSES = [one for one in vars(errors).values() if isinstance(one, type) and one is not errors.MissingExtraError]
@@ -36,11 +35,11 @@ def raising(error: BaseException) -> tuple[Result, Result]:
     def lone() -> None:
         raise error
 
-    @click.group(cls=InvispGroup)
+    @click.group()
     def group() -> None:
         pass
 
-    @group.command()
+    @group.command(cls=InvispCommand)
     def sub() -> None:
         raise error
 
@@ -51,7 +50,7 @@ def raising(error: BaseException) -> tuple[Result, Result]:
 def test_an_error_is_its_sentence_and_its_exit_code(kind: type[errors.InvispError]) -> None:
     for result in raising(kind("This went wrong: do that.")):
         assert isinstance(result.exception, SystemExit)
-        assert result.exit_code == (2 if kind is errors.RequestError else 1)
+        assert result.exit_code == kind.exit_code
         assert result.stderr == "Error: This went wrong: do that.\n"
         assert result.stdout == ""
 
@@ -59,7 +58,7 @@ def test_an_error_is_its_sentence_and_its_exit_code(kind: type[errors.InvispErro
 def test_a_missing_extra_says_what_to_install() -> None:
     for result in raising(errors.MissingExtraError("torch", "train")):
         assert result.exit_code == 2
-        assert 'pip install "invisp-deploy[train]"' in result.stderr
+        assert install_line("train") in result.stderr
 
 
 @pytest.mark.parametrize(("module", "extra"), [("torch.nn", "train"), ("safetensors", "train"), ("onnx", "export")])
@@ -67,7 +66,7 @@ def test_an_import_that_fails_deep_inside_is_a_missing_extra(module: str, extra:
     for result in raising(ModuleNotFoundError(f"No module named '{module}'", name=module)):
         assert result.exit_code == 2
         assert result.stderr.startswith(f"Error: This needs `{module.partition('.')[0]}`, which is not installed")
-        assert f"invisp-deploy[{extra}]" in result.stderr
+        assert install_line(extra) in result.stderr
 
 
 def test_running_out_of_memory_is_a_sentence() -> None:
@@ -131,7 +130,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
 def test_needs_extra_names_the_package_and_lets_other_faults_through() -> None:
     with (
-        pytest.raises(errors.MissingExtraError, match=r'`torch`.*"invisp-deploy\[train\]"'),
+        pytest.raises(errors.MissingExtraError, match=r"`torch`.*\[train\]"),
         needs_extra("torch", "train"),
     ):
         raise ModuleNotFoundError("no", name="torch.nn.functional")
@@ -171,27 +170,80 @@ def test_json_is_sorted_and_takes_paths(capsys: pytest.CaptureFixture[str]) -> N
     assert text.index('"a"') < text.index('"b"')
 
 
-def test_progress_is_silent_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress(10, "render") as bar:
-        bar.update(10)
-        assert bar.disable
-    assert capsys.readouterr() == ("", "")
+def test_a_parameter_is_named_as_the_option_of_the_command_that_runs() -> None:
+    """Only options of this command: neither another command's, nor a package, nor the authors' name for a thing."""
+    error = errors.RequestError(
+        "`white_balance` and `memory` beside `halo`, `torch` and `source`: see `invisp doctor`."
+    )
+
+    @click.command(cls=InvispCommand)
+    @click.argument("source")
+    @click.option("--white-balance")
+    @click.option("-m", "--memory", is_flag=True)
+    @click.option("--halo-width", "halo")
+    def main(**options: object) -> None:
+        say_error(error)
+        raise error
+
+    result = CliRunner().invoke(main, ["x"])
+    line = "Error: --white-balance and --memory beside --halo-width, `torch` and `source`: see `invisp doctor`.\n"
+    assert (result.exit_code, result.stderr) == (2, 2 * line)
 
 
-def test_progress_is_shown_on_a_terminal_unless_quiet(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_missing_part_of_the_base_install_says_what_to_install() -> None:
+    for result in raising(ModuleNotFoundError("No module named 'PIL'", name="PIL.Image")):
+        assert result.exit_code == 2
+        assert "`pip install Pillow`" in result.stderr
+
+
+@pytest.mark.parametrize(("others", "said"), [((), False), (("onnxruntime-gpu",), True)])
+def test_two_builds_of_onnxruntime_are_told_by_the_command_that_opens_it(
+    tmp_path: Path, others: tuple[str, ...], said: bool
 ) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with progress(10, "render", quiet=True) as bar:
-        bar.update(5)
-    assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with progress(10, "render") as bar:
-        bar.update(5)
-        bar.refresh()
-    captured = capsys.readouterr()
-    assert re.search(r"render:.*50%", captured.err)
-    assert captured.out == ""
+    """In a process that imports a made module of that name, beside what pip leaves of one package and of two."""
+    for name in ("onnxruntime", *others):
+        (tmp_path / f"{name.replace('-', '_')}-1.31.1.dist-info").mkdir()
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime" / "__init__.py").touch()
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "sys.path = [place for place in sys.path if not any(__import__('pathlib').Path(place).glob('onnxruntime-*'))"
+        f" or place == {str(tmp_path)!r}]\n"
+        "import click\n"
+        "from invisp_deploy.cli.common import InvispCommand\n"
+        "@click.command(cls=InvispCommand)\n"
+        "@click.option('--opens', is_flag=True)\n"
+        "def main(opens):\n"
+        "    if opens: import onnxruntime\n"
+        "    print('done')\n"
+        "main()\n"
+    )
+    site = Path(click.__file__).parents[1]
+    (tmp_path / "click").symlink_to(site / "click")
+    for words in ([], ["--opens"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "done\n"
+        lines = done.stderr.splitlines()
+        assert len(lines) == int(said and bool(words)), done.stderr
+        if lines:
+            assert lines[0].startswith("note: onnxruntime and onnxruntime-gpu are both installed")
+            assert "`pip uninstall --yes onnxruntime-gpu`" in lines[0]
+
+
+def test_a_group_imports_the_command_that_is_used_and_no_other() -> None:
+    entries = {
+        "b": ("tests.cli.no_such_module:main", "Never imported."),
+        "a": ("invisp_deploy.cli.doctor:doctor_command", "What works."),
+    }
+    group = LazyGroup("group", entries, "A group.")
+    listed = CliRunner().invoke(group, ["--help"]).stdout
+    assert listed.index("b  Never imported.") < listed.index("a  What works."), "in the order of the table"
+    assert "Say what is installed" in CliRunner().invoke(group, ["a", "--help"]).stdout
+    unknown = CliRunner().invoke(group, ["c"])
+    assert (unknown.exit_code, "No such command 'c'" in unknown.stderr) == (2, True)
+    assert isinstance(CliRunner().invoke(group, ["b"]).exception, ModuleNotFoundError)
 
 
 def test_options_that_commands_share() -> None:

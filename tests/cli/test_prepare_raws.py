@@ -1,4 +1,4 @@
-"""invisp-prepare raws as people call it: folders in, a dataset out, every bad request a sentence."""
+"""invisp prepare raws as people call it: folders in, a dataset out, every bad request a sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.prepare import main
+from invisp_deploy.cli.main import main
 from invisp_deploy.dataset.open import open_dataset
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
@@ -33,7 +33,7 @@ def folder(small_frame: RawFrame, tmp_path: Path) -> Callable[..., Path]:
 
 
 def raws(*arguments: object, jobs: int = 1) -> Result:
-    return CliRunner().invoke(main, ["raws", *map(str, arguments), "--jobs", str(jobs)])
+    return CliRunner().invoke(main, ["prepare", "raws", *map(str, arguments), "--jobs", str(jobs)])
 
 
 def test_a_folder_becomes_a_dataset(folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_folder_becomes_a_dataset(folder: Callable[..., Path], tmp_path: Path)
     first, second = result.stdout.splitlines()
     assert first.startswith(f"wrote {tmp_path / 'data'} (")
     assert first.endswith(" MB) of Canon EOS 30D: 7 files to train on (2 made), 1 to test with (0 made), 0 refused")
-    assert second == f"next: invisp-train {tmp_path / 'data'} -o run/"
+    assert second == f"next: invisp train {tmp_path / 'data'} -o run/"
     dataset = open_dataset(tmp_path / "data")
     assert (dataset.quality, dataset.subsampling) == (90, "4:2:2")
     assert (len(dataset.train), len(dataset.test)) == (7, 1)

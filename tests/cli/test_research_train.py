@@ -34,7 +34,7 @@ def test_a_rival_is_trained_by_name_and_repeated(raw: Path, tmp_path: Path) -> N
     rival = load_rival(tmp_path / "a" / "weights.safetensors")
     assert rival.name == "cycleisp"
     assert rival.contract.cfa == "any", "it folds nothing"
-    assert "next: invisp-eval table1" in result.stdout
+    assert "next: invisp research table1" in result.stdout
     assert "cycleisp" in (tmp_path / "a" / "CARD.md").read_text()
     described = tmp_path / "a" / "run.json"
     again = train(raw, "--method", "cycleisp", "-o", tmp_path / "b", "--run", described)

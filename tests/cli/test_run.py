@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from invisp_deploy.cli.run import main
+from invisp_deploy.cli.run import run_command as main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
@@ -214,7 +214,7 @@ def test_two_inputs_of_one_name(graphs: Graphs, small_dng: Path, tmp_path: Path)
 
 
 def _call(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "invisp_deploy.cli.run", *map(str, arguments)]
+    return [sys.executable, "-m", "invisp_deploy", "run", *map(str, arguments)]
 
 
 def test_a_full_disk_leaves_nothing(graphs: Graphs, small_dng: Path, tmp_path: Path) -> None:

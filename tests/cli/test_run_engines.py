@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.evaluate import main as evaluate
-from invisp_deploy.cli.run import main
+from invisp_deploy.cli.main import evaluate
+from invisp_deploy.cli.run import run_command as main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-
-from invisp_deploy.cli.evaluate import main as evaluate
-from invisp_deploy.cli.run import main
 from invisp_deploy.cli.shipped import graph_for
+
+from invisp_deploy.cli.main import evaluate
+from invisp_deploy.cli.run import run_command as main
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import MODELS, model_of_weights, shipped_graph

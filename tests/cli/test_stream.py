@@ -1,4 +1,4 @@
-"""invisp-run --stream as people call it: sources, both directions, signals, a full disk, every refusal."""
+"""invisp stream as people call it: sources, both directions, signals, a full disk, every refusal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.run import main
+from invisp_deploy.cli.main import main
+from invisp_deploy.cli.run import run_command
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
@@ -51,11 +52,11 @@ def crop(frame: RawFrame, number: int = 0, size: int = 64) -> np.ndarray:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["--stream", *map(str, arguments)])
+    return CliRunner().invoke(main, ["stream", *map(str, arguments)])
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "invisp_deploy.cli.run", "--stream", "--threads", "1", *map(str, arguments)]
+    return [sys.executable, "-m", "invisp_deploy", "stream", "--threads", "1", *map(str, arguments)]
 
 
 def refused(result: Result, code: int, *words: str) -> None:
@@ -189,17 +190,18 @@ def test_requests_that_do_not_go_together(graphs: Graphs, folder: Path, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_a_streams_option_without_it_is_refused(folder: Path, tmp_path: Path) -> None:
-    for option in (["--rate", "5"], ["--watch"], ["--list", "x"], ["--queue", "4"], ["--report", "r.json"]):
-        result = CliRunner().invoke(main, [str(folder / "1.dng"), "-o", str(tmp_path / "o.jpg"), *option])
-        refused(result, 2, f"{option[0]} belongs to --stream")
-
-
-def test_the_help_keeps_the_streams_options_apart() -> None:
-    first, second = CliRunner().invoke(main, ["--help"]).stdout.split("With --stream:")
-    assert "--when-behind" not in first
-    assert "--when-behind" in second
-    assert "--quality" not in second
+def test_run_hands_on_to_it(graphs: Graphs, folder: Path, tmp_path: Path) -> None:
+    """`invisp-run --stream` is the same command: its options, its help, its refusals; without the flag it is not."""
+    words = ["--engine", str(graphs.forward), str(folder), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(run_command, [*words, "--stream", "--frames", "2"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("2 of 2 frames done")
+    result = CliRunner().invoke(main, ["run", "--stream", *words, "--rate", "0"])
+    assert result.exit_code == 2
+    assert "--rate" in result.stderr
+    assert "--when-behind" in CliRunner().invoke(run_command, ["--stream", "--help"]).stdout
+    refused_by_run = CliRunner().invoke(run_command, [*words, "--frames", "2"])
+    assert (refused_by_run.exit_code, "No such option" in refused_by_run.stderr) == (2, True)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""invisp-train as people call it: a run, its continuation, and every bad request before the work."""
+"""invisp train as people call it: a run, its continuation, and every bad request before the work."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from invisp_deploy.cli.train import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.installation import install_line
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.training import loop, optimisation
@@ -239,10 +240,10 @@ def test_any_other_white_is_refused_by_its_flag(text: str, raws: Path, tmp_path:
         ("--learning-rate", "nan", "--learning-rate must be a number above 0"),
         ("--raw-weight", -1, "--raw-weight must be a number of at least 0"),
         ("--seed", -1, "--seed must be at least 0"),
-        ("--blocks", 0, "`blocks` must be a whole number from 1 to 64"),
-        ("--squeeze", 5, "`squeeze` must be a whole number from 1 to 4"),
-        ("--depth", 1, "`depth` must be a whole number from 2 to 8"),
-        ("--first", 12, "`first` must be below the 12 channels, got 12"),
+        ("--blocks", 0, "--blocks must be a whole number from 1 to 64"),
+        ("--squeeze", 5, "--squeeze must be a whole number from 1 to 4"),
+        ("--depth", 1, "--depth must be a whole number from 2 to 8"),
+        ("--first", 12, "--first must be below the 12 channels, got 12"),
         ("--squeeze", 3, "--patch must be a multiple of the squeeze, 3, got 32"),
         ("--gamma", 0.5, "--gamma"),
         ("--gamma", "nan", "gamma"),
@@ -282,7 +283,5 @@ def test_a_missing_package_is_one_sentence(package: str, raws: Path, tmp_path: P
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    assert done.stderr == (
-        f'Error: This needs `{package}`, which is not installed: pip install "invisp-deploy[train]"\n'
-    )
+    assert done.stderr == (f"Error: This needs `{package}`, which is not installed: {install_line('train')}\n")
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""invisp-train beyond RAW files in one process: datasets, run.json, minutes, TensorBoard, torchrun, a kill."""
+"""invisp train beyond RAW files in one process: datasets, run.json, minutes, TensorBoard, torchrun, a kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""invisp-train --from --quantize as people call it: what it writes, what it says, what it refuses."""
+"""invisp train --from --quantize as people call it: what it writes, what it says, what it refuses."""
 
 from __future__ import annotations
 

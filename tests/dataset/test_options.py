@@ -74,7 +74,7 @@ def test_lists_that_are_none(tmp_path: Path) -> None:
 )
 def test_wrong_options_name_themselves(wrong: dict[str, object]) -> None:
     (name,) = wrong
-    with pytest.raises(RequestError, match="--" + name.replace("_", "-")):
+    with pytest.raises(RequestError, match=f"`{name}`"):
         PrepareOptions(**wrong)  # type: ignore[arg-type]
 
 

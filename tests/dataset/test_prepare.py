@@ -242,7 +242,7 @@ def test_an_output_that_exists_and_a_resume_of_nothing_are_refused(
     dataset: Dataset, raws: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(RequestError, match="exists already: pass --resume"):
+    with pytest.raises(RequestError, match="exists already: pass `resume`"):
         prepare(sources_in([raws]), tmp_path, PrepareOptions())
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(RequestError, match="no dataset to resume"):
@@ -305,7 +305,7 @@ def dies(task: object) -> str:
 
 def test_a_worker_that_dies_is_a_sentence(raws: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "write_shot", dies)
-    with pytest.raises(DatasetError, match="worker process died.* --resume and fewer --jobs"):
+    with pytest.raises(DatasetError, match="worker process died.* `resume` and fewer `jobs`"):
         prepare(sources_in([raws]), tmp_path / "data", PrepareOptions(), jobs=2)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from invisp_deploy.dataset.strips import SUBSAMPLINGS, StripJpeg, jpeg_with_restarts
+from invisp_deploy.dataset.strips import StripJpeg, jpeg_with_restarts
 from invisp_deploy.errors import DatasetError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
 SIZES = [(97, 640), (160, 333), (64, 16 * 11), (33, 7), (8, 8), (1, 1)]
 """Divisible rows of MCUs, a prime number of them, odd sizes, less than one MCU."""
@@ -57,7 +58,7 @@ def test_windows_equal_the_whole_decode(size: tuple[int, int], subsampling: str,
 def test_markers_change_no_pixel_and_cost_little(subsampling: str) -> None:
     smooth = np.asarray(Image.fromarray(picture(20, 30)).resize((960, 640), Image.Resampling.BICUBIC))
     plain = io.BytesIO()
-    Image.fromarray(smooth).save(plain, "JPEG", quality=90, subsampling=SUBSAMPLINGS[subsampling])
+    Image.fromarray(smooth).save(plain, "JPEG", quality=90, subsampling=subsampling)
     data = jpeg_with_restarts(smooth, 90, subsampling)
     with Image.open(plain) as one, Image.open(io.BytesIO(data)) as other:
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))

@@ -63,8 +63,8 @@ def test_both_builds_of_onnxruntime() -> None:
         (CUDA, "onnxruntime-gpu"),
         ("tensorrt", "`pip install tensorrt-cu12 --extra-index-url https://pypi.nvidia.com`"),
         ("cuda-python", "'cuda-python==12.*'"),
-        ("torch", "invisp-deploy[train,export]"),
-        ("polygraphy", "invisp-deploy[verify]"),
+        ("torch", "[train,export]"),
+        ("polygraphy", "[verify]"),
     ],
 )
 def test_each_missing_piece_has_one_line(missing: str, words: str) -> None:

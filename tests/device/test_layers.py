@@ -211,7 +211,7 @@ def engine_of(graph: Path, folder: Path, backend: str = "tensorrt") -> Path:
 
 def test_an_engine_needs_its_graph_and_a_device(graphs: Graphs, tmp_path: Path) -> None:
     engine = engine_of(graphs.forward, tmp_path)
-    with pytest.raises(RequestError, match="pass the graph that it was built from as --onnx"):
+    with pytest.raises(RequestError, match="pass the graph that it was built from as `source`"):
         compare_layers(engine, graphs.forward, provider=CPU)
     with pytest.raises(ContractError, match="was not built from"):
         compare_layers(engine, graphs.forward, source=graphs.inverse, provider=CPU)

@@ -56,6 +56,12 @@ def test_two_builds_of_onnxruntime_are_rivals_and_the_files_say_which_wins(tmp_p
     assert package.build == "onnxruntime-gpu 1.31.1"
 
 
+def test_plug_ins_of_onnxruntime_are_no_rivals(tmp_path: Path) -> None:
+    install(tmp_path, "onnxruntime", "1.32.0", "onnxruntime")
+    install(tmp_path, "onnxruntime-ep-nv-tensorrt-rtx-cu13", "0.5.0")
+    assert found(tmp_path, "onnxruntime").rivals == ()
+
+
 def test_parts_of_one_product_are_no_rivals(tmp_path: Path) -> None:
     install(tmp_path, "tensorrt-rtx", "1.7.1", "tensorrt_rtx")
     install(tmp_path, "tensorrt_rtx_cu13_bindings", "1.7.1")

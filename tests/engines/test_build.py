@@ -136,7 +136,7 @@ def test_optimisation_levels_belong_to_tensorrt() -> None:
     for level in (None, 0, 5):
         check_level(level, "tensorrt")
     for level in (-1, 6):
-        with pytest.raises(RequestError, match=f"--optimization-level is 0 to 5, got {level}"):
+        with pytest.raises(RequestError, match=f"`level` is 0 to 5, got {level}"):
             check_level(level, "tensorrt")
     check_level(None, "tensorrt-rtx")
     with pytest.raises(RequestError, match="TensorRT for RTX has no optimisation levels.*leave out"):

@@ -16,7 +16,16 @@ import pytest
 from invisp_deploy.engines import make
 from invisp_deploy.engines.cache import EngineCache
 from invisp_deploy.engines.make import EngineRequest, MadeEngine, make_engine
-from invisp_deploy.errors import EngineError, GraphError, InvispError, OutputError, ParityError, RequestError
+from invisp_deploy.errors import (
+    EngineError,
+    GraphError,
+    InvispError,
+    MissingFileError,
+    MissingPackageError,
+    OutputError,
+    ParityError,
+    RequestError,
+)
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.runtimes.base import MEAN, Array, Feeds, Runtime
@@ -249,7 +258,9 @@ def test_a_failed_rebuild_leaves_the_older_engine(
 
 
 def test_what_is_no_graph_of_ours(request_for: EngineRequest, small: Graphs, tmp_path: Path) -> None:
-    refused(replace(request_for, onnx=tmp_path / "no.onnx"), RequestError, "There is no graph", "invisp-export onnx")
+    refused(
+        replace(request_for, onnx=tmp_path / "no.onnx"), MissingFileError, "There is no graph", "invisp-export onnx"
+    )
     refused(replace(request_for, onnx=tmp_path), RequestError, "is a folder: name the graph in it")
     refused(replace(request_for, onnx=tmp_path / "engine.trt"), RequestError, "named like an engine", "ONNX graph")
     text = tmp_path / "text.onnx"
@@ -265,12 +276,12 @@ def test_outputs_that_cannot_be(request_for: EngineRequest) -> None:
     output = request_for.output
     for name in ("f.onnx", "f"):
         refused(replace(request_for, output=output.with_name(name)), RequestError, ".trt", f"got {name}", "f.trt")
-    refused(replace(request_for, output=output.parent / "no" / "f.trt"), RequestError, "does not exist")
+    refused(replace(request_for, output=output.parent / "no" / "f.trt"), MissingFileError, "does not exist")
     with pytest.raises(OutputError, match="/proc"):
         make_engine(replace(request_for, output=Path("/proc/f.trt")), None)
     for path in (output, golden_path(output), sidecar_path(output)):
         path.write_text("mine")
-        refused(request_for, RequestError, f"{path} exists already", "--overwrite")
+        refused(request_for, RequestError, f"{path} exists already", "`overwrite`")
         path.unlink()
 
 
@@ -302,7 +313,12 @@ def test_tensorrt_that_is_missing_old_or_without_a_gpu(
     """The module is simulated as far as the checks look; a builder that were touched here would crash."""
     asked = replace(request_for, backend="tensorrt", targets=None)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    refused(asked, EngineError, "package tensorrt is not installed", "--backend tensorrt-rtx builds for desktop GPUs")
+    refused(
+        asked,
+        MissingPackageError,
+        "package tensorrt is not installed",
+        "`backend` tensorrt-rtx builds for desktop GPUs",
+    )
     module = types.SimpleNamespace(__version__="10.2.0.19")
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     refused(asked, EngineError, "tensorrt 10.2.0.19 is too old, this needs 10.3 or later")
@@ -310,8 +326,8 @@ def test_tensorrt_that_is_missing_old_or_without_a_gpu(
     monkeypatch.setattr("invisp_deploy.runtimes.tensorrt.cuda_device.find_device", lambda: None)
     refused(asked, EngineError, "TensorRT needs an NVIDIA GPU and this machine shows none")
     monkeypatch.setattr("invisp_deploy.runtimes.tensorrt.cuda_device.find_device", lambda: ADA)
-    refused(replace(asked, targets="sm86"), EngineError, "here sm89 (NVIDIA RTX 4090), and --target asks for sm86")
-    refused(replace(asked, level=9), RequestError, "--optimization-level is 0 to 5, got 9")
+    refused(replace(asked, targets="sm86"), EngineError, "here sm89 (NVIDIA RTX 4090), and `targets` asks for sm86")
+    refused(replace(asked, level=9), RequestError, "`level` is 0 to 5, got 9")
 
 
 def test_a_tensorrt_engine_is_kept_by_gpu_driver_and_level(

@@ -32,7 +32,7 @@ def test_one_fixed_tile_is_the_default() -> None:
 
 def test_height_comes_before_width() -> None:
     assert make_profile(EDGE, "768x1024").optimal == (768, 1024)
-    assert parse_size("512", "--tile") == (512, 512)
+    assert parse_size("512", "`tile`") == (512, 512)
 
 
 def test_a_range_has_three_sizes() -> None:
@@ -44,8 +44,8 @@ def test_a_range_has_three_sizes() -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-4", "x", "12x", "1024X1024", "1e3", "1024x0", "1024.0", "1x2x3", " 8"])
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(RequestError, match=r"--tile takes a height and width in pixels such as 1024.*got"):
-        parse_size(text, "--tile")
+    with pytest.raises(RequestError, match=r"`tile` takes a height and width in pixels such as 1024.*got"):
+        parse_size(text, "`tile`")
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_what_is_no_size(text: str) -> None:
         (EDGE, None, ("64", "513x512", "1024"), "multiples of 2.*got 513x512: pass 514x512"),
         (PAPER, "160", None, "160x160 leaves no core: paper needs a halo of 80.*larger than 160"),
         (EDGE, "1024x320", None, "1024x320 leaves no core: edge needs a halo of 160"),
-        (PAPER, None, ("64", "128", "160"), "--profile 160x160 leaves no core"),
+        (PAPER, None, ("64", "128", "160"), "`sizes` 160x160 leaves no core"),
         (PAPER, None, ("256", "128", "512"), "smallest to the largest.*got 256x256 128x128 512x512: sort them"),
         (PAPER, None, ("128", "256x600", "512"), "got 128x128 256x600 512x512"),
-        (PAPER, "512", ("128", "256", "512"), "--tile fixes one size and --profile gives a range"),
+        (PAPER, "512", ("128", "256", "512"), "`tile` fixes one size and `sizes` give a range"),
         (PAPER, "4096", None, "makes a tensor of 2181038080 elements.*at most 4064x4064"),
     ],
 )

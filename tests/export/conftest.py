@@ -13,7 +13,7 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.export.graph import build_graph
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, weights_hash
+from invisp_deploy.network.checkpoint import Checkpoint, load_authors, weights_hash
 from invisp_deploy.network.invisp import InvISP
 
 VIEWS = {Direction.FORWARD: ForwardView, Direction.INVERSE: InverseView}
@@ -23,7 +23,7 @@ CONTRACT = CameraContract("Canon", "Canon EOS 30D", cfa="RGGB")
 @pytest.fixture(scope="session")
 def authors(golden_checkpoint: Path) -> InvISP:
     """The network of the authors' checkpoint."""
-    return load_checkpoint(golden_checkpoint, config=NetworkConfig(blocks=2)).network
+    return load_authors(golden_checkpoint, CameraContract()).network
 
 
 @pytest.fixture(scope="session")

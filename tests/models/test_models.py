@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from invisp_deploy.calibration.record import read_record
-from invisp_deploy.cli.evaluate import main
+from invisp_deploy.cli.main import evaluate as main
 from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.errors import RequestError
 from invisp_deploy.export.write import GRAPHS, files_of

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import CheckpointError, RequestError
-from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_hash
+from invisp_deploy.errors import CheckpointError, MissingFileError
+from invisp_deploy.network.checkpoint import Checkpoint, load_authors, load_checkpoint, save_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
 
 CONFIG = NetworkConfig(1, 4, 2)
@@ -56,26 +56,58 @@ def test_safetensors_round_trip(checkpoint: Checkpoint, own: Path) -> None:
 
 
 def test_the_authors_file_loads_strictly(golden_checkpoint: Path) -> None:
-    loaded = load_checkpoint(golden_checkpoint, config=NetworkConfig(blocks=2), contract=CONTRACT)
+    loaded = load_authors(golden_checkpoint, CONTRACT)
+    assert loaded.config == NetworkConfig(blocks=2)
     stored = torch.load(golden_checkpoint, weights_only=True)
     assert set(loaded.network.state_dict()) == set(stored)
     assert all(torch.equal(tensor, stored[name]) for name, tensor in loaded.network.state_dict().items())
     assert loaded.contract == CONTRACT
 
 
-def test_another_configuration_names_missing_keys(golden_checkpoint: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"network of paper \(missing: operations\.2\.F.* and \d+ more\)"):
+@pytest.mark.parametrize(
+    "config",
+    [
+        NetworkConfig(),
+        CONFIG,
+        NetworkConfig(3, 8, 1, depth=3, kind="chain"),
+        NetworkConfig(1, 4, 2, depth=2, first=3),
+        NetworkConfig(1, 6, 2, depth=2, first=9, kind="chain"),
+        NetworkConfig(12, 3, 3, depth=4, first=5),
+    ],
+    ids=str,
+)
+def test_the_tensors_tell_the_network(config: NetworkConfig, tmp_path: Path) -> None:
+    network = InvISP(config)
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    loaded = load_authors(tmp_path / "a.pth", CONTRACT)
+    assert loaded.config == config
+    assert weights_hash(loaded.network) == weights_hash(network)
+
+
+def test_tensors_of_another_network_are_refused_by_what_is_not_right(golden_checkpoint: Path, tmp_path: Path) -> None:
+    state = torch.load(golden_checkpoint, weights_only=True)
+    path = tmp_path / "a.pth"
+
+    def refusal(changes: dict[str, torch.Tensor | None]) -> str:
+        changed = {**state, **changes}
+        torch.save({name: tensor for name, tensor in changed.items() if tensor is not None}, path)
+        with pytest.raises(CheckpointError) as caught:
+            load_authors(path, CONTRACT)
+        return str(caught.value)
+
+    log_s = "operations.0.invconv.log_s"
+    assert f"{log_s} missing" in refusal({log_s: None})
+    assert f"{log_s} (4,)" in refusal({log_s: torch.zeros(4)})
+    assert "F.conv1.weight (32, 2)" in refusal({"operations.0.F.conv1.weight": torch.zeros(32, 2)})
+    assert "`growth` must be" in refusal({"operations.0.F.conv1.weight": torch.zeros(999, 2, 3, 3)})
+    wide = refusal({"operations.1.G.conv1.weight": torch.zeros(16, 1, 3, 3)})
+    assert "operations.1.G.conv1.weight has shape (16, 1, 3, 3), expected (32, 1, 3, 3)" in wide
+    assert "unexpected: weight" in refusal({"weight": torch.zeros(1)})
+
+
+def test_weights_that_do_not_say_what_they_are_name_the_way_to_convert_them(golden_checkpoint: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"`invisp export checkpoint WEIGHTS\.pth --contract"):
         load_checkpoint(golden_checkpoint)
-
-
-def test_another_configuration_names_unexpected_keys(golden_checkpoint: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"unexpected: operations\.1\.F\.conv1\.bias, .* and \d+ more"):
-        load_checkpoint(golden_checkpoint, config=NetworkConfig(blocks=1))
-
-
-def test_another_configuration_names_misshapen_keys(golden_checkpoint: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"operations\.0\.\S+ has shape \(.*\), expected \(.*\)"):
-        load_checkpoint(golden_checkpoint, config=NetworkConfig(blocks=2, growth=16))
 
 
 def test_a_single_missing_key_is_named(golden_checkpoint: Path, tmp_path: Path) -> None:
@@ -83,7 +115,7 @@ def test_a_single_missing_key_is_named(golden_checkpoint: Path, tmp_path: Path) 
     del state["operations.1.invconv.log_s"]
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match=r"a\.pth does not fit .*missing: operations\.1\.invconv\.log_s\)"):
-        load_checkpoint(tmp_path / "a.pth", config=NetworkConfig(blocks=2))
+        load_authors(tmp_path / "a.pth", CONTRACT)
 
 
 def test_values_that_are_not_finite_are_named(golden_checkpoint: Path, tmp_path: Path) -> None:
@@ -91,7 +123,7 @@ def test_values_that_are_not_finite_are_named(golden_checkpoint: Path, tmp_path:
     state["operations.0.G.conv3.bias"][4] = float("nan")
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match=r"not finite in operations\.0\.G\.conv3\.bias"):
-        load_checkpoint(tmp_path / "a.pth", config=NetworkConfig(blocks=2))
+        load_authors(tmp_path / "a.pth", CONTRACT)
 
 
 class Evil:
@@ -105,7 +137,7 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     torch.save({"weights": Evil()}, tmp_path / "evil.pth")
     with pytest.raises(CheckpointError, match=r"evil\.pth is not a checkpoint of plain weights"):
-        load_checkpoint(tmp_path / "evil.pth")
+        load_authors(tmp_path / "evil.pth", CONTRACT)
     assert not (tmp_path / "evil-was-here").exists()
 
 
@@ -125,7 +157,7 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(tmp_path: Path, monkeypa
 def test_foreign_files_are_refused_by_name(write: Callable[[Path], Any], tmp_path: Path) -> None:
     write(tmp_path / "foreign.pth")
     with pytest.raises(CheckpointError, match=r"foreign\.pth") as caught:
-        load_checkpoint(tmp_path / "foreign.pth")
+        load_authors(tmp_path / "foreign.pth", CONTRACT)
     assert "\n" not in str(caught.value)
 
 
@@ -136,7 +168,7 @@ def test_truncated_files_are_refused_by_name(share: int, own: Path, golden_check
         cut = tmp_path / f"cut{source.suffix}"
         cut.write_bytes(data[: len(data) * share // 100])
         with pytest.raises(CheckpointError, match=rf"cut\{source.suffix}"):
-            load_checkpoint(cut, config=NetworkConfig(blocks=2) if source == golden_checkpoint else None)
+            load_checkpoint(cut) if source == own else load_authors(cut, CONTRACT)
 
 
 def test_damaged_bytes_are_refused_or_load(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -151,7 +183,7 @@ def test_damaged_bytes_are_refused_or_load(checkpoint: Checkpoint, tmp_path: Pat
             damaged[place] = rng.integers(256)
         (tmp_path / "b.pth").write_bytes(damaged)
         try:
-            load_checkpoint(tmp_path / "b.pth", config=CONFIG)
+            load_authors(tmp_path / "b.pth", CONTRACT)
         except CheckpointError:
             refused += 1
     assert refused > 200
@@ -173,17 +205,11 @@ def test_foreign_headers_are_refused_by_name(own: Path, changes: dict[str, str])
         load_checkpoint(rewritten(own, **changes))
 
 
-def test_asking_for_something_else_than_the_header_says_is_refused(own: Path) -> None:
-    with pytest.raises(CheckpointError, match="configuration"):
-        load_checkpoint(own, config=NetworkConfig())
-    with pytest.raises(CheckpointError, match="camera contract"):
-        load_checkpoint(own, contract=CameraContract())
-    assert load_checkpoint(own, config=CONFIG, contract=CONTRACT).config == CONFIG
-
-
 def test_a_missing_file_is_a_request_at_fault(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"no checkpoint .*gone\.pth"):
-        load_checkpoint(tmp_path / "gone.pth")
+    with pytest.raises(MissingFileError, match=r"no checkpoint .*gone\.safetensors"):
+        load_checkpoint(tmp_path / "gone.safetensors")
+    with pytest.raises(MissingFileError, match=r"no checkpoint .*gone\.pth"):
+        load_authors(tmp_path / "gone.pth", CONTRACT)
 
 
 def test_the_hash_is_that_of_the_numbers_not_of_the_container(
@@ -193,7 +219,7 @@ def test_the_hash_is_that_of_the_numbers_not_of_the_container(
     reordered = dict(reversed(checkpoint.network.state_dict().items()))
     torch.save(reordered, tmp_path / "b.pth")
     hashes = {load_checkpoint(own).weights}
-    hashes |= {load_checkpoint(tmp_path / name, config=CONFIG).weights for name in ("a.pth", "b.pth")}
+    hashes |= {load_authors(tmp_path / name, CONTRACT).weights for name in ("a.pth", "b.pth")}
     assert hashes == {checkpoint.weights}
     assert len(checkpoint.weights) == 64
 

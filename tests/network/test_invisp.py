@@ -11,8 +11,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
-from invisp_deploy.network.checkpoint import load_checkpoint
+from invisp_deploy.network.checkpoint import load_authors
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.tolerances import TOLERANCES
 
@@ -31,7 +32,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def golden(golden_checkpoint: Path) -> InvISP:
-    return load_checkpoint(golden_checkpoint, config=NetworkConfig(blocks=2)).network
+    return load_authors(golden_checkpoint, CameraContract()).network
 
 
 @torch.no_grad()

@@ -137,7 +137,7 @@ def test_a_foreign_picture_goes_back_by_force_alone(tmp_path: Path) -> None:
 
 
 def test_force_is_not_needed_for_a_picture_with_its_way_back(small_dng: Path, tmp_path: Path) -> None:
-    """--force does not put given values over what the picture itself says."""
+    """`force` does not put given values over what the picture itself says."""
     run(small_dng, tmp_path / "a.png", dimmed())
     explicit = Explicit((1.0, 1.0, 1.0), 0.0, 1000, "BGGR")
     for name, options in (("a.dng", RunOptions()), ("b.dng", RunOptions(force=True, explicit=explicit))):

@@ -69,12 +69,12 @@ def test_the_plan_is_the_cheapest_grid() -> None:
 
 
 def test_too_little_memory_says_how_much() -> None:
-    with pytest.raises(RequestError, match=r"needs about \d+ MB, --memory allows 16"):
+    with pytest.raises(RequestError, match=r"needs about \d+ MB, `memory` allows 16"):
         plan_tiles(3000, 4000, PAPER, memory=16)
 
 
 def test_halo_beyond_the_receptive_radius_is_refused() -> None:
-    with pytest.raises(RequestError, match="--halo must be 0 to 160"):
+    with pytest.raises(RequestError, match="`halo` must be 0 to 160"):
         plan_tiles(500, 500, EDGE, halo=161)
     assert plan_tiles(500, 500, EDGE, memory=20, halo=19).halo == 20
 
@@ -126,9 +126,9 @@ def test_sides_of_an_engine_differ() -> None:
 @pytest.mark.parametrize(
     ("height", "width", "low", "high", "words"),
     [
-        (500, 2000, 512, 512, "500x2000.*no less than 512x512.*--tile.*--profile"),
+        (500, 2000, 512, 512, "500x2000.*no less than 512x512.*smaller tile.*profile"),
         (100, 100, 128, 512, "no less than 128x128"),
-        (2000, 2000, 320, 320, "at most 320 pixels.*halo of 160.*--tile above 320"),
+        (2000, 2000, 320, 320, "at most 320 pixels.*halo of 160.*a tile above 320"),
         (2000, 2000, 64, 321, "at most 320 pixels"),
     ],
 )

@@ -40,7 +40,7 @@ def test_the_suffix_decides(monkeypatch: pytest.MonkeyPatch, graphs: Graphs, tmp
 def test_what_does_not_go_together(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"model\.pt is neither a graph \(\.onnx\) nor an engine \(\.trt, "):
         open_runtime(tmp_path / "model.pt")
-    with pytest.raises(RequestError, match=r"--provider .* forward\.trt is an engine"):
+    with pytest.raises(RequestError, match=r"`provider` .* forward\.trt is an engine"):
         open_runtime(tmp_path / "forward.trt", "CUDAExecutionProvider")
     for name in ("absent.onnx", "absent.trt"):
         with pytest.raises(RequestError, match=f"There is no engine .*{name}"):

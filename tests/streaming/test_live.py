@@ -53,3 +53,15 @@ def test_only_what_stays_goes_to_a_file() -> None:
         live.update()
         live.say("Error: one")
         assert stream.getvalue() == "Error: one\n"
+
+
+def test_a_file_gets_the_figures_twice_a_minute_unless_quiet() -> None:
+    for quiet, lines in ((False, 3), (True, 0)):
+        now = [100.0]
+        stream = io.StringIO()
+        live = LiveLine(done(1), stream, quiet=quiet, clock=lambda now=now: now[0])
+        for _ in range(400):
+            now[0] += 0.25
+            live.update()
+        assert len(stream.getvalue().splitlines()) == lines
+        assert all(line.startswith("1 done ") for line in stream.getvalue().splitlines())

@@ -33,7 +33,7 @@ def test_a_white_level_below_black_and_missing_values_are_refused() -> None:
     blank = bytearray(32)
     with pytest.raises(RawFileError, match="levels are wrong"):
         PipeFormat(4, 4, 12, Explicit(None, 200.0, 100, "RGGB")).mosaic(blank, "f")
-    with pytest.raises(RequestError, match="--cfa and --black"):
+    with pytest.raises(RequestError, match="`cfa` and `black`"):
         PipeFormat(4, 4, 12, Explicit(None, 200.0, 100, None)).mosaic(blank, "f")
 
 

@@ -192,5 +192,5 @@ def test_a_share_loads_only_its_crops(dataset: Dataset) -> None:
 
 def test_a_batch_that_cannot_be_shared_is_a_sentence(dataset: Dataset) -> None:
     pairs = dataset_pairs(dataset, "train", CameraContract())
-    with pytest.raises(TrainingError, match="--batch must be a multiple of the number of processes, 2, got 5"):
+    with pytest.raises(TrainingError, match="`batch` must be a multiple of the number of processes, 2, got 5"):
         sample_batch(pairs, CameraContract(), 32, 5, np.random.default_rng(1), (0, 2))

@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 from invisp_deploy.tolerances import TOLERANCES
 from invisp_deploy.training.jpeg_simulator import Compression, JpegSimulator, draw_compressions, quantisation_tables
-from invisp_deploy.training.options import SUBSAMPLINGS, JpegOptions
+from invisp_deploy.training.options import JpegOptions
 from invisp_deploy.training.rounding import ROUND, dsq_curve
 
 

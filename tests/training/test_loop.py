@@ -111,7 +111,8 @@ SMALL_RIVALS: dict[str, Any] = {
 
 def test_what_is_returned_is_what_is_saved(pairs: list[Pair], tmp_path: Path) -> None:
     trained = train(pairs, RUN, tmp_path)
-    saved = load_checkpoint(tmp_path / "weights.safetensors", config=CONFIG, contract=CONTRACT)
+    saved = load_checkpoint(tmp_path / "weights.safetensors")
+    assert (saved.config, saved.contract) == (CONFIG, CONTRACT)
     assert saved.weights == weights_hash(trained.network)
     assert saved.card == trained.card
     assert Run.from_dict(saved.card["run"]) == read_run(tmp_path / "run.json") == RUN

@@ -56,7 +56,7 @@ def changed(**parts: Any) -> str:
         (changed(colour=1), "has the fields"),
         (changed(format="invisp-run-2"), "format 'invisp-run-1', got 'invisp-run-2'"),
         (changed(data={"patch": 64}), r"DataOptions has the fields \['batch', 'patch'\], got \['patch'\]"),
-        (changed(data={"patch": 10, "batch": 1}), "--patch must be at least 16"),
+        (changed(data={"patch": 10, "batch": 1}), "`patch` must be at least 16"),
         (changed(optimiser=None), "OptimiserOptions has the fields"),
         (changed(jpeg=3), "does not describe a run"),
         (changed(config={"blocks": 1}), "fields"),

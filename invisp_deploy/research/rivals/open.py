@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import CheckpointError, RequestError
+from invisp_deploy.errors import CheckpointError, MissingFileError, RequestError
 from invisp_deploy.files import write_whole
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
@@ -94,7 +94,7 @@ def load_rival(path: Path) -> Rival:
     unexpected, misshapen or not finite values, each named.
     """
     if not path.is_file():
-        raise RequestError(f"There is no checkpoint {path}.")
+        raise MissingFileError(f"There is no checkpoint {path}.")
     header, state = read_safetensors(path, RIVAL_FORMAT, "it holds no trained rival")
     try:
         name = header["rival"]

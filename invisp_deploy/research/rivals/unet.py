@@ -68,7 +68,7 @@ class UnetPair(nn.Module):
         super().__init__()
         if cfa not in CFA_PATTERNS:
             raise RequestError(
-                f"The U-net packs the mosaic, so all its frames have one phase, got {cfa!r}: pass --cfa with one of "
+                f"The U-net packs the mosaic, so all its frames have one phase, got {cfa!r}: pass `cfa` with one of "
                 f"{', '.join(CFA_PATTERNS)}."
             )
         self.facts: dict[str, Any] = {"cfa": cfa, "width": width}

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import EngineError, OutOfMemoryError
+from invisp_deploy.errors import EngineError, MissingPackageError, OutOfMemoryError
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 
 __all__ = ["Cuda", "Pinned", "load_cuda"]
@@ -133,7 +133,7 @@ class Cuda:
 
 
 def load_cuda(device: CudaDevice) -> Any:
-    """cuda-python's module of the CUDA runtime API. Raises EngineError with the install line where there is none."""
+    """cuda-python's module of the CUDA runtime API. Raises MissingPackageError, or EngineError for a broken one."""
     for name in _MODULES:
         try:
             return importlib.import_module(name)
@@ -141,7 +141,9 @@ def load_cuda(device: CudaDevice) -> Any:
             continue
         except (ImportError, OSError, RuntimeError) as error:
             raise EngineError(f"{name} is installed but does not load ({error}): {_install(device)}.") from error
-    raise EngineError(f"Engines need the Python package cuda-python, which is not installed: {_install(device)}.")
+    raise MissingPackageError(
+        f"Engines need the Python package cuda-python, which is not installed: {_install(device)}."
+    )
 
 
 def _install(device: CudaDevice) -> str:

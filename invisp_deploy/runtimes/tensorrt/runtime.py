@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from invisp_deploy.errors import EngineError, OutOfMemoryError, RequestError
+from invisp_deploy.errors import EngineError, MissingFileError, OutOfMemoryError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, TensorSpec, graph_specs
 from invisp_deploy.runtimes.tensorrt.backend import load_backend
@@ -44,7 +44,7 @@ class TensorRTRuntime(Runtime):
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise RequestError(f"There is no engine {path}.")
+            raise MissingFileError(f"There is no engine {path}.")
         self.engine = card = read_engine_card(path)
         self.card = card.graph
         self._rebuild = rebuild_command(path, card)
@@ -122,7 +122,7 @@ class TensorRTRuntime(Runtime):
     def _too_large(self, size: tuple[int, ...], error: Exception) -> OutOfMemoryError:
         smaller = _smaller(min(size), self.card.reach)
         remedy = (
-            f"build the engine with --tile {smaller}"
+            f"build the engine for a tile of {smaller}"
             if smaller
             else f"close other programs; no smaller tile has room for the halo of {self.card.reach}"
         )

@@ -148,7 +148,7 @@ def test_the_unet_reads_nothing_but_samples() -> None:
 
 
 def test_the_unet_needs_a_phase(small_frame: RawFrame) -> None:
-    with pytest.raises(RequestError, match=r"got 'any': pass --cfa with one of RGGB"):
+    with pytest.raises(RequestError, match=r"got 'any': pass `cfa` with one of RGGB"):
         build_rival("unet", small_frame, CameraContract())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from invisp_deploy.errors import EngineError
+from invisp_deploy.errors import EngineError, MissingPackageError
 from invisp_deploy.runtimes.tensorrt.backend import (
     OLDEST,
     backend_version,
@@ -31,7 +31,7 @@ def test_the_installed_builder_is_loaded_and_new_enough() -> None:
 @pytest.mark.parametrize(("backend", "name"), [("tensorrt", "tensorrt"), ("tensorrt-rtx", "tensorrt_rtx")])
 def test_a_missing_module_names_the_remedy(monkeypatch: pytest.MonkeyPatch, backend: str, name: str) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(EngineError, match=rf"^The Python package {name} is not installed: .*`"):
+    with pytest.raises(MissingPackageError, match=rf"^The Python package {name} is not installed: .*`"):
         load_backend(backend)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invisp_deploy.cli.export import main as export
+from invisp_deploy.cli.main import export
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import EngineError, OutOfMemoryError, RequestError
+from invisp_deploy.errors import EngineError, MissingPackageError, OutOfMemoryError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.runtimes.base import Array, to_bytes
@@ -100,11 +100,11 @@ def test_the_inverse_and_the_other_backend(monkeypatch: pytest.MonkeyPatch, grap
 
 
 def test_sizes_outside_are_named_with_the_remedy(trt: SimulatedTensorRT, fixed: Path, ranged: Path) -> None:
-    with TensorRTRuntime(fixed) as engine, pytest.raises(EngineError, match=r"\(1, 64, 64, 2\), got .*66, 2\).*--tile"):
+    with TensorRTRuntime(fixed) as engine, pytest.raises(EngineError, match=r"\(1, 64, 64, 2\), got .*66, 2\).*`tile`"):
         engine.apply(picture(64, 66), NUMBERS)
     with TensorRTRuntime(ranged) as engine:
         for size in ((14, 64), (98, 64), (64, 130)):
-            with pytest.raises(EngineError, match=r"\(1, 16 to 96, 16 to 128, 2\), got uint8 .*--tile or --profile"):
+            with pytest.raises(EngineError, match=r"\(1, 16 to 96, 16 to 128, 2\), got uint8 .*`tile` or `profile`"):
                 engine.apply(picture(*size), NUMBERS)
 
 
@@ -196,9 +196,9 @@ def test_out_of_memory_names_the_next_smaller_tile(
 ) -> None:
     path = tmp_path / "forward.trt"
     for edge, room, remedy in (
-        (1024, 999, "--tile 768"),  # no execution context
-        (1024, 5000, "--tile 768"),  # no buffers
-        (192, 999, "--tile 128"),
+        (1024, 999, "a tile of 768"),  # no execution context
+        (1024, 5000, "a tile of 768"),  # no buffers
+        (192, 999, "a tile of 128"),
         (100, 999, "close other programs; no smaller tile has room for the halo of 42"),
     ):
         trt = simulate(monkeypatch, room=room)
@@ -264,7 +264,7 @@ def test_without_a_device_nothing_of_tensorrt_is_called(trt: SimulatedTensorRT, 
 
 
 def test_without_tensorrt_there_is_one_sentence(fixed: Path) -> None:
-    with pytest.raises(EngineError, match="package tensorrt is not installed: "):
+    with pytest.raises(MissingPackageError, match="package tensorrt is not installed: "):
         TensorRTRuntime(fixed)
 
 
@@ -310,7 +310,7 @@ def test_without_cuda_python_there_is_one_sentence(
 ) -> None:
     for name in ("cuda", "cuda.bindings", "cuda.bindings.runtime"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(EngineError, match=r"need the Python package cuda-python.*'cuda-python==12\.\*'"):
+    with pytest.raises(MissingPackageError, match=r"need the Python package cuda-python.*'cuda-python==12\.\*'"):
         TensorRTRuntime(fixed)
     assert trt.runtimes == 0
 

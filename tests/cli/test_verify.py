@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.device import main
+from invisp_deploy.cli.main import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.device import machine
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.installation import install_line
 from invisp_deploy.models import shipped_graph
 from invisp_deploy.runtimes.golden import make_golden, natural_planes, npz_bytes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
@@ -143,7 +144,7 @@ def test_layers(graphs: Graphs) -> None:
 def test_layers_need_polygraphy(graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polygraphy", None)
     result = invisp("verify", "--layers", "--engine", graphs.forward, "--reference", graphs.forward)
-    refused(result, 2, 'pip install "invisp-deploy[verify]"')
+    refused(result, 2, install_line("verify"))
 
 
 def test_options_of_layers_go_together(graphs: Graphs) -> None:

@@ -1,50 +1,40 @@
-"""`invisp`: what to ask of a device: does the engine compute what it should, and what is installed here?"""
+"""`invisp verify`: whether engines and graphs compute on this device what they should."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import (
-    INVISP,
-    InvispCommand,
-    InvispGroup,
-    json_option,
-    print_json,
-    progress,
-    result_line,
-    version_option,
-)
-from invisp_deploy.cli.device_lines import doctor_lines, layer_lines, verification_lines
+from invisp_deploy.cli.common import InvispCommand, print_json, result_line
+from invisp_deploy.cli.options import PATH, json_option, overwrite_option, provider_option, report_option
 from invisp_deploy.errors import RequestError
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from invisp_deploy.device.layers import Layer, Summary
+    from invisp_deploy.device.verify import Verification
 
 
-@click.group(cls=InvispGroup, context_settings=INVISP)
-@version_option
-def main() -> None:
-    """Ask a device: are its engines right, and what works on it?"""
-
-
-@main.command("verify", cls=InvispCommand, context_settings=INVISP)
-@click.option("--engine", type=click.Path(path_type=Path), help="Engine or graph, of either direction.")
-@click.option("--inverse", type=click.Path(path_type=Path), help="The inverse engine, for the round trip.")
-@click.option("--provider", help="ONNX Runtime provider, for graphs [CPUExecutionProvider].")
+@click.command("verify", cls=InvispCommand)
+@click.option("--engine", type=PATH, help="Engine or graph, of either direction.")
+@click.option("--inverse", type=PATH, help="The inverse engine or graph, for the round trip.")
+@provider_option
 @click.option("--runs", default=20, show_default=True, type=click.IntRange(1, 10000), help="Calls that are timed.")
 @click.option(
-    "--tile", type=click.IntRange(16, 8192), help="Pixels of the edge that is timed; default: the golden input's size."
+    "--tile",
+    type=click.IntRange(16, 8192),
+    help="Edge of the tile that is timed, pixels.  [default: the golden input's]",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Write everything as JSON, to be sent back.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
+@report_option
+@overwrite_option
 @click.option("--layers", is_flag=True, help="Compare tensor by tensor instead; needs --reference.")
-@click.option("--reference", type=click.Path(path_type=Path), help="With --layers: the fp32 graph.")
-@click.option("--onnx", "source", type=click.Path(path_type=Path), help="With --layers: the graph of an engine.")
+@click.option("--reference", type=PATH, help="With --layers: the fp32 graph.")
+@click.option("--onnx", "source", type=PATH, help="With --layers: the graph of an engine.")
 @json_option
 def verify_command(
     engine: Path | None, inverse: Path | None, layers: bool, as_json: bool, provider: str | None, **options: Any
@@ -69,32 +59,6 @@ def verify_command(
     _verify(engine, inverse, provider, options, as_json)
 
 
-@main.command("doctor", cls=InvispCommand, context_settings=INVISP)
-@json_option
-def doctor_command(as_json: bool) -> None:
-    """Say what is installed, from where, what of it works, and what to do. Installs nothing.
-
-    Every ONNX Runtime provider and every NVIDIA library is really tried, each in a process of its own. Exits
-    with 1 only if rendering on the CPU does not work.
-    """
-    from invisp_deploy.device.advice import advise
-    from invisp_deploy.device.examine import examine
-
-    bar = progress(0, "trying", quiet=as_json)
-    try:
-        found = examine(bar.set_description)
-    finally:
-        bar.close()
-    advice = advise(found)
-    if as_json:
-        print_json({**found.to_dict(), "advice": advice})
-    else:
-        for line in doctor_lines(found, advice):
-            click.echo(line)
-    if not found.renders:
-        sys.exit(1)
-
-
 def _verify(
     engine: Path | None, inverse: Path | None, provider: str | None, options: dict[str, Any], as_json: bool
 ) -> None:
@@ -116,7 +80,7 @@ def _verify(
     if as_json:
         print_json({**data, "sidecars": written})
     else:
-        for line in (*opened.names, *verification_lines(done)):
+        for line in (*opened.names, *_verification_lines(done)):
             click.echo(line)
         for path in written:
             result_line(path, "which now says that the engine is verified, and where")
@@ -135,9 +99,38 @@ def _layers(engine: Path, reference: Path, source: Path | None, provider: str | 
         data = {"layers": [asdict(layer) for layer in layers], "summary": asdict(summary)}
         print_json(json.loads(json.dumps(data), parse_constant=str))  # JSON has no number for infinity
         return
-    for line in layer_lines(layers, summary):
+    for line in _layer_lines(layers, summary):
         click.echo(line)
 
 
-if __name__ == "__main__":
-    main()
+def _verification_lines(done: Verification) -> Iterator[str]:
+    """One line a figure with its limit, one a latency."""
+    for figure in done.figures:
+        bound = f"at {'least' if figure.at_least else 'most'} {figure.limit:g}"
+        value = f"{figure.value:.1f}" if figure.unit == "dB" else f"{figure.value:.2g}"
+        yield f"{'ok    ' if figure.ok else 'FAILED'} {figure.name:24} {value:>8} {figure.unit:6}  {bound}"
+    for latency in done.latencies:
+        height, width = latency.shape
+        yield (
+            f"       {latency.direction + ' latency':24} {latency.p50:8.2f} ms p50, {latency.p90:.2f} ms p90 of "
+            f"{latency.runs} runs at {height}x{width}, copies included"
+        )
+
+
+def _layer_lines(layers: Sequence[Layer], summary: Summary) -> Iterator[str]:
+    """The table in order of computation, then where it begins, where it breaks and where it is worst."""
+    yield f"{'tensor':20} {'dB':>7} {'error':>9} {'peak':>8}  shape"
+    for layer in layers:
+        shape = "x".join(map(str, layer.shape))
+        yield f"{layer.name:20} {layer.psnr:7.1f} {layer.error:9.1e} {layer.peak:8.3f}  {shape}"
+    worst = f"worst: {summary.worst.name} at {summary.worst.psnr:.1f} dB of its own peak"
+    if summary.parted is None:
+        yield f"no tensor parts: all {len(layers)} stay above 100 dB; {worst}"
+        return
+    yield f"the graphs part at {summary.parted.name}, {summary.parted.psnr:.1f} dB"
+    if summary.strayed is not None:
+        yield (
+            f"strays first at {summary.strayed.name}: {summary.strayed.psnr:.1f} dB, {summary.step:.1f} dB below all "
+            "before it, the biggest step down"
+        )
+    yield worst

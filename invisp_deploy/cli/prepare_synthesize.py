@@ -1,4 +1,4 @@
-"""invisp-prepare: data to train on."""
+"""`invisp prepare synthesize`: photographs to DNGs of a camera."""
 
 from __future__ import annotations
 
@@ -6,38 +6,23 @@ from pathlib import Path
 
 import click
 
-from invisp_deploy.cli.common import INVISP, InvispGroup, json_option, print_json, progress, version_option
-from invisp_deploy.cli.prepare_fivek import fivek
-from invisp_deploy.cli.prepare_raws import raws
+from invisp_deploy.cli.common import InvispCommand, print_json, progress, say_error, sentence
+from invisp_deploy.cli.options import PATH, json_option, output_option, seed_option
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder
 
-__all__ = ["main"]
 
-
-@click.group(cls=InvispGroup, context_settings=INVISP)
-@version_option
-def main() -> None:
-    """Prepare training data."""
-
-
-main.add_command(raws)
-main.add_command(fivek)
-
-
-@main.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--like", required=True, type=click.Path(path_type=Path), help="One RAW file of the camera.")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the DNGs; made if absent."
-)
+@click.command("synthesize", cls=InvispCommand)
+@click.argument("photos", nargs=-1, required=True, type=PATH)
+@click.option("--like", required=True, type=PATH, help="One RAW file of the camera.")
+@output_option("Folder for the DNGs; made if absent.")
 @click.option(
     "--per-photo", default=1, show_default=True, type=click.IntRange(1, 100), help="DNGs for each photograph."
 )
 @click.option("--saturation", type=int, help="DN at which the sensor clips; default: the file's white level.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal files.")
+@seed_option
 @json_option
-def synthesize(
+def synthesize_command(
     photos: tuple[Path, ...], like: Path, output: Path, per_photo: int, saturation: int | None, seed: int, as_json: bool
 ) -> None:
     """Make DNGs of a camera from ordinary photographs (files or folders).
@@ -46,7 +31,7 @@ def synthesize(
     and levels, so that a model can be started from one RAW file.
 
     \b
-    invisp-prepare synthesize --like photo.CR2 photos/ -o dngs/
+    invisp prepare synthesize --like photo.CR2 photos/ -o dngs/
     """
     from invisp_deploy.errors import ImageFileError
     from invisp_deploy.formats.raw import read_raw
@@ -60,8 +45,8 @@ def synthesize(
     refused: list[str] = []
 
     def on_refused(error: ImageFileError) -> None:
-        refused.append(str(error))
-        click.echo(f"Error: {error}", err=True)
+        refused.append(sentence(error))
+        say_error(error)
 
     with output_folder(output), progress(len(found) * per_photo, "synthesize", quiet=as_json) as bar:
         written = make_dngs(
@@ -79,10 +64,6 @@ def synthesize(
     else:
         click.echo(f"wrote {len(written)} DNGs of {frame.camera} to {output}, {len(refused)} photographs refused")
         if written:
-            click.echo(f"next: invisp-train {output} -o run/")
+            click.echo(f"next: invisp train {output} -o run/")
     if refused:
         raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""invisp-prepare fivek: the paper's MIT-Adobe FiveK sets to a dataset."""
+"""`invisp research fivek`: the paper's MIT-Adobe FiveK sets to a dataset."""
 
 from __future__ import annotations
 
@@ -8,35 +8,41 @@ from typing import TYPE_CHECKING
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, json_option, print_json, progress
+from invisp_deploy.cli.common import InvispCommand, print_json, progress, sentence
+from invisp_deploy.cli.options import (
+    PATH,
+    jobs_option,
+    json_option,
+    output_option,
+    quality_option,
+    resume_option,
+    subsampling_option,
+)
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import output_folder
 
 if TYPE_CHECKING:
     from invisp_deploy.research.fivek import Collected
 
-__all__ = ["fivek"]
-
-_PATH = click.Path(path_type=Path)
 _CAMERAS = ["Canon EOS 5D", "NIKON D700"]
 _SHOWN = 5
 _DOWNLOADS = 4
 
 
-@click.command(cls=InvispCommand)
+@click.command("fivek", cls=InvispCommand)
 @click.option("--camera", required=True, type=click.Choice(_CAMERAS), help="Model of the set.")
-@click.option("--train-list", required=True, type=_PATH, help="Names of the DNGs to train on, one a line.")
-@click.option("--test-list", required=True, type=_PATH, help="Names of the DNGs that are held out, one a line.")
-@click.option("--dngs", type=_PATH, help="Folder with the DNGs, at any depth.")
-@click.option("--download", type=_PATH, help="Folder to download the DNGs to instead; made if absent.")
+@click.option("--train-list", required=True, type=PATH, help="Names of the DNGs to train on, one a line.")
+@click.option("--test-list", required=True, type=PATH, help="Names of the DNGs that are held out, one a line.")
+@click.option("--dngs", type=PATH, help="Folder with the DNGs, at any depth.")
+@click.option("--download", type=PATH, help="Folder to download the DNGs to instead; made if absent.")
 @click.option("--base-url", help="With --download: where NAME.dng is.  [default: the data set's own site]")
-@click.option("-o", "--output", required=True, type=_PATH, help="Folder of the dataset; made if absent.")
-@click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the JPEG targets.")
-@click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]))
-@click.option("--jobs", type=click.IntRange(1, 64), help="Processes, and downloads at a time.  [default: the cores; 4]")
-@click.option("--resume", is_flag=True, help="Go on with a dataset that was interrupted.")
+@output_option("Folder of the dataset; made if absent.")
+@quality_option
+@subsampling_option
+@jobs_option
+@resume_option
 @json_option
-def fivek(
+def fivek_command(
     camera: str,
     train_list: Path,
     test_list: Path,
@@ -56,7 +62,7 @@ def fivek(
     stopped.
 
     \b
-    invisp-prepare fivek --camera "NIKON D700" --train-list train.txt --test-list test.txt --dngs fivek/ -o data/
+    invisp research fivek --camera "NIKON D700" --train-list train.txt --test-list test.txt --dngs fivek/ -o data/
     """
     from invisp_deploy.dataset.options import PrepareOptions
     from invisp_deploy.dataset.prepare import Refused, prepare
@@ -73,7 +79,7 @@ def fivek(
         raise RequestError(f"The output {output} exists already: pass --resume to go on, or name another folder.")
 
     def on_refused(one: Refused) -> None:
-        click.echo(f"Error: {one.reason}", err=True)
+        click.echo(f"Error: {sentence(one.reason)}", err=True)
 
     with output_folder(output):
         site = None if download is None else base_url or BASE_URL
@@ -101,7 +107,7 @@ def fivek(
             f"wrote {output} of {dataset.camera}: {made['train']} of {len(train)} files to train on, {made['test']} of "
             f"{len(test)} to test with, {len(collected.missing)} missing, {len(problems)} refused"
         )
-        click.echo(f"next: invisp-train {output} -o run/")
+        click.echo(f"next: invisp train {output} -o run/")
     if collected.missing or problems:
         raise SystemExit(1)
 
@@ -126,7 +132,7 @@ def _collect(
             with output_folder(folder):
                 collected = download_dngs(folder, names, camera, base_url=site, jobs=jobs, on_file=on_file)
     for reason in collected.refused.values():
-        click.echo(f"Error: {reason}", err=True)
+        click.echo(f"Error: {sentence(reason)}", err=True)
     if missing := collected.missing:
         more = f" and {len(missing) - _SHOWN} more (--json lists all)" if len(missing) > _SHOWN else ""
         first = ", ".join(missing[:_SHOWN])

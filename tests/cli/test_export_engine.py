@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.export import main
+from invisp_deploy.cli.main import export as main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.engines import make
 from invisp_deploy.files import sha256_file
@@ -120,7 +120,7 @@ def test_where_a_gpu_is_the_line_says_what_it_measured(
 @pytest.mark.parametrize(
     ("arguments", "code", "parts"),
     [
-        (["--backend", "tensorrt"], 1, ["tensorrt is not installed", "pip install tensorrt", "--backend tensorrt-rtx"]),
+        (["--backend", "tensorrt"], 2, ["tensorrt is not installed", "pip install tensorrt", "--backend tensorrt-rtx"]),
         (["--target", "sm87"], 1, ["sm87 (Jetson Orin)", "--backend tensorrt on the device"]),
         (["--target", "rtx4090"], 2, ["--target takes compute capabilities such as sm86,sm89"]),
         (["--tile", "65"], 2, ["multiples of 2", "pass 66x66"]),
@@ -151,7 +151,7 @@ def test_neither_torch_nor_onnx_is_needed(graphs: Graphs, tmp_path: Path) -> Non
     code = (
         "import sys\n"
         "for name in ('torch', 'onnx', 'rawpy', 'PIL', 'tifffile'): sys.modules[name] = None\n"
-        "from invisp_deploy.cli.export import main\n"
+        "from invisp_deploy.cli.main import export as main\n"
         "main()\n"
     )
     words = ["engine", graphs.forward, "-o", tmp_path / "f.trt", "--backend", "tensorrt-rtx", "--tile", "64"]
@@ -164,7 +164,7 @@ def test_neither_torch_nor_onnx_is_needed(graphs: Graphs, tmp_path: Path) -> Non
 def test_help_needs_none_of_what_builds() -> None:
     code = (
         "import sys\n"
-        "from invisp_deploy.cli.export import main\n"
+        "from invisp_deploy.cli.main import export as main\n"
         "main(['engine', '--help'], standalone_mode=False)\n"
         "print([name for name in ('numpy', 'onnxruntime', 'tensorrt_rtx', 'tqdm') if name in sys.modules])\n"
     )

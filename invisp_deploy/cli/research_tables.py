@@ -1,16 +1,25 @@
-"""invisp-eval table1, table2, rate: the paper's experiments on a prepared dataset."""
+"""`invisp research table1`, `table2`, `rate`: the paper's experiments on a prepared dataset."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, json_option, print_json, progress
+from invisp_deploy.cli.common import InvispCommand, print_json, progress
+from invisp_deploy.cli.options import (
+    PATH,
+    json_option,
+    output_option,
+    overwrite_option,
+    quality_option,
+    seed_option,
+    subsampling_option,
+    together,
+)
 from invisp_deploy.errors import MissingExtraError, RequestError
 from invisp_deploy.files import check_output, output_folder, write_whole
 
@@ -19,44 +28,30 @@ if TYPE_CHECKING:
     from invisp_deploy.research.areas import Terms
     from invisp_deploy.research.methods import Method
 
-__all__ = ["rate", "table1", "table2"]
+_shared = together(
+    click.argument("data", type=PATH),
+    click.option("--run", "runs", multiple=True, help="LABEL=FOLDER of a run, or =FILE of weights; repeatable."),
+    output_option("Folder; made if absent."),
+    subsampling_option,
+    click.option("--tiles", type=int, help="Judge so many fixed tiles of each file instead of whole files."),
+    click.option("--tile", "tile_size", default=512, show_default=True, type=int, help="Edge of a tile, pixels."),
+    seed_option,
+    overwrite_option,
+    json_option,
+)
+"""Arguments and options of all three."""
 
 
-def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Arguments and options of all three."""
-    for decorate in reversed(
-        (
-            click.argument("data", type=click.Path(path_type=Path)),
-            click.option(
-                "--run", "runs", multiple=True, help="LABEL=FOLDER of a run, or =FILE of weights; repeatable."
-            ),
-            click.option(
-                "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder; made if absent."
-            ),
-            click.option("--subsampling", default="4:2:2", show_default=True, type=click.Choice(_SUBSAMPLINGS)),
-            click.option("--tiles", type=int, help="Judge so many fixed tiles of each file instead of whole files."),
-            click.option("--tile-size", default=512, show_default=True, type=int, help="Edge of the tiles, pixels."),
-            click.option("--seed", default=0, show_default=True, type=int, help="Decides where the tiles lie."),
-            click.option("--overwrite", is_flag=True, help="Replace existing results."),
-            json_option,
-        )
-    ):
-        function = decorate(function)
-    return function
-
-
-_SUBSAMPLINGS = ["4:4:4", "4:2:2", "4:2:0"]
-_QUALITY = click.option("--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of the JPEGs.")
-
-
-@click.command(cls=InvispCommand)
+@click.command("table1", cls=InvispCommand)
 @_shared
-@_QUALITY
-def table1(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_json: bool, **options: Any) -> None:
+@quality_option
+def table1_command(
+    data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_json: bool, **options: Any
+) -> None:
     """The paper's Table 1: methods side by side, UPI among them, and foreign JPEGs.
 
     \b
-    invisp-eval table1 data/ --run "InvISP, Fourier=runs/fourier" --run U-net=runs/unet -o table1/
+    invisp research table1 data/ --run "InvISP, Fourier=runs/fourier" --run U-net=runs/unet -o table1/
     """
     names = ("table1.json", "table1.md", "error_maps.png", "training.png")
     dataset, methods, terms = _opened(data, runs, output, overwrite, names, options)
@@ -82,14 +77,16 @@ def table1(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_
     _report(output, names if drawn else names[:3], facts, table1_page(facts), as_json)
 
 
-@click.command(cls=InvispCommand)
+@click.command("table2", cls=InvispCommand)
 @_shared
-@_QUALITY
-def table2(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_json: bool, **options: Any) -> None:
+@quality_option
+def table2_command(
+    data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_json: bool, **options: Any
+) -> None:
     """The paper's Table 2: compression ratio and bits per pixel, beside lossless and lossy DNGs.
 
     \b
-    invisp-eval table2 data/ --run "InvISP, Fourier=runs/fourier" -o table2/
+    invisp research table2 data/ --run "InvISP, Fourier=runs/fourier" -o table2/
     """
     names = ("table2.json", "table2.md")
     dataset, methods, terms = _opened(data, runs, output, overwrite, names, options)
@@ -103,10 +100,10 @@ def table2(data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_
     _report(output, names, facts, table2_page(facts), as_json)
 
 
-@click.command(cls=InvispCommand)
+@click.command("rate", cls=InvispCommand)
 @_shared
 @click.option("--quality", "qualities", multiple=True, type=click.IntRange(1, 100), help="Default: 70, 74, ... 98.")
-def rate(
+def rate_command(
     data: Path,
     runs: tuple[str, ...],
     output: Path,
@@ -118,7 +115,7 @@ def rate(
     """Rate against RAW fidelity over the quality of the JPEGs.
 
     \b
-    invisp-eval rate data/ --run "InvISP, Fourier=runs/fourier" -o rate/
+    invisp research rate data/ --run "InvISP, Fourier=runs/fourier" -o rate/
     """
     names = ("rate.json", "rate.md", "rate.png")
     dataset, methods, terms = _opened(data, runs, output, overwrite, names, options)

@@ -1,4 +1,4 @@
-"""invisp-prepare fivek as people call it: lists and DNGs in, a dataset out, what lacks named."""
+"""invisp research fivek as people call it: lists and DNGs in, a dataset out, what lacks named."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.prepare import main
-from invisp_deploy.cli.prepare_fivek import fivek as command
+from invisp_deploy.cli.main import main
+from invisp_deploy.cli.research_fivek import fivek_command as command
 from invisp_deploy.dataset.open import open_dataset
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
@@ -50,7 +50,9 @@ def fivek(folder: Path, *arguments: object, train: str = "", test: str = "", cam
     (folder / "train.txt").write_text(train or "\n".join(NAMES[:3]))
     (folder / "test.txt").write_text(test or NAMES[3])
     lists = ("--train-list", folder / "train.txt", "--test-list", folder / "test.txt")
-    return CliRunner().invoke(main, ["fivek", "--camera", camera, *map(str, lists + arguments), "--jobs", "1"])
+    return CliRunner().invoke(
+        main, ["research", "fivek", "--camera", camera, *map(str, lists + arguments), "--jobs", "1"]
+    )
 
 
 def errors(result: Result) -> list[str]:
@@ -64,7 +66,7 @@ def test_a_folder_of_dngs_becomes_a_dataset_with_the_lists_split(tmp_path: Path,
     assert result.stdout.splitlines() == [
         f"wrote {out} of NIKON CORPORATION NIKON D700: 3 of 3 files to train on, 1 of 1 to test with, 0 missing, "
         "0 refused",
-        f"next: invisp-train {out} -o run/",
+        f"next: invisp train {out} -o run/",
     ]
     dataset = open_dataset(out)
     assert [shot.name for shot in dataset.shots("train")] == list(NAMES[:3])

@@ -1,4 +1,4 @@
-"""invisp-eval table1, table2 and rate as people call them."""
+"""invisp research table1, table2 and rate as people call them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.evaluate import main
+from invisp_deploy.cli.main import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import prepare
@@ -44,8 +44,8 @@ def work(sample_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def invoke(work: Path, command: str, *arguments: object) -> Result:
-    tiles = ("--tiles", "1", "--tile-size", "64")
-    return CliRunner().invoke(main, [command, str(work / "data"), *tiles, *map(str, arguments)])
+    tiles = ("--tiles", "1", "--tile", "64")
+    return CliRunner().invoke(main, ["research", command, str(work / "data"), *tiles, *map(str, arguments)])
 
 
 def test_table1_writes_all_its_files(work: Path, tmp_path: Path) -> None:
@@ -88,8 +88,10 @@ def test_requests_that_make_no_sense(work: Path, tmp_path: Path) -> None:
     refused(invoke(work, "table1", "--run", ours, "--run", ours, *out), 2, "Two runs have one label")
     refused(invoke(work, "table1", "--run", "a=nowhere", *out), 2, "no weights for 'a'")
     refused(invoke(work, "rate", "--run", f"c={work / 'cycle'}", *out), 2, "'c' renders no JPEG")
-    refused(invoke(work, "table2", "--run", ours, "--tile-size", 65, *out), 2, "--tile-size must be a multiple of 32")
+    refused(invoke(work, "table2", "--run", ours, "--tile", 65, *out), 2, "--tile must be a multiple of 32")
     refused(
-        CliRunner().invoke(main, ["table1", str(tmp_path), "--run", ours, *map(str, out)]), 1, "no prepared dataset"
+        CliRunner().invoke(main, ["research", "table1", str(tmp_path), "--run", ours, *map(str, out)]),
+        1,
+        "no prepared dataset",
     )
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""invisp-eval as people call it: the report, its lines, and every bad request."""
+"""invisp eval as people call it: the report, its lines, and every bad request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.evaluate import main
+from invisp_deploy.cli.main import main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.evaluation.metrics import DEFINITIONS
 from invisp_deploy.formats.dng import write_dng
@@ -25,7 +25,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
 
 
 def roundtrip(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["roundtrip", *map(str, arguments)])
+    return CliRunner().invoke(main, ["eval", "roundtrip", *map(str, arguments)])
 
 
 def both(graphs: Graphs) -> tuple[object, ...]:

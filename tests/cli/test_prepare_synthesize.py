@@ -1,4 +1,4 @@
-"""invisp-prepare as people call it: photographs in, DNGs of the camera out, every bad request a sentence."""
+"""invisp prepare as people call it: photographs in, DNGs of the camera out, every bad request a sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from invisp_deploy.cli.prepare import main
+from invisp_deploy.cli.main import main
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw
@@ -37,7 +37,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def synthesize(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["synthesize", *map(str, arguments)])
+    return CliRunner().invoke(main, ["prepare", "synthesize", *map(str, arguments)])
 
 
 def test_a_folder_of_photographs_becomes_a_folder_of_dngs(like: Path, photos: Path, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_folder_of_photographs_becomes_a_folder_of_dngs(like: Path, photos: Pa
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
         f"wrote 6 DNGs of Canon EOS 30D to {out}, 0 photographs refused",
-        f"next: invisp-train {out} -o run/",
+        f"next: invisp train {out} -o run/",
     ]
     assert sorted(path.name for path in out.iterdir()) == [f"{name}-{n}.dng" for name in "abc" for n in (0, 1)]
     for path in out.iterdir():

@@ -15,10 +15,9 @@ import torch
 from click.testing import CliRunner, Result
 
 from invisp_deploy.calibration.record import ScaleRecord, TensorScale, write_record
-from invisp_deploy.cli.export import main
+from invisp_deploy.cli.main import export as main
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.contract import CameraContract
-from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.installation import install_line
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.golden import natural_planes
@@ -82,7 +81,7 @@ def test_another_process_in_another_folder_writes_the_same_bytes(tmp_path: Path,
     (tmp_path / "there").mkdir()
     root = str(Path(__file__).parents[2])
     subprocess.run(
-        [sys.executable, "-c", "from invisp_deploy.cli.export import main; main()", "onnx", "--checkpoint",
+        [sys.executable, "-c", "from invisp_deploy.cli.main import export as main; main()", "onnx", "--checkpoint",
          str(weights), "-o", "out"],
         cwd=tmp_path / "there", env={**os.environ, "PYTHONPATH": root, "PYTHONHASHSEED": "77"}, check=True,
     )  # fmt: skip
@@ -90,34 +89,12 @@ def test_another_process_in_another_folder_writes_the_same_bytes(tmp_path: Path,
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / "out" / name).read_bytes()
 
 
-def test_authors_checkpoint_takes_its_network_and_contract_from_the_options(
-    tmp_path: Path, golden_checkpoint: Path
-) -> None:
-    contract = CameraContract(make="Canon", model="Canon EOS 5D", black="none", white=4095)
-    (tmp_path / "contract.json").write_text(json.dumps(contract.to_dict()))
-    result = export(
-        "--checkpoint", golden_checkpoint, "--blocks", 2, "--contract", tmp_path / "contract.json", "-o", tmp_path / "o"
+def test_an_authors_checkpoint_says_how_it_is_converted(tmp_path: Path, golden_checkpoint: Path) -> None:
+    refused = export("--checkpoint", golden_checkpoint, "-o", tmp_path / "o")
+    failed(
+        refused, 1, "authors_b2_seed5.pth is no .safetensors file", "`invisp export checkpoint WEIGHTS.pth --contract"
     )
-    assert result.exit_code == 0, result.output
-    properties = {entry.key: entry.value for entry in onnx.load(tmp_path / "o" / "inverse.onnx").metadata_props}
-    card = GraphCard.from_metadata(properties, "inverse.onnx")
-    assert card.contract == contract
-    assert card.config == NetworkConfig(blocks=2)
-
-
-def test_wrong_network_for_an_authors_checkpoint_names_the_keys(tmp_path: Path, golden_checkpoint: Path) -> None:
-    failed(export("--checkpoint", golden_checkpoint, "-o", tmp_path / "o"), 1, "missing: operations.2.F.conv1.bias")
-    shapes = export("--checkpoint", golden_checkpoint, "--blocks", 2, "--growth", 8, "-o", tmp_path / "o")
-    failed(shapes, 1, "operations.0.F.conv1.bias has shape (32,), expected (8,)")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_options_that_contradict_each_other_or_the_weights(tmp_path: Path, weights: Path) -> None:
-    out = ("-o", tmp_path / "o")
-    both = export("--checkpoint", weights, "--config", "edge", "--blocks", 2, "--squeeze", 2, *out)
-    failed(both, 2, "--config edge names a whole network", "--blocks and --squeeze")
-    failed(export("--checkpoint", weights, "--config", "edge", *out), 1, "edge was asked for")
-    failed(export("--checkpoint", weights, "--blocks", 0, *out), 2, "`blocks` must be", "got 0")
 
 
 def test_checkpoints_that_are_none(tmp_path: Path) -> None:
@@ -127,21 +104,6 @@ def test_checkpoints_that_are_none(tmp_path: Path) -> None:
         (tmp_path / name).write_text("these are no weights\n")
         failed(export("--checkpoint", tmp_path / name, *out), 1, name)
     assert not (tmp_path / "o").exists()
-
-
-def test_contracts_that_are_none(tmp_path: Path, golden_checkpoint: Path) -> None:
-    def run(text: str) -> Result:
-        (tmp_path / "c.json").write_text(text)
-        return export(
-            "--checkpoint", golden_checkpoint, "--blocks", 2, "--contract", tmp_path / "c.json", "-o", tmp_path / "o"
-        )
-
-    failed(run("{"), 2, "c.json is not JSON")
-    failed(run("[]"), 2, "must be a JSON object, got list")
-    failed(run('{"make": "Canon"}'), 2, "has the fields")
-    (tmp_path / "c.json").unlink()
-    missing = ("--contract", tmp_path / "c.json")
-    failed(export("--checkpoint", golden_checkpoint, *missing, "-o", tmp_path / "o"), 2, "could not be read: No such")
 
 
 def test_outputs_that_cannot_be(tmp_path: Path, weights: Path) -> None:
@@ -185,13 +147,13 @@ def test_a_missing_package_is_one_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     result = export("--checkpoint", weights, "-o", tmp_path / "o")
-    failed(result, 2, f"`{package}`", 'pip install "invisp-deploy[export]"')
+    failed(result, 2, f"`{package}`", install_line("export"))
 
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from invisp_deploy.cli.export import main\n"
+        "from invisp_deploy.cli.main import export as main\n"
         "for arguments in (['--help'], ['onnx', '--help']):\n"
         "    main(arguments, standalone_mode=False)\n"
         "print([name for name in ('torch', 'onnx', 'onnxruntime', 'numpy', 'safetensors') if name in sys.modules])\n"
@@ -238,7 +200,7 @@ def test_low_precisions_say_how_near_they_are_and_what_stays_fp16(
 
 def test_scales_are_asked_for_and_belong_to_the_weights(tmp_path: Path, weights: Path, scales: Path) -> None:
     out = tmp_path / "out"
-    failed(export("--checkpoint", weights, "-o", out, "--precision", "int8"), 2, "needs --scales", "invisp-calibrate")
+    failed(export("--checkpoint", weights, "-o", out, "--precision", "int8"), 2, "needs --scales", "invisp calibrate")
     failed(export("--checkpoint", weights, "-o", out, "--scales", scales), 2, "--scales belongs to int8 and fp8")
     failed(
         export("--checkpoint", weights, "-o", out, "--precision", "int8", "--scales", scales, "--opset", 19),

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import INVISP, InvispCommand, json_option, print_json, progress, result_line
+from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line
+from invisp_deploy.cli.options import PATH, json_option, output_option, overwrite_option
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS, sidecar_path
 
 if TYPE_CHECKING:
     from invisp_deploy.engines.make import MadeEngine
 
-__all__ = ["engine_command"]
 
-
-@click.command("engine", cls=InvispCommand, context_settings=INVISP)
-@click.argument("onnx", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Engine: .trt, .engine or .plan.")
+@click.command("engine", cls=InvispCommand)
+@click.argument("onnx", type=PATH)
+@output_option("Engine: .trt, .engine or .plan.")
 @click.option("--backend", type=click.Choice(BACKENDS), default=BACKENDS[0], show_default=True)
-@click.option("--tile", metavar="N|HxW", help="The one size that the engine takes, pixels [1024].")
+@click.option("--tile", metavar="N|HxW", help="Edge of the one tile that the engine takes, pixels.  [default: 1024]")
 @click.option(
     "--profile", "sizes", nargs=3, metavar="MIN OPT MAX", help="A range of sizes instead, such as 256 1024 2048x3072."
 )
@@ -34,7 +33,7 @@ __all__ = ["engine_command"]
     help="Most memory that a layer may take beside its tensors [all of the GPU].",
 )
 @click.option("--no-cache", is_flag=True, help="Build, whatever the cache holds, and keep nothing in it.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing engine and its files.")
+@overwrite_option
 @json_option
 def engine_command(onnx: Path, no_cache: bool, as_json: bool, **options: Any) -> None:
     """Build an engine from a graph of `invisp-export onnx`, in the graph's precision.

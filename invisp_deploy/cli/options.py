@@ -1,0 +1,120 @@
+"""The options that several commands have: each is written once, and means one thing wherever it stands.
+
+::
+
+    -o, --output        what the command is for: a file, or the folder of what it makes
+    --overwrite         replace what is there
+    --json              a flag: one JSON object on standard output instead of lines for people
+    --report FILE       all figures as JSON, in a file beside what is printed (bench, stream, verify)
+    --pictures FOLDER   report.md with its pictures, for people (bench, calibrate)
+    --model             a shipped model by its name; --engine, --forward, --inverse a graph or engine by its file
+    --provider, --threads   where ONNX Runtime runs a graph, and on how many cores
+    --memory            megabytes that one tile may take
+    --tile              edge of a tile, pixels; an engine's may be HxW
+    --quality, --subsampling    of JPEG files
+    --white-balance     gains R,G,B of a frame (run, stream); a rule for gains has another name
+    --held-out          RAW files that are measured on and nothing else (train, calibrate)
+    --seed              equal seeds give equal results
+    --jobs, --resume    processes, and going on with what was interrupted (datasets)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from invisp_deploy import __version__
+from invisp_deploy.contract import CFA_PATTERNS
+from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.subsampling import SUBSAMPLINGS
+from invisp_deploy.models import DEFAULT_MODEL, MODELS
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+Decorator = Callable[[_Command], _Command]
+
+PATH: Final = click.Path(path_type=Path)
+
+version_option: Final = click.version_option(__version__, "-V", "--version", prog_name="invisp-deploy")
+overwrite_option: Final = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
+report_option: Final = click.option("--report", type=PATH, help="File for all figures, as JSON.")
+pictures_option: Final = click.option(
+    "--pictures", type=PATH, help="Folder for report.md with pictures; made if absent."
+)
+model_option: Final = click.option(
+    "--model",
+    type=click.Choice(list(MODELS)),
+    help=f"Shipped model.  [default: {DEFAULT_MODEL}; for a picture the one that rendered it]",
+)
+engine_option: Final = click.option("--engine", type=PATH, help="Graph or engine; default: the shipped model's.")
+provider_option: Final = click.option("--provider", help="ONNX Runtime's, for graphs.  [default: CPUExecutionProvider]")
+threads_option: Final = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="Of the runtime, on the CPU.  [default: one a core]"
+)
+memory_option: Final = click.option(
+    "--memory", default=DEFAULT_MEMORY, show_default=True, type=click.IntRange(min=16), help="MB for one tile."
+)
+quality_option: Final = click.option(
+    "--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of JPEGs."
+)
+subsampling_option: Final = click.option(
+    "--subsampling", default="4:2:2", show_default=True, type=click.Choice(SUBSAMPLINGS), help="Of JPEGs."
+)
+force_option: Final = click.option(
+    "--force", is_flag=True, help="Go on with another camera, other weights or no way back."
+)
+held_out_option: Final = click.option(
+    "--held-out", multiple=True, type=PATH, help="RAW file or folder to measure on, and on nothing else; repeatable."
+)
+seed_option: Final = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal results."
+)
+jobs_option: Final = click.option(
+    "--jobs", type=click.IntRange(1, 64), help="Processes.  [default: the cores of the machine]"
+)
+resume_option: Final = click.option("--resume", is_flag=True, help="Go on with a dataset that was interrupted.")
+
+
+def output_option(what: str) -> Decorator[Any]:
+    """-o: what the command is for."""
+    return click.option("-o", "--output", required=True, type=PATH, help=what)
+
+
+def check_one(model: str | None, **engines: Path | None) -> None:
+    """Raise RequestError where both a shipped model and a graph of one's own are asked for."""
+    given = [name for name, path in engines.items() if path is not None]
+    if model is not None and given:
+        raise RequestError(f"--model names a shipped graph, --{given[0]} a file: pass one of the two.")
+
+
+def together(*decorators: Decorator[Any]) -> Decorator[Any]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(function: _Command) -> _Command:
+        for one in reversed(decorators):
+            function = one(function)
+        return function
+
+    return decorate
+
+
+rendering_options: Final = together(
+    engine_option,
+    model_option,
+    provider_option,
+    quality_option,
+    subsampling_option,
+    memory_option,
+    click.option("--halo", type=click.IntRange(min=0), help="Pixels around a tile.  [default: the receptive radius]"),
+    force_option,
+    click.option("--white-balance", metavar="R,G,B", help="Gains, where the file has none."),
+    click.option("--black", type=click.FloatRange(0, 65535), help="Of a forced file or a pipe: black level, DN."),
+    click.option("--white", type=click.IntRange(1, 65535), help="Of a forced file or a pipe: white level, DN."),
+    click.option("--cfa", type=click.Choice(CFA_PATTERNS), help="Of a forced file or a pipe: CFA of the mosaic."),
+    overwrite_option,
+)
+"""How a file or a frame is run."""
