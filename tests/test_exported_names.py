@@ -13,19 +13,15 @@ PACKAGE = Path(__file__).parent.parent / "invisp_deploy"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TO_BE_STRIPPED = {
-    "calibration",
     "cli",
     "device",
     "engines",
-    "evaluation",
     "export",
-    "formats",
     "isp",
     "network",
     "rendering",
     "runtimes",
     "streaming",
-    "training",
 }
 """Rooms whose modules still list their names."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from invisp_deploy.files import whole_file, write_whole
+from invisp_deploy.files import write_whole
+from invisp_deploy.report.figures import write_figure
 from invisp_deploy.report.markdown import number, table
 
 PICTURES: Final = {
@@ -170,20 +172,13 @@ def _kept_lines(facts: Facts) -> list[str]:
 
 def _draw(folder: Path, facts: Facts) -> None:
     """One PNG for each of `PICTURES`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     for name, painter, size in (
         ("ranges", _ranges, (12, 6)),
         ("convergence", _convergence, (6, 3.5)),
         ("coverage", _coverage, (8, 3.5)),
         ("sensitivity", _sensitivity, (8, 3.5)),
     ):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        painter(figure, facts)
-        with whole_file(folder / f"{name}.png") as part:
-            figure.savefig(part, format="png", dpi=100, metadata={"Software": None})
+        write_figure(folder / f"{name}.png", partial(painter, facts=facts), size)
 
 
 def _ranges(figure: Any, facts: Facts) -> None:
