@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from invisp_deploy.cli.train import main
+from invisp_deploy.cli.train import train_command as main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
@@ -275,8 +275,8 @@ def test_a_missing_package_is_one_sentence(package: str, raws: Path, tmp_path: P
         f"        if name.partition('.')[0] == {package!r}:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "from invisp_deploy.cli.train import main\n"
-        "main()\n"
+        "from invisp_deploy.cli.train import train_command\n"
+        "train_command()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(raws), "-o", str(tmp_path / "run")],

@@ -138,7 +138,7 @@ SAVING_OFTEN = "from invisp_deploy.training import loop; loop.fit.__kwdefaults__
 
 def test_a_killed_run_goes_on_to_the_same_weights(raws: Path, tmp_path: Path) -> None:
     options = (*TINY[:-2], "--steps", 90)
-    code = SAVING_OFTEN + "from invisp_deploy.cli.train import main; main()"
+    code = SAVING_OFTEN + "from invisp_deploy.cli.train import train_command; train_command()"
     arguments = [str(argument) for argument in (raws, "-o", tmp_path / "run", *options)]
     running = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, env=ENVIRONMENT)
     state = tmp_path / "run" / "state.pt"
@@ -159,7 +159,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(raws: Path, tmp_path: Path) ->
 
 def launched(*arguments: object) -> subprocess.CompletedProcess[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    words = [sys.executable, *launcher, "-m", "invisp_deploy.cli.train", *map(str, arguments)]
+    words = [sys.executable, *launcher, "-m", "invisp_deploy", "train", *map(str, arguments)]
     return subprocess.run(words, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
