@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
-from invisp_deploy.errors import ContractError, RequestError
+from invisp_deploy.errors import ContractError, MissingFileError, RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture, read_picture
 from invisp_deploy.formats.raw import read_raw
@@ -148,7 +148,7 @@ def load(model: str | Path | None = None, *, provider: str | None = None, thread
             )
         return Model(str(path), files, provider, threads)
     if not path.exists():
-        raise RequestError(
+        raise MissingFileError(
             f"There is no model {model}: name a shipped one ({', '.join(MODELS)}), a folder of an export, or a file."
         )
     return _of_file(path, provider, threads)

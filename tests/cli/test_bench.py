@@ -89,7 +89,7 @@ def test_peers_stand_side_by_side_or_are_stated_as_failed(
     refused(bench(graphs.inverse, *QUICK, "--peers", "--checkpoint", weights), 1, "no tensor graphs", "--io tensor")
     tensors = write_graphs(tmp_path, graphs.checkpoint.config, graphs.checkpoint.contract, form="tensor")
     assert tensors.checkpoint.weights == graphs.checkpoint.weights
-    done = bench(tensors.inverse, *QUICK, "--peers", "--checkpoint", weights, "--json", output)
+    done = bench(tensors.inverse, *QUICK, "--peers", "--checkpoint", weights, "--report", output)
     assert done.exit_code == 0, done.output
     result = json.loads(output.read_text())
     assert [row["runtime"] for row in result["cases"]] == [

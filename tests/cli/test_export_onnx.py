@@ -55,10 +55,12 @@ def test_result_lines_name_files_figures_and_what_comes_next(tmp_path: Path, wei
     assert result.exit_code == 0, result.output
     forward, inverse, report, following = result.stdout.splitlines()
     assert re.fullmatch(
-        rf"wrote {out}/forward.onnx \([\d.]+ kB\), fp32, raw -> srgb, 99 nodes, within .*e-0[78] of PyTorch", forward
+        rf"wrote {out}/forward.onnx \([\d.]+ kB\), fp32, RAW -> picture, 132 nodes, within .*e-0[78] of PyTorch",
+        forward,
     )
     assert re.fullmatch(
-        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), fp32, srgb -> raw, 100 nodes, within .*e-0[78] of PyTorch", inverse
+        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), fp32, picture -> RAW, 136 nodes, within .*e-0[78] of PyTorch",
+        inverse,
     )
     assert re.fullmatch(
         rf"wrote {out}/report.json \([\d.]+ kB\), round trip within .*e-0[78] \(\d+\.\d dB\), 4 shapes compared", report
@@ -185,7 +187,7 @@ def test_low_precisions_say_how_near_they_are_and_what_stays_fp16(
     result = export("--checkpoint", weights, "-o", tmp_path / "out", "--precision", precision, *given)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert re.search(rf"{precision}, raw -> srgb, \d+ nodes, at least \d+\.\d dB to fp32$", lines[0])
+    assert re.search(rf"{precision}, RAW -> picture, \d+ nodes, at least \d+\.\d dB to fp32$", lines[0])
     assert ("fp16: block0.F.conv5" in lines) == (precision != "fp16")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     limits = parity_for(precision)

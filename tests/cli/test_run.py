@@ -69,6 +69,8 @@ def test_raw_to_jpeg_to_dng(graphs: Graphs, small_dng: Path, small_frame: RawFra
 
 @pytest.mark.parametrize(("name", "dtype"), [("photo.png", np.uint8), ("photo.tif", np.uint16)])
 def test_lossless_outputs_go_back_too(graphs: Graphs, small_dng: Path, tmp_path: Path, name: str, dtype: type) -> None:
+    if dtype == np.uint16:
+        graphs = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CANON_30D, bits=16)
     assert run("--engine", graphs.forward, small_dng, "-o", tmp_path / name).exit_code == 0
     assert read_picture(tmp_path / name).pixels.dtype == dtype
     assert run("--engine", graphs.inverse, tmp_path / name, "-o", tmp_path / "back.dng").exit_code == 0
@@ -177,11 +179,13 @@ def test_other_weights_and_wrong_direction(graphs: Graphs, jpeg: Path, small_dng
     other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CANON_30D, seed=9)
     output = tmp_path / "o.dng"
     refused(run("--engine", other.inverse, jpeg, "-o", output), 1, "was rendered by the weights")
-    refused(run("--engine", graphs.forward, jpeg, "-o", output), 1, "pass the inverse graph")
-    refused(run("--engine", graphs.inverse, small_dng, "-o", tmp_path / "o.jpg"), 1, "pass the forward graph")
+    refused(run("--engine", graphs.forward, jpeg, "-o", output), 1, "of the other direction")
+    refused(
+        run("--engine", graphs.inverse, small_dng, "-o", tmp_path / "o.jpg"), 1, "pass the graph of the other direction"
+    )
     (tmp_path / "foreign.onnx").write_bytes(b"\x08\x08\x12\x04text")
     refused(run("--engine", tmp_path / "foreign.onnx", jpeg, "-o", output), 1, "foreign.onnx")
-    refused(run("--engine", tmp_path / "absent.onnx", jpeg, "-o", output), 2, "no engine")
+    refused(run("--engine", tmp_path / "absent.onnx", jpeg, "-o", output), 2, "no model", "absent.onnx")
     refused(
         run("--engine", graphs.inverse, "--provider", "CUDAExecutionProvider", jpeg, "-o", output), 1, "has no CUDA"
     )

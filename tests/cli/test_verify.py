@@ -15,24 +15,21 @@ from invisp_deploy.device import machine
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.installation import install_line
-from invisp_deploy.models import shipped_graph
-from invisp_deploy.runtimes.golden import make_golden, natural_planes, npz_bytes
+from invisp_deploy.models import shipped_folder
+from invisp_deploy.runtimes.golden import golden_path, make_golden, npz_bytes, write_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
-from invisp_deploy.runtimes.tensorrt.engine_card import golden_path, read_engine_card, sidecar_path
-from invisp_deploy.runtimes.torch_ import TorchRuntime
+from invisp_deploy.runtimes.tensorrt.engine_card import read_engine_card, sidecar_path
 from tests.graphs import Graphs, write_graphs
 from tests.simulated_tensorrt import DEVICE, simulate, square, write_engine
 
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
-    """With the golden arrays of PyTorch beside them, as an export leaves them."""
+    """With a golden file beside each, as an export leaves them."""
     graphs = write_graphs(tmp_path_factory.mktemp("graphs"), NetworkConfig(2, 8, 2), CameraContract())
-    forward, inverse = (TorchRuntime(graphs.checkpoint, way) for way in Direction)
-    raw = natural_planes((1, 3, 32, 48), 5)
-    srgb = forward.apply(raw)
-    arrays = {"raw": raw, "srgb": srgb, "raw_back": inverse.apply(srgb)}
-    write_whole(graphs.forward.parent / "golden.npz", npz_bytes(arrays))
+    for path in (graphs.forward, graphs.inverse):
+        with OnnxRuntime(path) as runtime:
+            write_golden(golden_path(path), make_golden(runtime, 32, 48))
     return graphs
 
 
@@ -53,8 +50,8 @@ def test_both_graphs(graphs: Graphs, tmp_path: Path) -> None:
     result = invisp("verify", "--engine", graphs.forward, "--inverse", graphs.inverse, "--runs", 2, "--report", report)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines[2:10]] == ["ok"] * 8
-    assert any("round trip PSNR" in line and line.endswith("at least 90") for line in lines)
+    assert [line.split()[0] for line in lines[2:7]] == ["ok"] * 5
+    assert any("round trip PSNR" in line and line.endswith("at least 30") for line in lines)
     assert any("forward latency" in line and "2 runs at 32x48" in line for line in lines)
     data = json.loads(report.read_text(), parse_constant=pytest.fail)
     assert data["ok"] is True
@@ -67,8 +64,8 @@ def test_both_graphs(graphs: Graphs, tmp_path: Path) -> None:
 def test_json_is_the_report(graphs: Graphs) -> None:
     result = invisp("verify", "--engine", graphs.inverse, "--runs", 1, "--tile", 16, "--json")
     data = json.loads(result.stdout)
-    assert [figure["name"].split()[0] for figure in data["figures"]] == ["inverse"] * 3
-    assert data["latency_ms"][0]["shape"] == [1, 3, 16, 16]
+    assert [figure["name"].split()[0] for figure in data["figures"]] == ["inverse"] * 2
+    assert data["latency_ms"][0]["shape"] == [16, 16]
     assert data["sidecars"] == []
 
 
@@ -83,7 +80,7 @@ def test_engines_are_verified_on_the_device_that_runs_them(
         engine = tmp_path / f"{graph.stem}.trt"
         write_engine(engine, graph, square(64))
         with OnnxRuntime(graph) as runtime:
-            write_whole(golden_path(engine), make_golden(runtime, 64, 64).to_bytes())
+            write_golden(golden_path(engine), make_golden(runtime, 64, 64))
         engines.append(engine)
     result = invisp("verify", "--engine", engines[0], "--inverse", engines[1], "--runs", 1)
     assert result.exit_code == 0, result.output
@@ -92,10 +89,11 @@ def test_engines_are_verified_on_the_device_that_runs_them(
         assert f"wrote {sidecar_path(engine)}" in result.stdout
         verified = read_engine_card(engine).verified
         assert verified is not None
-        assert (verified["device"], verified["psnr_limit"]) == ("Simulated GPU", 100)
+        assert verified["device"] == "Simulated GPU"
+        assert verified["psnr"] >= verified["psnr_limit"]
     before = sidecar_path(engines[0]).read_bytes()
     with np.load(golden_path(engines[0])) as arrays:
-        wrong = {name: arrays[name] for name in arrays.files} | {"crops": arrays["crops"] + np.float32(0.1)}
+        wrong = {name: arrays[name] for name in arrays.files} | {"crops": arrays["crops"] // 2}
     write_whole(golden_path(engines[0]), npz_bytes(wrong))
     result = invisp("verify", "--engine", engines[0], "--inverse", engines[1], "--runs", 1)
     assert result.exit_code == 1
@@ -106,11 +104,11 @@ def test_engines_are_verified_on_the_device_that_runs_them(
 
 def test_a_missed_figure_is_named_and_ends_with_1(graphs: Graphs, tmp_path: Path) -> None:
     other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CameraContract(), seed=1)
-    (tmp_path / "golden.npz").write_bytes((graphs.forward.parent / "golden.npz").read_bytes())
+    golden_path(other.forward).write_bytes(golden_path(graphs.forward).read_bytes())
     result = invisp("verify", "--engine", other.forward, "--runs", 1, "--report", tmp_path / "report.json")
     assert result.exit_code == 1
     assert "FAILED forward PSNR" in result.stdout
-    assert "ok     forward NaN or infinite" in result.stdout
+    assert "FAILED forward largest error" in result.stdout
     assert json.loads((tmp_path / "report.json").read_text())["ok"] is False
 
 
@@ -121,8 +119,8 @@ def test_what_verify_refuses(graphs: Graphs, tmp_path: Path) -> None:
     refused(invisp("verify", "--inverse", graphs.forward), 1, "goes forward")
     refused(invisp("verify", "--engine", graphs.forward, "--provider", "CUDAExecutionProvider"), 1, "has no CUDA")
     other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CameraContract(), seed=1)
-    refused(invisp("verify", "--engine", other.forward), 1, "golden.npz")
-    (tmp_path / "golden.npz").write_bytes((graphs.forward.parent / "golden.npz").read_bytes())
+    refused(invisp("verify", "--engine", other.forward), 1, "forward.onnx.npz")
+    golden_path(other.inverse).write_bytes(golden_path(graphs.inverse).read_bytes())
     refused(invisp("verify", "--engine", graphs.forward, "--inverse", other.inverse), 1, "different weights")
     missing = tmp_path / "no" / "report.json"
     refused(invisp("verify", "--engine", graphs.forward, "--report", missing), 2, "does not exist")
@@ -133,7 +131,7 @@ def test_layers(graphs: Graphs) -> None:
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["tensor", "dB", "error", "peak", "shape"]
-    assert lines[1].split() == ["fold", "inf", "0.0e+00", lines[1].split()[3], "1x12x32x32"]
+    assert lines[1].split() == ["raw", "inf", "0.0e+00", lines[1].split()[3], "1x3x64x64"]
     assert lines[-1].startswith("no tensor parts")
     result = invisp("verify", "--layers", "--engine", graphs.forward, "--reference", graphs.forward, "--json")
     data = json.loads(result.stdout, parse_constant=pytest.fail)
@@ -168,7 +166,7 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_shipped_graphs_verify() -> None:
-    forward, inverse = (shipped_graph(way) for way in Direction)
+    forward, inverse = (shipped_folder() / f"{way.value}.onnx" for way in Direction)
     result = invisp("verify", "--engine", forward, "--inverse", inverse, "--runs", 1, "--json")
     assert result.exit_code == 0, result.output
     assert all(figure["ok"] for figure in json.loads(result.stdout)["figures"])
