@@ -97,10 +97,10 @@ def whole_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> Iter
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"The output {folder} is a file: name a folder.")
     if not folder.is_dir() and not folder.parent.is_dir():
-        raise RequestError(f"The folder {folder.parent} for the output does not exist: create it first.")
+        raise MissingFileError(f"The folder {folder.parent} for the output does not exist: create it first.")
     there = [name for name in names if (folder / name).exists()]
     if there and not overwrite:
-        raise RequestError(f"The output {folder / there[0]} exists already: choose another folder or pass --overwrite.")
+        raise RequestError(f"The output {folder / there[0]} exists already: choose another folder or pass `overwrite`.")
     # inside an existing folder, so that the files move within one file system
     part = (folder if folder.is_dir() else folder.parent) / f".{folder.resolve().name}.{secrets.token_hex(4)}.part"
     try:

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
-from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -127,8 +126,6 @@ def options_of(command: click.Command) -> set[str]:
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
-            if (command.name, name) == ("research", "train") and not find_spec("invisp_deploy.cli.research_train"):
-                continue
             inner = command.get_command(context, name)
             assert inner is not None
             found |= options_of(inner)

@@ -213,7 +213,7 @@ def test_existing_folder_keeps_its_other_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     fill(tmp_path, "old")
     with (
-        pytest.raises(RequestError, match=r"a\.bin exists already.*--overwrite"),
+        pytest.raises(RequestError, match=r"a\.bin exists already.*`overwrite`"),
         whole_folder(tmp_path, NAMES, overwrite=False),
     ):
         pass

@@ -173,7 +173,7 @@ def measure_file(
     whole, bare, found = [], [], {}
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / ("out.dng" if is_picture(file) else "out.jpg")
-        command = [sys.executable, "-m", "invisp_deploy.cli.run", str(file), "-o", str(output), "--overwrite"]
+        command = [sys.executable, "-m", "invisp_deploy", "run", str(file), "-o", str(output), "--overwrite"]
         command += ["--engine", str(candidate.path), "--memory", str(memory)]
         command += [] if candidate.provider is None else ["--provider", candidate.provider]
         for _ in range(_PAIRS):

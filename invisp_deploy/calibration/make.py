@@ -130,7 +130,7 @@ def calibrate(
     check_output(output, overwrite=overwrite)
     there = [] if pictures is None else [pictures / name for name in REPORT_FILES if (pictures / name).exists()]
     if there and not overwrite:
-        raise RequestError(f"{there[0]} exists already: pass --overwrite, or name another folder.")
+        raise RequestError(f"{there[0]} exists already: pass `overwrite`, or name another folder.")
     checkpoint = load_checkpoint(weights)
     with ExitStack() as stack:
         if pictures is not None:

@@ -302,7 +302,7 @@ def open_dataset(folder: Path) -> Dataset:
     except DatasetError:
         raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, InvispError) as error:
-        raise DatasetError(f"{path} is damaged ({error!r}): run `invisp prepare raws` again with --resume.") from error
+        raise DatasetError(f"{path} is damaged ({error!r}): run `invisp prepare raws --resume` again.") from error
 
 
 def _dataset(folder: Path, data: dict[str, Any]) -> Dataset:

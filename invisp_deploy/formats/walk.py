@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from invisp_deploy.errors import RequestError
+from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.graph_card import Direction
 
 RAW_SUFFIXES: Final = frozenset(
@@ -71,7 +71,7 @@ def _files(paths: Sequence[Path], suffixes: Collection[str], kind: str) -> list[
         elif path.exists():
             found.append(path)
         else:
-            raise RequestError(f"There is no file or folder {path}.")
+            raise MissingFileError(f"There is no file or folder {path}.")
     if not found:
         raise RequestError(f"No {kind} were named: name files, or folders of them.")
     seen: dict[Path, Path] = {}

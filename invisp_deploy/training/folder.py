@@ -47,9 +47,9 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def check_folder(folder: Path, *, resume: bool) -> None:
     """Raise RequestError where a run would overwrite another, or go on with none."""
     if resume and not (folder / STATE_FILE).is_file():
-        raise RequestError(f"There is no run to resume in {folder}: start without --resume.")
+        raise RequestError(f"There is no run to resume in {folder}: start without `resume`.")
     if not resume and folder.is_dir() and any(folder.iterdir()):
-        raise RequestError(f"The run {folder} exists already: pass --resume to go on, or name another folder.")
+        raise RequestError(f"The run {folder} exists already: pass `resume` to go on, or name another folder.")
 
 
 def steps_of(folder: Path, minutes: float) -> int:
@@ -91,9 +91,9 @@ def read_state(
             load(state)
             return int(state["step"]), float(state["seconds"]), list(state["losses"])
     except FileNotFoundError as error:
-        raise CheckpointError(f"There is no state to resume: {path} does not exist; start without --resume.") from error
+        raise CheckpointError(f"There is no state to resume: {path} does not exist; start without `resume`.") from error
     except Exception as error:  # damaged bytes make the unpickler raise IndexError, AssertionError, struct.error, ...
-        raise CheckpointError(f"{path} is damaged and cannot be resumed: start without --resume.") from error
+        raise CheckpointError(f"{path} is damaged and cannot be resumed: start without `resume`.") from error
     changed = [
         name.partition(".")[2] or name for name in {**identity, **found} if found.get(name) != identity.get(name)
     ]

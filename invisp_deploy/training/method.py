@@ -165,7 +165,7 @@ def new_network(method: TrainingMethod, run: Run, frame: RawFrame) -> nn.Module:
     facts = None if method.start is None else method.start.facts
     if facts != run.start:
         began = "new weights" if run.start is None else f"the weights {run.start['start'][:12]}"
-        raise RequestError(f"The run starts from {began}: give --from and --quantize as that run had them.")
+        raise RequestError(f"The run starts from {began}: give `weights` and `quantize` as that run had them.")
     torch.manual_seed(run.optimiser.seed)
     network = method.build(frame, run.contract)
     multiple = int(getattr(network, "multiple", 1))

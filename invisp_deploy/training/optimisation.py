@@ -30,9 +30,9 @@ def check_possible(run: Run, processes: Processes, method: TrainingMethod) -> No
     processes.share_of(run.data.batch)
     precision = run.optimiser.precision
     if precision == "fp16" and processes.device.type == "cpu":
-        raise RequestError("--precision fp16 is for GPUs: a CPU has no fast fp16; use bf16 or fp32.")
+        raise RequestError("`precision` fp16 is for GPUs: a CPU has no fast fp16; use bf16 or fp32.")
     if precision != "fp32" and method.start is not None and method.start.record is not None:
-        raise RequestError("--quantize trains in the arithmetic of its record: leave --precision at fp32.")
+        raise RequestError("`quantize` trains in the arithmetic of its record: leave `precision` at fp32.")
 
 
 class Optimisation:
@@ -122,4 +122,4 @@ class Optimisation:
 
     def _failure(self, what: str, state: Path) -> TrainingError:
         kept = f"the last good state is {state}" if state.is_file() else "nothing had been saved yet"
-        return TrainingError(f"{what}: {kept}; start a new run with a lower --learning-rate.")
+        return TrainingError(f"{what}: {kept}; start a new run with a lower `learning_rate`.")

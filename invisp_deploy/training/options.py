@@ -150,7 +150,7 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         if self.minutes is not None and not 0 < self.minutes < 1e6:
-            raise RequestError(f"--minutes must be a number above 0, got {self.minutes}.")
+            raise RequestError(f"`minutes` must be a number above 0, got {self.minutes}.")
 
 
 def _flag(name: str) -> str:

@@ -55,7 +55,7 @@ def make_dngs(
     limit = like.white if saturation is None else saturation
     if not max(like.black) < limit <= like.white:
         raise RequestError(
-            f"--saturation must lie above the black level {max(like.black):g} and at most at the white level "
+            f"`saturation` must lie above the black level {max(like.black):g} and at most at the white level "
             f"{like.white}, got {limit}."
         )
     stems = [photo.stem for photo in photos]

@@ -230,11 +230,11 @@ def test_starting_in_fp32_is_plain_training_of_those_weights(pairs: list[Pair], 
 
 def test_a_start_that_the_run_does_not_describe_is_refused(pairs: list[Pair], start: Start, tmp_path: Path) -> None:
     run = Run(CONTRACT, CONFIG, data=DataOptions(32, 1), optimiser=OPTIONS)
-    with pytest.raises(RequestError, match="The run starts from new weights: give --from"):
+    with pytest.raises(RequestError, match="The run starts from new weights: give `weights`"):
         new_network(InvispMethod(CONFIG, start), run, FRAME)
     with pytest.raises(RequestError, match="The run describes invisp, 1 blocks, growth 4, squeeze 2; the method is"):
         new_network(RivalMethod("cycleisp"), run, FRAME)
-    with pytest.raises(RequestError, match="--quantize trains in the arithmetic of its record: leave --precision"):
+    with pytest.raises(RequestError, match="`quantize` trains in the arithmetic of its record: leave `precision`"):
         train(pairs, replace(OPTIONS, precision="bf16"), tmp_path, start=start)
 
 

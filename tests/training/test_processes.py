@@ -121,7 +121,7 @@ def test_shares_join_to_the_batch() -> None:
 
 def test_fp16_needs_a_gpu() -> None:
     run = replace(RUN, optimiser=replace(RUN.optimiser, precision="fp16"))
-    with pytest.raises(RequestError, match="--precision fp16 is for GPUs"):
+    with pytest.raises(RequestError, match="`precision` fp16 is for GPUs"):
         check_possible(run, Processes(0, 1, torch.device("cpu")), METHOD)
     check_possible(run, Processes(0, 1, torch.device("cuda")), METHOD)
 

@@ -232,7 +232,7 @@ def test_nothing_exceeds_the_saturation(like: RawFrame, tmp_path: Path) -> None:
 def test_a_saturation_beyond_the_levels_is_refused(
     saturation: int, photos: Path, like: RawFrame, tmp_path: Path
 ) -> None:
-    words = rf"--saturation must lie above the black level 128 .* white level 4095, got {saturation}"
+    words = rf"`saturation` must lie above the black level 128 .* white level 4095, got {saturation}"
     with pytest.raises(RequestError, match=words):
         make_dngs(picture_files([photos]), like, tmp_path, saturation=saturation)
     assert not list(tmp_path.iterdir())
