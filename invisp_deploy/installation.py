@@ -11,8 +11,6 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["NAME", "install_line"]
-
 NAME = "invisp-deploy"
 
 

@@ -2,6 +2,4 @@
 
 from typing import Final
 
-__all__ = ["SUBSAMPLINGS"]
-
 SUBSAMPLINGS: Final = ("4:4:4", "4:2:2", "4:2:0")

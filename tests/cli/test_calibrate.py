@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from invisp_deploy.cli.main import export as export_command
 from PIL import Image
 
 from invisp_deploy.calibration.record import ScaleRecord, read_record, write_record
 from invisp_deploy.cli.calibrate import calibrate_command as main
+from invisp_deploy.cli.main import export as export_command
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.dng import write_dng
