@@ -95,4 +95,4 @@ arm64 -c 'import platform, sys; print(f"emulated: Python {platform.python_versio
 arm64 scripts/arm64_check.py run "$work/small.dng" "$work/there"
 "$python" scripts/arm64_check.py compare "$work/here" "$work/there"
 model=invisp_deploy/models/canon_eos30d_edge
-arm64 -m invisp_deploy verify --engine "$model/forward.onnx" --inverse "$model/inverse.onnx" --runs 1 --tile 16
+arm64 -m invisp_deploy verify --model "$model" --runs 1 --tile 16

@@ -120,9 +120,8 @@ verify_graphs() {
             ;;
     esac
     for precision in "${precisions[@]}"; do
-        step "onnxruntime-$precision" invisp verify --engine "$out/graphs/$precision/forward.onnx" \
-            --inverse "$out/graphs/$precision/inverse.onnx" --provider "$provider" --tile "$tile" --runs "$runs" \
-            --report "$out/onnxruntime-$precision.json" || true
+        step "onnxruntime-$precision" invisp verify --model "$out/graphs/$precision" \
+            --provider "$provider" --tile "$tile" --runs "$runs" --report "$out/onnxruntime-$precision.json" || true
     done
     for precision in "${precisions[@]}"; do
         [ "$precision" != fp32 ] || continue
@@ -173,8 +172,7 @@ engine() { # backend, folder of graphs, name, options of the build: both directi
         missing "$name" "built, but there is no GPU to run it"
         return
     fi
-    step "$name" invisp verify --engine "$folder/forward.trt" --inverse "$folder/inverse.trt" --runs "$runs" \
-        --report "$out/$name.json" || true
+    step "$name" invisp verify --model "$folder" --runs "$runs" --report "$out/$name.json" || true
     step "threads-$name" "$python" scripts/two_threads.py "$folder/forward.trt" || true
 }
 

@@ -11,26 +11,25 @@ import click
 from invisp_deploy.cli.common import InvispCommand, print_json, progress
 from invisp_deploy.cli.options import (
     PATH,
-    check_one,
     force_option,
     json_option,
     memory_option,
     model_option,
     output_option,
     overwrite_option,
+    provider_option,
     quality_option,
     subsampling_option,
 )
-from invisp_deploy.errors import MissingFileError, RequestError
+from invisp_deploy.errors import MissingFileError
 from invisp_deploy.files import output_folder
 
 
 @click.command("roundtrip", cls=InvispCommand)
 @click.argument("raw", type=PATH)
 @output_option("Folder of the report; made if absent.")
-@click.option("--forward", type=PATH, help="Forward graph or engine; default: the shipped model's.")
-@click.option("--inverse", type=PATH, help="Inverse graph or engine; default: the shipped model's.")
 @model_option
+@provider_option
 @quality_option
 @subsampling_option
 @memory_option
@@ -38,29 +37,20 @@ from invisp_deploy.files import output_folder
 @overwrite_option
 @json_option
 def roundtrip_command(
-    raw: Path,
-    output: Path,
-    forward: Path | None,
-    inverse: Path | None,
-    model: str | None,
-    as_json: bool,
-    **options: Any,
+    raw: Path, output: Path, model: str | None, provider: str | None, as_json: bool, **options: Any
 ) -> None:
     """RAW -> JPEG -> DNG through files on disk: figures with definitions, and a picture.
 
     \b
     invisp eval roundtrip photo.CR2 -o report/
     invisp eval roundtrip photo.CR2 -o report/ --model nano
+    invisp eval roundtrip photo.CR2 -o report/ --model graphs/
     """
     from invisp_deploy.evaluation.metrics import DEFINITIONS
     from invisp_deploy.evaluation.roundtrip import report_round_trip
-    from invisp_deploy.rendering.model import Model, load
+    from invisp_deploy.rendering.model import load
     from invisp_deploy.rendering.options import RunOptions
-    from invisp_deploy.runtimes.open import open_runtime
 
-    check_one(model, forward=forward, inverse=inverse)
-    if (forward is None) != (inverse is None):
-        raise RequestError("Pass --forward and --inverse together: both graphs of one export.")
     if not raw.is_file():
         raise MissingFileError(f"There is no file {raw}.")
     bars: list[Any] = []
@@ -71,10 +61,7 @@ def roundtrip_command(
         return update
 
     try:
-        opened = (
-            Model.of(str(forward), open_runtime(forward), open_runtime(inverse)) if forward and inverse else load(model)
-        )
-        with opened, output_folder(output):
+        with load(model, provider=provider) as opened, output_folder(output):
             trip = report_round_trip(raw, output, opened, RunOptions(**options), start)
     finally:
         for bar in bars:

@@ -7,7 +7,8 @@
     --json              a flag: one JSON object on standard output instead of lines for people
     --report FILE       all figures as JSON, in a file beside what is printed (bench, stream, verify)
     --pictures FOLDER   report.md with its pictures, for people (bench, calibrate)
-    --model             a shipped model by its name; --engine, --forward, --inverse a graph or engine by its file
+    --model, --engine   a shipped model by its name, the folder of an export, or a graph or engine by its file:
+                        what lies beside it is the other direction
     --provider, --threads   where ONNX Runtime runs a graph, and on how many cores
     --memory            megabytes that one tile may take
     --tile              edge of a tile, pixels; an engine's may be HxW
@@ -28,7 +29,6 @@ import click
 
 from invisp_deploy import __version__
 from invisp_deploy.contract import CFA_PATTERNS
-from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 from invisp_deploy.models import DEFAULT_MODEL, MODELS
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
@@ -47,10 +47,12 @@ pictures_option: Final = click.option(
 )
 model_option: Final = click.option(
     "--model",
-    type=click.Choice(list(MODELS)),
-    help=f"Shipped model.  [default: {DEFAULT_MODEL}; for a picture the one that rendered it]",
+    "--engine",
+    "model",
+    metavar="NAME|FOLDER|FILE",
+    help=f"Shipped model ({', '.join(MODELS)}), folder of an export, or a graph or engine.  [default: {DEFAULT_MODEL}; "
+    "for a picture the one that rendered it]",
 )
-engine_option: Final = click.option("--engine", type=PATH, help="Graph or engine; default: the shipped model's.")
 provider_option: Final = click.option("--provider", help="ONNX Runtime's, for graphs.  [default: CPUExecutionProvider]")
 threads_option: Final = click.option(
     "--threads", type=click.IntRange(1, 1024), help="Of the runtime, on the CPU.  [default: one a core]"
@@ -84,13 +86,6 @@ def output_option(what: str) -> Decorator[Any]:
     return click.option("-o", "--output", required=True, type=PATH, help=what)
 
 
-def check_one(model: str | None, **engines: Path | None) -> None:
-    """Raise RequestError where both a shipped model and a graph of one's own are asked for."""
-    given = [name for name, path in engines.items() if path is not None]
-    if model is not None and given:
-        raise RequestError(f"--model names a shipped graph, --{given[0]} a file: pass one of the two.")
-
-
 def together(*decorators: Decorator[Any]) -> Decorator[Any]:
     """Several options as one decorator, in the order of the help."""
 
@@ -103,7 +98,6 @@ def together(*decorators: Decorator[Any]) -> Decorator[Any]:
 
 
 rendering_options: Final = together(
-    engine_option,
     model_option,
     provider_option,
     quality_option,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence
-from invisp_deploy.cli.options import PATH, check_one, json_option, output_option, rendering_options, version_option
-from invisp_deploy.errors import ContractError, InvispError, RequestError
+from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, version_option
+from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.formats.walk import files_to_run, is_picture
 from invisp_deploy.graph_card import Direction
 
 if TYPE_CHECKING:
-    from invisp_deploy.formats.frame import RawFrame
-    from invisp_deploy.formats.picture import Picture
     from invisp_deploy.rendering.files import RunResult
-    from invisp_deploy.rendering.model import Model
+    from invisp_deploy.rendering.model import Models
     from invisp_deploy.rendering.options import RunOptions
 
 
@@ -49,44 +48,40 @@ class RunCommand(InvispCommand):
 @json_option
 @version_option
 def run_command(
-    inputs: tuple[Path, ...],
-    output: Path,
-    engine: Path | None,
-    model: str | None,
-    provider: str | None,
-    as_json: bool,
-    **options: Any,
+    inputs: tuple[Path, ...], output: Path, model: str | None, provider: str | None, as_json: bool, **options: Any
 ) -> None:
     """Render RAW files to .jpg, .png or .tif, or recover .dng from such pictures.
 
-    The direction comes from the engine; without one, from the input: RAW files are rendered, pictures
-    recovered.
+    The direction comes from the input: RAW files are rendered, pictures recovered. A graph or engine that is named by
+    its file takes what its direction says.
 
     \b
     invisp-run photo.CR2 -o photo.jpg
     invisp-run photo.jpg -o photo.dng
     invisp-run --model nano photo.CR2 -o photo.jpg
+    invisp-run --engine forward.trt photo.CR2 -o photo.jpg
     """
-    check_one(model, engine=engine)
+    from invisp_deploy.rendering.model import Models
+
     run_options = options_of(options)
-    models = _Models(engine, model, provider)
-    jobs = _jobs(inputs, output, models.direction)
-    single = len(jobs) == 1 and not output.is_dir()
-    rows: list[dict[str, Any]] = []
-    for source, target in jobs:
-        try:
-            result, runtime = _run(source, target, models, run_options, quiet=as_json)
-        except InvispError as error:
-            if single:
-                raise
-            say_error(error)
-            rows.append({"input": str(source), "ok": False, "error": sentence(error)})
-            continue
-        rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": result.output.stat().st_size})
-        if not as_json:
-            _print(source, result, runtime, shipped=engine is None)
+    with Models(model, provider) as models:
+        jobs = _jobs(inputs, output, models.only)
+        single = len(jobs) == 1 and not output.is_dir()
+        rows: list[dict[str, Any]] = []
+        for source, target in jobs:
+            try:
+                result = _run(source, target, models, run_options, quiet=as_json)
+            except InvispError as error:
+                if single:
+                    raise
+                say_error(error)
+                rows.append({"input": str(source), "ok": False, "error": sentence(error)})
+                continue
+            rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": result.output.stat().st_size})
+            if not as_json:
+                _print(source, result, shipped=model is None)
+        verified = models.verified
     failed = sum(not row["ok"] for row in rows)
-    verified = models.verified
     if as_json:
         print_json({"files": rows, "failed": failed, "verified": verified})
     elif not single:
@@ -94,43 +89,13 @@ def run_command(
             click.echo(f"{'ok    ' if row['ok'] else 'FAILED'} {row['input']}")
         click.echo(f"{len(rows) - failed} of {len(rows)} files done, {failed} failed")
     if verified is False and not as_json:
-        click.echo(f"note: {engine} is not yet verified on a GPU: invisp verify --engine {engine}")
+        click.echo(f"note: {model} is not yet verified on a GPU: invisp verify --model {model}")
     if failed:
         sys.exit(1)
 
 
-class _Models:
-    """The model for a file, opened at its first use and kept."""
-
-    def __init__(self, engine: Path | None, name: str | None, provider: str | None) -> None:
-        self._given = engine or name
-        self._provider = provider
-        self._open: dict[str, Model] = {}
-        self.direction = None if engine is None else self._load(engine).named
-
-    def for_file(self, decoded: RawFrame | Picture) -> Model:
-        from invisp_deploy.formats.picture import Picture
-        from invisp_deploy.rendering.model import model_that_rendered
-
-        shipped = model_that_rendered(decoded.record) if isinstance(decoded, Picture) else None
-        return self._load(self._given or shipped)
-
-    @property
-    def verified(self) -> bool | None:
-        """Whether all engines that were used are verified; None where none was."""
-        said = [one.verified for model in self._open.values() for one in model.opened if one.verified is not None]
-        return all(said) if said else None
-
-    def _load(self, name: str | Path | None) -> Model:
-        from invisp_deploy.rendering.model import load
-
-        if str(name) not in self._open:
-            self._open[str(name)] = load(name, provider=self._provider)
-        return self._open[str(name)]
-
-
 def options_of(options: dict[str, Any]) -> RunOptions:
-    """What `rendering_options` gives but engine, model and provider. Raises RequestError."""
+    """What `rendering_options` gives but model and provider. Raises RequestError."""
     from invisp_deploy.rendering.options import Explicit, RunOptions
 
     explicit = Explicit(
@@ -165,44 +130,27 @@ def _jobs(inputs: Sequence[Path], output: Path, direction: Direction | None) -> 
     return jobs
 
 
-def _run(source: Path, target: Path, models: _Models, options: RunOptions, *, quiet: bool) -> tuple[RunResult, str]:
-    """The result, and the name of the runtime that computed it."""
-    from invisp_deploy.files import check_output
-    from invisp_deploy.rendering.files import decode, run_file
+def _run(source: Path, target: Path, models: Models, options: RunOptions, *, quiet: bool) -> RunResult:
+    from invisp_deploy.rendering.files import run_path
 
-    bar: Any = None
+    with ExitStack() as stack:
 
-    def start(total: int) -> Callable[[int], object]:
-        nonlocal bar
-        bar = progress(total, source.name, quiet=quiet)
-        update: Callable[[int], object] = bar.update
-        return update
+        def start(total: int) -> Callable[[int], object]:
+            bar = stack.enter_context(progress(total, source.name, quiet=quiet))
+            update: Callable[[int], object] = bar.update
+            return update
 
-    check_output(target, overwrite=options.overwrite)
-    if models.direction is not None and is_picture(source) is not (models.direction is Direction.INVERSE):
-        wanted = (
-            "a picture, and the graph renders RAW files"
-            if is_picture(source)
-            else "a RAW file, and the graph takes pictures"
-        )
-        raise ContractError(f"{source} is {wanted}: pass the graph of the other direction.")
-    decoded = decode(source, options)
-    model = models.for_file(decoded)
-    try:
-        return run_file(decoded, target, model, options, start, name=str(source)), model.opened[-1].name
-    finally:
-        if bar is not None:
-            bar.close()
+        return run_path(source, target, models, options, start)
 
 
-def _print(source: Path, result: RunResult, runtime: str, *, shipped: bool) -> None:
+def _print(source: Path, result: RunResult, *, shipped: bool) -> None:
     next_command = ""
     if shipped and not is_picture(source):
         next_command = f"invisp-run {result.output} -o {result.output.with_suffix('.dng')}"
     result_line(
         result.output,
         f"{result.width}x{result.height}, {result.tiles} tiles ({result.computed:.2f} x the pixels) in "
-        f"{result.seconds:.1f} s on {runtime}",
+        f"{result.seconds:.1f} s on {result.runtime}",
         next_command,
     )
     if result.forced:

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from invisp_deploy.cli.common import InvispCommand, print_json, result_line, say_error, sentence
-from invisp_deploy.cli.options import (
-    PATH,
-    check_one,
-    json_option,
-    output_option,
-    rendering_options,
-    report_option,
-    threads_option,
-)
+from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, report_option, threads_option
 from invisp_deploy.cli.run import options_of
-from invisp_deploy.cli.stream_source import SourceRequest, open_source
 from invisp_deploy.errors import InvispError
 from invisp_deploy.files import check_output, output_folder, write_whole
 from invisp_deploy.streaming.queues import POLICIES
 
 if TYPE_CHECKING:
     from invisp_deploy.runtimes.base import Runtime
-    from invisp_deploy.streaming.live import LiveLine
     from invisp_deploy.streaming.pipeline import Pipeline
+    from invisp_deploy.streaming.request import StreamRequest
 
 INTERRUPTED = 130
 """Exit code after SIGINT or SIGTERM."""
 
-_STREAM = (
-    "rate", "watch", "list_file", "pipe", "bits", "camera", "queue", "when_behind", "threads", "frames", "report",
-)  # fmt: skip
-_REFRESH = 0.1  # seconds between looks at signals; the live line follows at every third
+_STREAM = ("rate", "watch", "list_file", "pipe", "camera", "queue", "when_behind", "frames")
 
 
 @click.command("stream", cls=InvispCommand)
@@ -64,9 +49,11 @@ _REFRESH = 0.1  # seconds between looks at signals; the live line follows at eve
 def stream_command(
     inputs: tuple[Path, ...],
     output: Path,
-    engine: Path | None,
     model: str | None,
     provider: str | None,
+    bits: str | None,
+    threads: int | None,
+    report: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -76,39 +63,46 @@ def stream_command(
     invisp stream frames/ -o pictures/
     invisp stream card/ --watch -o pictures/ --when-behind drop-oldest
     """
-    check_one(model, engine=engine)
+    from invisp_deploy.streaming.request import StreamRequest
+
     stream = {name: options.pop(name) for name in _STREAM}
-    stream["threads"] = stream["threads"] or 0
-    request = SourceRequest(inputs, engine, model, provider, options_of(options), stream)
-    sys.exit(run_stream(request, output, as_json=as_json))
+    request = StreamRequest(
+        inputs,
+        model=model,
+        provider=provider,
+        threads=threads or 0,
+        bits=None if bits is None else int(bits),
+        options=options_of(options),
+        **stream,
+    )
+    sys.exit(_stream(request, output, report, as_json=as_json))
 
 
-def run_stream(request: SourceRequest, output: Path, *, as_json: bool) -> int:
+def _stream(request: StreamRequest, output: Path, report: Path | None, *, as_json: bool) -> int:
     """Stream until the source ends or a signal comes; the exit code. Raises InvispError before the first frame, and
     where the stream could not go on.
     """
-    from invisp_deploy.streaming.live import LiveLine
+    from invisp_deploy.streaming.live import LiveLine, until_the_end
     from invisp_deploy.streaming.pipeline import Pipeline
+    from invisp_deploy.streaming.request import open_source
     from invisp_deploy.streaming.work import work_for
 
-    options, stream = request.options, request.stream
     command = click.get_current_context().command
-    if stream["report"] is not None:
-        check_output(stream["report"], overwrite=options.overwrite)
+    if report is not None:
+        check_output(report, overwrite=request.options.overwrite)
     with output_folder(output), open_source(request) as source:
         pipeline = Pipeline(
             source.frames,
-            work_for(source.runtime, output, options, source.pipe),
+            work_for(source.runtime, output, request.options, source.pipe),
             source.stop,
-            queue=stream["queue"],
-            policy=stream["when_behind"],
-            limit=stream["frames"],
+            queue=request.queue,
+            policy=request.when_behind,
+            limit=request.frames,
             report=lambda failure: live.say(f"Error: {sentence(failure.error, command)}"),
         )
         live = LiveLine(pipeline, sys.stderr, quiet=as_json)
-        with _signals() as came:
-            signals = _until_the_end(pipeline, live, came)
-        code = _finish(pipeline, source.runtime, signals, stream, output, as_json=as_json)
+        signals = until_the_end(pipeline, live)
+        code = _finish(pipeline, source.runtime, signals, request, output, report, as_json=as_json)
         if signals > 1:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -116,27 +110,15 @@ def run_stream(request: SourceRequest, output: Path, *, as_json: bool) -> int:
     return code
 
 
-def _until_the_end(pipeline: Pipeline, live: LiveLine, came: list[int]) -> int:
-    """Wait, and act on signals: the first ends the source, the second everything. Their number."""
-    pipeline.start()
-    looks = 0
-    while not pipeline.wait(_REFRESH):
-        looks += 1
-        if looks % 3 == 0:
-            live.update()
-        if len(came) > 1:
-            pipeline.abort()
-            live.say("stopped")
-            break
-        if came and not pipeline.stop.is_set():
-            pipeline.stop.set()
-            live.say("finishing the frames under way; interrupt again to stop at once")
-    live.say("")
-    return len(came)
-
-
 def _finish(
-    pipeline: Pipeline, runtime: Runtime, signals: int, stream: dict[str, Any], output: Path, *, as_json: bool
+    pipeline: Pipeline,
+    runtime: Runtime,
+    signals: int,
+    request: StreamRequest,
+    output: Path,
+    report: Path | None,
+    *,
+    as_json: bool,
 ) -> int:
     """Report, say what became of the frames, and return the exit code. Raises what ended the stream early."""
     from invisp_deploy.device.machine import read_machine
@@ -145,18 +127,17 @@ def _finish(
 
     ended = "interrupted" if signals else "the source ended"
     early = pipeline.fatal or pipeline.source_error
-    settings = {name: str(value) if isinstance(value, Path) else value for name, value in stream.items()}
     machine = read_machine().to_dict()
-    data = report_data(pipeline, runtime, str(early or ended), settings, machine, versions())
+    data = report_data(pipeline, runtime, str(early or ended), request.settings, machine, versions())
     try:
-        if stream["report"] is not None:
-            write_whole(stream["report"], _json(data))
+        if report is not None:
+            write_whole(report, json.dumps(data, indent=2) + "\n")
     except InvispError as error:
         early = early or error
     if as_json:
         print_json(data)
     else:
-        _print(data, output, stream["report"])
+        _print(data, output, report)
     if early is not None and not (isinstance(early, InvispError) and signals):
         raise early
     if early is not None:
@@ -180,25 +161,3 @@ def _print(data: dict[str, Any], output: Path, report: Path | None) -> None:
         result_line(report, f"peak memory {data['peak_memory_mb']:.0f} MB")
     if data["runtime"]["verified"] is False:
         click.echo("note: this engine is not yet verified on a GPU: invisp verify --engine ENGINE")
-
-
-def _json(data: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(data, indent=2) + "\n"
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of ending; as before when the block ends."""
-    came: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from invisp_deploy.cli.common import InvispCommand, print_json, result_line
-from invisp_deploy.cli.options import PATH, json_option, overwrite_option, provider_option, report_option
+from invisp_deploy.cli.options import PATH, json_option, model_option, overwrite_option, provider_option, report_option
 from invisp_deploy.errors import RequestError
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify", cls=InvispCommand)
-@click.option("--engine", type=PATH, help="Engine or graph, of either direction.")
-@click.option("--inverse", type=PATH, help="The inverse engine or graph, for the round trip.")
+@model_option
 @provider_option
 @click.option("--runs", default=20, show_default=True, type=click.IntRange(1, 10000), help="Calls that are timed.")
 @click.option(
@@ -36,32 +35,29 @@ if TYPE_CHECKING:
 @click.option("--reference", type=PATH, help="With --layers: the fp32 graph.")
 @click.option("--onnx", "source", type=PATH, help="With --layers: the graph of an engine.")
 @json_option
-def verify_command(
-    engine: Path | None, inverse: Path | None, layers: bool, as_json: bool, provider: str | None, **options: Any
-) -> None:
-    """Measure engines or graphs on this device against the golden files beside them.
+def verify_command(model: str | None, layers: bool, as_json: bool, provider: str | None, **options: Any) -> None:
+    """Measure the engines or graphs of a model on this device against the golden files beside them.
 
-    Needs neither PyTorch nor onnx. Exits with 1 when a figure misses its limit; when all pass, the figures are
-    written into the sidecars of the engines, which then count as verified.
+    Of a folder both directions, and RAW through both and back; of a file the same with what lies beside it. Needs
+    neither PyTorch nor onnx. Exits with 1 when a figure misses its limit; when all pass, the figures are written into
+    the sidecars of engines, which then count as verified.
 
     \b
-    invisp verify --engine forward.trt --inverse inverse.trt --report report.json
-    invisp verify --engine forward.onnx --inverse inverse.onnx
+    invisp verify --model engines/ --report report.json
+    invisp verify --engine forward.trt
     invisp verify --layers --engine int8/forward.onnx --reference fp32/forward.onnx
     """
     if layers:
-        if engine is None or options["reference"] is None or inverse is not None:
-            raise RequestError("--layers compares --engine with --reference, one direction at a time: pass these two.")
-        _layers(engine, options["reference"], options["source"], provider, as_json)
+        if model is None or not Path(model).is_file() or options["reference"] is None:
+            raise RequestError("--layers compares the file --engine with --reference, one direction: pass these two.")
+        _layers(Path(model), options["reference"], options["source"], provider, as_json)
         return
     if options["reference"] is not None or options["source"] is not None:
         raise RequestError("--reference and --onnx belong to --layers: add it, or leave them out.")
-    _verify(engine, inverse, provider, options, as_json)
+    _verify(model, provider, options, as_json)
 
 
-def _verify(
-    engine: Path | None, inverse: Path | None, provider: str | None, options: dict[str, Any], as_json: bool
-) -> None:
+def _verify(model: str | None, provider: str | None, options: dict[str, Any], as_json: bool) -> None:
     from invisp_deploy.device.device_report import open_subjects, record, report_data
     from invisp_deploy.device.machine import read_machine
     from invisp_deploy.device.verify import verify
@@ -71,7 +67,7 @@ def _verify(
     target: Path | None = options["report"]
     if target is not None:
         check_output(target, overwrite=options["overwrite"])
-    with open_subjects(engine, inverse, provider) as opened:
+    with open_subjects(model, provider) as opened:
         done = verify(opened.forward, opened.inverse, runs=options["runs"], edge=options["tile"])
     data = report_data(opened, done, read_machine().to_dict(), versions())
     if target is not None:

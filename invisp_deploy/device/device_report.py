@@ -12,11 +12,10 @@ from typing import Any
 
 from invisp_deploy import __version__
 from invisp_deploy.device.verify import Subject, Verification, parity_kind
-from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import sha256_file, write_whole
-from invisp_deploy.graph_card import Direction
+from invisp_deploy.graph_card import BITS, Direction
+from invisp_deploy.rendering.model import load
 from invisp_deploy.runtimes.golden import golden_path, read_golden
-from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_engine_card, sidecar_path
 
 
@@ -46,27 +45,19 @@ class Opened:
 
 
 @contextlib.contextmanager
-def open_subjects(engine: Path | None, inverse: Path | None, provider: str | None) -> Iterator[Opened]:
-    """Open what was named, together with its golden file. The direction is what the file says it is.
+def open_subjects(model: str | Path | None, provider: str | None = None) -> Iterator[Opened]:
+    """Open what a model has, both directions or one, together with the golden files beside. model: as `load` takes it;
+    a file of 16 bits stands for the pair of 16 bits.
 
-    Raises RequestError where nothing was named, ContractError for two of one direction, and what the runtimes
-    and `read_golden` raise.
+    Raises what `load`, the runtimes and `read_golden` raise.
     """
-    paths = [path for path in (engine, inverse) if path is not None]
-    if not paths:
-        raise RequestError("There is nothing to verify: pass `engine`, `inverse` or both.")
-    files: dict[Direction, Path] = {}
-    subjects: dict[Direction, Subject] = {}
-    with contextlib.ExitStack() as stack:
-        for path in paths:
-            runtime = stack.enter_context(open_runtime(path, provider))
-            way = runtime.card.direction
-            if path is inverse and way is Direction.FORWARD:
-                raise ContractError(f"{path} goes forward: pass it as `engine`, and the inverse engine as `inverse`.")
-            if way in files:
-                raise ContractError(f"{files[way]} and {path} are both {way.value}: pass one of each direction.")
-            files[way] = path
-            subjects[way] = Subject(runtime, read_golden(golden_path(path)), parity_kind(path))
+    with load(model, provider=provider) as opened:
+        bits = BITS[0] if opened.named is None else opened.named[1]
+        files = {way: path for way in Direction if (path := opened.files(bits).get(way)) is not None}
+        subjects = {
+            way: Subject(opened.runtime(way, bits), read_golden(golden_path(path)), parity_kind(path))
+            for way, path in files.items()
+        }
         yield Opened(files, subjects)
 
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from invisp_deploy.errors import ContractError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.runtimes.base import Array, Runtime
@@ -94,25 +93,13 @@ def parity_kind(path: Path) -> str:
 def verify(
     forward: Subject | None, inverse: Subject | None, *, runs: int = 20, edge: int | None = None
 ) -> Verification:
-    """Measure one engine or both. edge: of the latency's input in pixels, default the golden input's own size.
+    """Measure one engine or both of a model. edge: of the latency's input in pixels, default the golden input's own.
 
-    Raises ContractError for engines of different weights or the wrong direction, EngineError for sizes that an
-    engine does not take, or where one fails.
+    Raises EngineError for sizes that an engine does not take, or where one fails.
     """
     subjects = [
         (way, subject) for way, subject in zip(Direction, (forward, inverse), strict=True) if subject is not None
     ]
-    for direction, subject in subjects:
-        if subject.runtime.card.direction is not direction:
-            raise ContractError(
-                f"The {direction.value} engine was expected, {subject.runtime.name} holds the "
-                f"{subject.runtime.card.direction.value} one: pass `engine` forward and `inverse` inverse."
-            )
-    if forward is not None and inverse is not None and forward.runtime.card.weights != inverse.runtime.card.weights:
-        raise ContractError(
-            f"The engines are of different weights ({forward.runtime.card.weights[:12]} and "
-            f"{inverse.runtime.card.weights[:12]}): pass both engines of one export."
-        )
     figures: list[Figure] = []
     outputs = []
     for direction, subject in subjects:

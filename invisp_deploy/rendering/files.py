@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from invisp_deploy.errors import ContractError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture, bit_depth, read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.model import Model
+from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import recover, way_back_of
 from invisp_deploy.rendering.render import AlignedFrame, render
@@ -28,7 +29,7 @@ StartProgress = Callable[[int], Progress]
 class RunResult:
     """What became of one file. seconds: the network alone and all. halo_error: of a reduced halo, share of full scale.
 
-    forced: the file is of another camera than the weights', or was rendered by others.
+    forced: the file is of another camera than the weights', or was rendered by others. runtime: what computed it.
     """
 
     output: Path
@@ -41,6 +42,7 @@ class RunResult:
     halo: int
     halo_error: float
     forced: bool
+    runtime: str
 
 
 def decode(path: Path, options: RunOptions) -> RawFrame | Picture:
@@ -69,6 +71,23 @@ def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> None:
         made.save(output)
     else:
         made.save(output, quality=options.quality, subsampling=options.subsampling)
+
+
+def run_path(
+    path: Path, output: Path, models: Models, options: RunOptions, start: StartProgress = lambda total: silent
+) -> RunResult:
+    """`run_file` of what a file holds, by the model for it.
+
+    Raises ContractError where the models are a file of the other direction, and as `decode`, `Models.for_file` and
+    `run_file`.
+    """
+    check_output(output, overwrite=options.overwrite)
+    if models.only is not None and is_picture(path) is not (models.only is Direction.INVERSE):
+        takes = "renders RAW files" if is_picture(path) else "takes pictures"
+        kind = "a picture" if is_picture(path) else "a RAW file"
+        raise ContractError(f"{path} is {kind}, and the graph {takes}: pass the graph of the other direction.")
+    decoded = decode(path, options)
+    return run_file(decoded, output, models.for_file(decoded), options, start, name=str(path))
 
 
 def run_file(
@@ -114,4 +133,5 @@ def run_file(
         halo=plan.halo,
         halo_error=error,
         forced=forced,
+        runtime=runtime.name,
     )

@@ -26,8 +26,8 @@ _SUFFIXES = (".onnx", *ENGINE_SUFFIXES)
 class Model:
     """Both directions of one export. Its files are named forward and inverse, with 16 for those of 16 bits.
 
-    name: what it was asked for by, for messages. named: the direction of the file that it was asked for by, if it was
-    one. Use it as a context manager, or call `close`. One thread at a time, as its runtimes.
+    name: what it was asked for by, for messages. named: direction and bits of the file that it was asked for by, if it
+    was one. Use it as a context manager, or call `close`. One thread at a time, as its runtimes.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Model:
         files: dict[tuple[Direction, int], Path],
         provider: str | None,
         threads: int,
-        named: Direction | None = None,
+        named: tuple[Direction, int] | None = None,
     ) -> None:
         self.name = name
         self.named = named
@@ -94,6 +94,15 @@ class Model:
         name = "the picture" if isinstance(picture, Picture) else str(picture)
         inverse = self.runtime(Direction.INVERSE, given.pixels.dtype.itemsize * 8)
         return recover(given, inverse, options, name=name, progress=progress)
+
+    def files(self, bits: int = BITS[0]) -> dict[Direction, Path]:
+        """Its graphs and engines for pictures of so many bits."""
+        return {way: path for (way, found), path in self._files.items() if found == bits}
+
+    @property
+    def only(self) -> Direction | None:
+        """The direction of the file that it was asked for by; None where it was asked for as a pair."""
+        return None if self.named is None else self.named[0]
 
     @property
     def opened(self) -> tuple[Runtime, ...]:
@@ -154,6 +163,47 @@ def load(model: str | Path | None = None, *, provider: str | None = None, thread
     return _of_file(path, provider, threads)
 
 
+class Models:
+    """The model for every file of a batch, each opened at its first use and kept.
+
+    model: as `load` takes it; None for the shipped model that rendered a picture, and for RAW files the default one.
+    Raises as `load` where a file was named.
+    """
+
+    def __init__(self, model: str | Path | None = None, provider: str | None = None) -> None:
+        self._given, self._provider = model, provider
+        self._open: dict[str, Model] = {}
+        self.only = None if model is None else self._load(model).only
+
+    def for_file(self, decoded: RawFrame | Picture) -> Model:
+        """Raises as `load`."""
+        shipped = model_that_rendered(decoded.record) if isinstance(decoded, Picture) else None
+        return self._load(self._given or shipped)
+
+    @property
+    def verified(self) -> bool | None:
+        """Whether all engines that were used are verified; None where none was."""
+        said = [one.verified for model in self._open.values() for one in model.opened if one.verified is not None]
+        return all(said) if said else None
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __enter__(self) -> Models:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _load(self, model: str | Path | None) -> Model:
+        if str(model) not in self._open:
+            self._open[str(model)] = load(model, provider=self._provider)
+        return self._open[str(model)]
+
+
 def model_that_rendered(record: Record | None) -> str:
     """Name of the shipped model that rendered a picture with that record; the default one where none did."""
     return (model_of_weights(record.weights) if record is not None else None) or DEFAULT_MODEL
@@ -165,7 +215,7 @@ def _of_file(path: Path, provider: str | None, threads: int) -> Model:
     files = {}
     if path.stem in _stems().values():  # a name of ours, so those beside it are, too
         files = {key: file for key, file in _in_folder(path.parent).items() if file.suffix == path.suffix}
-    made = Model(str(path), {**files, own: path}, provider, threads, own[0])
+    made = Model(str(path), {**files, own: path}, provider, threads, own)
     made._keep(path, runtime, own)
     return made
 

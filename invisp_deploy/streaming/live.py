@@ -1,20 +1,22 @@
-"""How a stream says that it is alive: one line of a terminal that is rewritten, a line every half minute in a file."""
+"""Waiting for a stream: one line of a terminal that is rewritten, a line every half minute in a file, and signals."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Final, TextIO
 
 from invisp_deploy.streaming.pipeline import Pipeline
 
-__all__ = ["LiveLine", "live_text"]
-
 _SPAN: Final = 5.0  # seconds that the rate is taken over
 _EVERY: Final = 30.0  # seconds between lines in a file
+_REFRESH: Final = 0.1  # seconds between looks at signals; the live line follows at every third
 _CLEAR: Final = "\r\x1b[K"
 
 
@@ -71,6 +73,28 @@ class LiveLine:
             self._stream.flush()
 
 
+def until_the_end(pipeline: Pipeline, live: LiveLine) -> int:
+    """Start and wait, showing the figures. The first SIGINT or SIGTERM ends the source, the second everything; how many
+    came. In the main thread only: no other may handle signals.
+    """
+    looks = 0
+    with _signals() as came:
+        pipeline.start()
+        while not pipeline.wait(_REFRESH):
+            looks += 1
+            if looks % 3 == 0:
+                live.update()
+            if len(came) > 1:
+                pipeline.abort()
+                live.say("stopped")
+                break
+            if came and not pipeline.stop.is_set():
+                pipeline.stop.set()
+                live.say("finishing the frames under way; interrupt again to stop at once")
+    live.say("")
+    return len(came)
+
+
 def live_text(pipeline: Pipeline, rate: float) -> str:
     """Counts, frames a second, then of each stage its queue and the latest p50 and p95 in ms.
 
@@ -87,3 +111,19 @@ def live_text(pipeline: Pipeline, rate: float) -> str:
 
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f}" if seconds < 0.01 else f"{seconds * 1000:.0f}"
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list instead of ending; as before when the block ends."""
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,180 @@
+"""What a stream is asked for, and what comes of it: its source, its runtime, which direction."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.walk import files_to_run, is_picture, is_raw
+from invisp_deploy.graph_card import Direction
+from invisp_deploy.rendering.model import load, model_that_rendered
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
+from invisp_deploy.streaming.pipeline import Frame
+from invisp_deploy.streaming.queues import POLICIES
+from invisp_deploy.streaming.sources import listed, paced, piped, played, watched
+from invisp_deploy.streaming.work import check_pipe
+
+_STANDARD_INPUT = Path("-")
+
+
+@dataclass(frozen=True)
+class StreamRequest:
+    """One source, and how its frames are taken.
+
+    inputs: a folder, or files. list_file: of paths, one a line; `-` is standard input. pipe: WIDTHxHEIGHT of raw frames
+    on standard input. bits, camera: of a pipe, bits of a sample and the camera as a contract names it. watch: take what
+    appears in the folder from now on. rate: frames a second that files are played at. queue: frames before each stage.
+    when_behind: one of `POLICIES`. frames: end after so many. model, provider, threads: as `load` takes them.
+    """
+
+    inputs: tuple[Path, ...] = ()
+    list_file: Path | None = None
+    pipe: str | None = None
+    bits: int | None = None
+    camera: str | None = None
+    watch: bool = False
+    rate: float | None = None
+    queue: int = 4
+    when_behind: str = POLICIES[0]
+    frames: int | None = None
+    model: str | Path | None = None
+    provider: str | None = None
+    threads: int = 0
+    options: RunOptions = field(default_factory=RunOptions)
+
+    @property
+    def from_standard_input(self) -> bool:
+        return self.pipe is not None or self.list_file == _STANDARD_INPUT
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """For a report: everything but the inputs and how a frame is run."""
+        left = {field.name: getattr(self, field.name) for field in fields(self)}
+        del left["inputs"], left["options"]
+        return {name: str(value) if isinstance(value, Path) else value for name, value in left.items()}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Frames, and the runtime they are for. pipe: what a pipe carries, None for files. stop: set it to end."""
+
+    frames: Iterable[Frame]
+    runtime: Runtime
+    pipe: PipeFormat | None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def open_source(request: StreamRequest) -> Iterator[Source]:
+    """The runtime is opened here and closed after the block. Raises RequestError for what does not go together, and
+    what runtime and `check_pipe` raise.
+    """
+    _check(request)
+    first = next(iter(_known_paths(request, None)), None)
+    with load(request.model or _shipped_for(first), provider=request.provider, threads=request.threads) as model:
+        of_pictures = model.only is None and first is not None and is_picture(first)
+        direction = Direction.INVERSE if of_pictures else model.only or Direction.FORWARD
+        runtime = model.runtime(direction)
+        stop = threading.Event()
+        pipe = _pipe(request, direction)
+        if pipe is not None:
+            check_pipe(pipe, runtime, request.options)
+        frames = _frames(request, direction, pipe, stop)
+        yield Source(frames if request.rate is None else paced(frames, request.rate, stop), runtime, pipe, stop)
+
+
+def _shipped_for(path: Path | None) -> str | None:
+    """The shipped model for a stream that begins with that file; None for the default one."""
+    if path is None or not is_picture(path):
+        return None
+    try:
+        return model_that_rendered(read_picture(path).record)
+    except InvispError:  # the stream says it of the frame
+        return None
+
+
+def _check(request: StreamRequest) -> None:
+    given = [bool(request.inputs), request.list_file is not None, request.pipe is not None]
+    if sum(given) != 1:
+        raise RequestError("A stream has one source: pass a folder or files, or `list_file`, or `pipe`.")
+    if request.watch and (len(request.inputs) != 1 or not request.inputs[0].is_dir()):
+        raise RequestError("`watch` takes one existing folder as input.")
+    live = request.watch or request.from_standard_input
+    if request.rate is not None and live:
+        raise RequestError("`rate` plays files; what is watched or comes on standard input sets its own pace: drop it.")
+    if request.when_behind != "wait" and request.rate is None and not live:
+        raise RequestError(
+            f"`when_behind` {request.when_behind} would drop most of files that are played as fast as they can be "
+            "listed: pass `rate`."
+        )
+    if request.pipe is None:
+        for name in ("bits", "camera"):
+            if getattr(request, name) is not None:
+                raise RequestError(f"`{name}` says what a pipe carries: pass `pipe` WIDTHxHEIGHT, or leave it out.")
+    if request.from_standard_input and sys.stdin.isatty():
+        raise RequestError("The frames are expected on standard input, which is a terminal: pipe them in.")
+
+
+def _known_paths(request: StreamRequest, direction: Direction | None) -> list[Path]:
+    """The files of a source that is known beforehand, in order; none for the others.
+
+    Raises RequestError where there are none, or where two would become one output.
+    """
+    if request.watch or request.from_standard_input:
+        return []
+    if request.list_file is not None:
+        paths = _read_list(request.list_file)
+    else:
+        paths = [
+            file for path in request.inputs for file in (files_to_run(path, direction) if path.is_dir() else [path])
+        ]
+    seen: set[str] = set()
+    for path in paths:
+        if path.stem in seen:
+            raise RequestError(f"Several inputs are named {path.stem} and would become one output: rename one of them.")
+        seen.add(path.stem)
+    return paths
+
+
+def _read_list(path: Path) -> list[Path]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError as error:
+        raise RequestError(f"The list {path} cannot be read: {error.strerror or error}.") from error
+    paths = [Path(line.strip()) for line in lines if line.strip()]
+    if not paths:
+        raise RequestError(f"The list {path} names no file.")
+    return paths
+
+
+def _pipe(request: StreamRequest, direction: Direction) -> PipeFormat | None:
+    if request.pipe is None:
+        return None
+    values = request.options.explicit
+    width, height = pipe_size(request.pipe)
+    inverse = direction is Direction.INVERSE
+    if not inverse and (request.bits is None or values.cfa is None or values.black is None):
+        raise RequestError("A pipe of RAW frames says nothing of itself: pass `bits`, `cfa` and `black`.")
+    bits = 8 if request.bits is None else request.bits
+    return PipeFormat(width, height, bits, values, request.camera or "", inverse)
+
+
+def _frames(
+    request: StreamRequest, direction: Direction, pipe: PipeFormat | None, stop: threading.Event
+) -> Iterable[Frame]:
+    if pipe is not None:
+        return piped(sys.stdin.fileno(), pipe.frame_bytes, stop)
+    if request.from_standard_input:
+        return played(listed(sys.stdin.fileno(), stop))
+    if request.watch:
+        return watched(request.inputs[0], is_picture if direction is Direction.INVERSE else is_raw, stop)
+    return played(_known_paths(request, direction))
