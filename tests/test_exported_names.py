@@ -12,19 +12,6 @@ import invisp_deploy
 PACKAGE = Path(__file__).parent.parent / "invisp_deploy"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-TO_BE_STRIPPED = {
-    "cli",
-    "device",
-    "engines",
-    "export",
-    "isp",
-    "network",
-    "rendering",
-    "runtimes",
-    "streaming",
-}
-"""Rooms whose modules still list their names."""
-
 
 def lists_its_names(path: Path) -> bool:
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -38,7 +25,7 @@ def name_of(path: Path) -> str:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=name_of)
 def test_modules_have_no_list_of_names(path: Path) -> None:
-    assert not lists_its_names(path) or name_of(path).partition("/")[0] in TO_BE_STRIPPED
+    assert not lists_its_names(path)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

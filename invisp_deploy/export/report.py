@@ -18,7 +18,6 @@ from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.golden import golden_path
 from invisp_deploy.tolerances import TOLERANCES, Tolerance, parity_for
 
-__all__ = ["WORST_CONDITION", "make_report", "report_json"]
 _ERRORS: Final = ("forward", "inverse", "round_trip")
 WORST_CONDITION: Final = 1e3
 """Condition number of a 1x1 matrix above which a warning is due: three of fp32's seven digits are lost to it."""

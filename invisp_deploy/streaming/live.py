@@ -11,8 +11,6 @@ from typing import Final, TextIO
 
 from invisp_deploy.streaming.pipeline import Pipeline
 
-__all__ = ["LiveLine", "live_text"]
-
 _SPAN: Final = 5.0  # seconds that the rate is taken over
 _EVERY: Final = 30.0  # seconds between lines in a file
 _CLEAR: Final = "\r\x1b[K"

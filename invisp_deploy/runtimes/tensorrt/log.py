@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["error_log"]
-
 
 def error_log(module: Any) -> Any:
     """A logger for that module's objects that keeps errors instead of printing them; it must outlive the objects.

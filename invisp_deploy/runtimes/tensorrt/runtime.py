@@ -15,8 +15,6 @@ from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice, require_devi
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, read_engine_card
 from invisp_deploy.runtimes.tensorrt.log import error_log
 
-__all__ = ["TensorRTRuntime", "rebuild_command"]
-
 _NAMES: Final = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
 _DTYPES: Final = {
     "FLOAT": "float32",
