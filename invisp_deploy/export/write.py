@@ -100,7 +100,7 @@ def _report(
     models: Mapping[str, onnx.ModelProto],
     parity: Sequence[ShapeParity],
     phases: Sequence[PhaseParity],
-    conditions: Sequence[float],
+    condition_numbers: Sequence[float],
     folder: Path,
 ) -> dict[str, Any]:
     """What an export says of itself, without path and time: the same export, the same report.
@@ -129,11 +129,11 @@ def _report(
             **{f"{name}_psnr": min(getattr(entry, f"{name}_psnr") for entry in parity) for name in _ERRORS},
         },
         "tolerances": _tolerances(card.precision),
-        "conditions": list(conditions),
+        "conditions": list(condition_numbers),
         "warnings": [
             f"The 1x1 matrix of block {index} has the condition number {condition:.1e} (above {WORST_CONDITION:.0e}): "
             "the inverse multiplies rounding errors and 8-bit steps by as much."
-            for index, condition in enumerate(conditions)
+            for index, condition in enumerate(condition_numbers)
             if condition > WORST_CONDITION
         ],
         "files": {
