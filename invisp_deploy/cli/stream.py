@@ -140,14 +140,14 @@ def _finish(
 ) -> int:
     """Report, say what became of the frames, and return the exit code. Raises what ended the stream early."""
     from invisp_deploy.device.machine import read_machine
-    from invisp_deploy.streaming.report import report_data
+    from invisp_deploy.streaming.report import stream_data
     from invisp_deploy.versions import versions
 
     ended = "interrupted" if signals else "the source ended"
     early = pipeline.fatal or pipeline.source_error
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in stream.items()}
     machine = read_machine().to_dict()
-    data = report_data(pipeline, runtime, str(early or ended), settings, machine, versions())
+    data = stream_data(pipeline, runtime, str(early or ended), settings, machine, versions())
     try:
         if stream["report"] is not None:
             write_whole(stream["report"], _json(data))

@@ -11,7 +11,7 @@ from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.streaming.pipeline import Pipeline
 
 
-def report_data(
+def stream_data(
     pipeline: Pipeline,
     runtime: Runtime,
     ended: str,

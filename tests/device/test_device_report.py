@@ -8,7 +8,7 @@ import pytest
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.device import device_report
-from invisp_deploy.device.device_report import open_subjects, record, report_data
+from invisp_deploy.device.device_report import open_subjects, record, verification_data
 from invisp_deploy.device.verify import verify
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import sha256_file, write_whole
@@ -53,7 +53,7 @@ def test_figures_go_into_both_sidecars_and_leave_the_rest(engines: dict[Directio
     before = {way: read_engine_card(path) for way, path in engines.items()}
     with open_subjects(engines[Direction.FORWARD], engines[Direction.INVERSE], None) as opened:
         done = verify(opened.forward, opened.inverse, runs=2)
-        data = report_data(opened, done, MACHINE, VERSIONS)
+        data = verification_data(opened, done, MACHINE, VERSIONS)
         written = record(opened, done, data)
     assert written == [sidecar_path(path) for path in engines.values()]
     for way, path in engines.items():
@@ -69,7 +69,7 @@ def test_figures_go_into_both_sidecars_and_leave_the_rest(engines: dict[Directio
 def test_one_engine_alone_has_no_round_trip(engines: dict[Direction, Path]) -> None:
     with open_subjects(None, engines[Direction.INVERSE], None) as opened:
         done = verify(opened.forward, opened.inverse, runs=1)
-        record(opened, done, report_data(opened, done, MACHINE, VERSIONS))
+        record(opened, done, verification_data(opened, done, MACHINE, VERSIONS))
     verified = read_engine_card(engines[Direction.INVERSE]).verified
     assert verified is not None
     assert "round_trip_psnr" not in verified
@@ -78,7 +78,7 @@ def test_one_engine_alone_has_no_round_trip(engines: dict[Direction, Path]) -> N
 
 def test_the_report_holds_what_is_needed_elsewhere_and_no_folder(engines: dict[Direction, Path]) -> None:
     with open_subjects(engines[Direction.FORWARD], engines[Direction.INVERSE], None) as opened:
-        data = report_data(opened, verify(opened.forward, opened.inverse, runs=1), MACHINE, VERSIONS)
+        data = verification_data(opened, verify(opened.forward, opened.inverse, runs=1), MACHINE, VERSIONS)
         assert opened.names[0].startswith(f"{engines[Direction.FORWARD]}: forward, fp32, ONNX Runtime")
     text = json.dumps(data, allow_nan=False)
     assert str(engines[Direction.FORWARD].parent) not in text
@@ -95,7 +95,7 @@ def test_graphs_have_no_sidecar(graphs: Graphs) -> None:
         write_golden(golden_path(graphs.forward), make_golden(runtime))
     with open_subjects(graphs.forward, None, "CPUExecutionProvider") as opened:
         done = verify(opened.forward, opened.inverse, runs=1)
-        assert record(opened, done, report_data(opened, done, MACHINE, VERSIONS)) == []
+        assert record(opened, done, verification_data(opened, done, MACHINE, VERSIONS)) == []
     assert done.ok
 
 
