@@ -11,8 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from unittest.mock import patch
 
-__all__ = ["FileServer", "file_server"]
-
 
 class FileServer:
     """files: what there is, by path. plans: what befalls the next requests of a path, one after the other.

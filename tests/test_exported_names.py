@@ -1,29 +1,20 @@
-"""`__all__` stands where there is a public face: in the `__init__.py` of the package and of rooms that have names."""
+"""Public names: listed in the `__init__.py` of the package and of rooms with a face, and free of PyTorch until used."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import invisp_deploy
 
-PACKAGE = Path(__file__).parent.parent / "invisp_deploy"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "invisp_deploy"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-
-TO_BE_STRIPPED = {
-    "cli",
-    "device",
-    "engines",
-    "export",
-    "isp",
-    "network",
-    "rendering",
-    "runtimes",
-    "streaming",
-}
-"""Rooms whose modules still list their names."""
 
 
 def lists_its_names(path: Path) -> bool:
@@ -38,7 +29,7 @@ def name_of(path: Path) -> str:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=name_of)
 def test_modules_have_no_list_of_names(path: Path) -> None:
-    assert not lists_its_names(path) or name_of(path).partition("/")[0] in TO_BE_STRIPPED
+    assert not lists_its_names(path)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -62,3 +53,29 @@ def test_the_package_exports_these_names_and_no_others() -> None:
         "undevelop",
     ]
     assert all(hasattr(invisp_deploy, name) for name in invisp_deploy.__all__)
+
+
+@pytest.mark.parametrize("room", ["calibration", "training"])
+def test_a_room_gives_its_names_on_use_and_costs_nothing_before(room: str) -> None:
+    module = importlib.import_module(f"invisp_deploy.{room}")
+    for name in module.__all__:
+        assert getattr(module, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = module.nothing
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, invisp_deploy.{room}; print({{'torch', 'numpy'}} & set(sys.modules))"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_function_stays_a_function_once_its_room_was_used() -> None:
+    """A submodule of the same name would take its place."""
+    code = (
+        "import invisp_deploy.training.make, invisp_deploy.calibration.make\n"
+        "from invisp_deploy.training import train; from invisp_deploy.calibration import calibrate\n"
+        "from invisp_deploy.training import train as again; assert again is train\n"
+        "print(train.__module__, calibrate.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["invisp_deploy.training.make", "invisp_deploy.calibration.make"]

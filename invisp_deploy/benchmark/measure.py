@@ -57,7 +57,7 @@ class Conditions:
     energy_seconds: float = 2.0
 
 
-def measure(
+def measure_cases(
     cases: Sequence[Case],
     conditions: Conditions,
     base_runtime: str = "",

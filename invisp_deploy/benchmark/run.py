@@ -14,7 +14,7 @@ from invisp_deploy.benchmark.cases import Candidate, Case, cases_of, open_candid
 from invisp_deploy.benchmark.energy import find_meters
 from invisp_deploy.benchmark.frames import fits, measure_file, measure_sizes
 from invisp_deploy.benchmark.machine import describe, matrix_rate
-from invisp_deploy.benchmark.measure import DEFINITIONS, FORMAT, Conditions, measure
+from invisp_deploy.benchmark.measure import DEFINITIONS, FORMAT, Conditions, measure_cases
 from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.errors import RequestError
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
@@ -101,7 +101,7 @@ def _table(cases: Sequence[Case], asked: Benchmark, rate: float, stack: ExitStac
             rates |= device_rates
     meters = tuple(find_meters())
     conditions = Conditions(asked.threads, asked.until, asked.memory, rates, meters)
-    result = measure(cases, conditions, base, peers, stage)
+    result = measure_cases(cases, conditions, base, peers, stage)
     for case, row in zip(cases, result["cases"], strict=True):
         row["psnr"] = figures.get(case.key)
     return {**result, "failed": failed, "device_rates": device_rates}

@@ -33,7 +33,7 @@ from invisp_deploy.files import check_output, output_folder
 from invisp_deploy.formats.walk import raw_files
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.network.lowered import lowered
-from invisp_deploy.report.calibration import REPORT_FILES, write_report
+from invisp_deploy.report.calibration import REPORT_FILES, write_calibration_report
 from invisp_deploy.versions import versions
 
 ARITHMETICS: Final = {
@@ -137,7 +137,7 @@ def calibrate(
             stack.enter_context(output_folder(pictures))
         calibration = measured(checkpoint, files, options, held_files, bars)
         if pictures is not None:
-            write_report(pictures, calibration.facts())
+            write_calibration_report(pictures, calibration.facts())
         write_record(output, calibration.record)
     return calibration
 

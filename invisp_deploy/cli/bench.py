@@ -97,7 +97,7 @@ def bench_command(
     from invisp_deploy.benchmark.cases import candidates_of
     from invisp_deploy.benchmark.run import Benchmark, run_benchmark
     from invisp_deploy.benchmark.timing import Until
-    from invisp_deploy.report.benchmark import result_lines, write_report
+    from invisp_deploy.report.benchmark import result_lines, write_benchmark_report
 
     asked = Benchmark(
         candidates=tuple(candidates_of(graphs, providers)),
@@ -117,7 +117,7 @@ def bench_command(
         bars = _Bars(stack, quiet=as_json)
         result = run_benchmark(asked, bars.update)
         if pictures is not None:
-            text = write_report(pictures, result)
+            text = write_benchmark_report(pictures, result)
     if report is not None:
         write_whole(report, json.dumps(result, indent=2) + "\n")
     if as_json:

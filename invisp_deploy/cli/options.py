@@ -45,10 +45,20 @@ report_option: Final = click.option("--report", type=PATH, help="File for all fi
 pictures_option: Final = click.option(
     "--pictures", type=PATH, help="Folder for report.md with pictures; made if absent."
 )
+
+
+def _one_model(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> str | None:
+    if len(given) > 1:
+        raise click.UsageError(f"--model and --engine name one model, got {' and '.join(given)}: pass one of them.")
+    return given[0] if given else None
+
+
 model_option: Final = click.option(
     "--model",
     "--engine",
     "model",
+    multiple=True,  # so that a second one is refused, not taken instead
+    callback=_one_model,
     metavar="NAME|FOLDER|FILE",
     help=f"Shipped model ({', '.join(MODELS)}), folder of an export, or a graph or engine.  [default: {DEFAULT_MODEL}; "
     "for a picture the one that rendered it]",

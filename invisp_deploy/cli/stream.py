@@ -122,13 +122,13 @@ def _finish(
 ) -> int:
     """Report, say what became of the frames, and return the exit code. Raises what ended the stream early."""
     from invisp_deploy.device.machine import read_machine
-    from invisp_deploy.streaming.report import report_data
+    from invisp_deploy.streaming.report import stream_data
     from invisp_deploy.versions import versions
 
     ended = "interrupted" if signals else "the source ended"
     early = pipeline.fatal or pipeline.source_error
     machine = read_machine().to_dict()
-    data = report_data(pipeline, runtime, str(early or ended), request.settings, machine, versions())
+    data = stream_data(pipeline, runtime, str(early or ended), request.settings, machine, versions())
     try:
         if report is not None:
             write_whole(report, json.dumps(data, indent=2) + "\n")

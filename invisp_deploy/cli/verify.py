@@ -58,7 +58,7 @@ def verify_command(model: str | None, layers: bool, as_json: bool, provider: str
 
 
 def _verify(model: str | None, provider: str | None, options: dict[str, Any], as_json: bool) -> None:
-    from invisp_deploy.device.device_report import open_subjects, record, report_data
+    from invisp_deploy.device.device_report import open_subjects, record, verification_data
     from invisp_deploy.device.machine import read_machine
     from invisp_deploy.device.verify import verify
     from invisp_deploy.files import check_output, write_whole
@@ -69,7 +69,7 @@ def _verify(model: str | None, provider: str | None, options: dict[str, Any], as
         check_output(target, overwrite=options["overwrite"])
     with open_subjects(model, provider) as opened:
         done = verify(opened.forward, opened.inverse, runs=options["runs"], edge=options["tile"])
-    data = report_data(opened, done, read_machine().to_dict(), versions())
+    data = verification_data(opened, done, read_machine().to_dict(), versions())
     if target is not None:
         write_whole(target, json.dumps(data, indent=2, sort_keys=True) + "\n")
     written = record(opened, done, data) if done.ok else []

@@ -77,7 +77,7 @@ def check_names(files: Sequence[str], options: PrepareOptions) -> None:
         )
 
 
-def held_out(files: Sequence[str], options: PrepareOptions) -> set[str]:
+def held_out_names(files: Sequence[str], options: PrepareOptions) -> set[str]:
     """Which of the file names are for testing.
 
     By share: as many as the share says, rounded, and at least one of two or more (none for a share of 0); those

@@ -24,7 +24,7 @@ import numpy as np
 
 from invisp_deploy.contract import camera_name
 from invisp_deploy.dataset.open import DATASET_FILE, FORMAT, PREPARING_FILE, VERSION, Dataset, Facts, Shot, open_dataset
-from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out
+from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out_names
 from invisp_deploy.dataset.sources import SourceFile, check_one_camera
 from invisp_deploy.dataset.strips import jpeg_with_restarts
 from invisp_deploy.errors import DatasetError, RawFileError, RequestError
@@ -135,7 +135,7 @@ def _finish(
     folder: Path, options: PrepareOptions, sources: Sequence[SourceFile], done: dict[str, Facts], refused: list[Refused]
 ) -> None:
     used = [source for source in sources if source.name in done]
-    test = held_out([source.path.name for source in used if not source.made], options)
+    test = held_out_names([source.path.name for source in used if not source.made], options)
     files = [
         {"split": "test" if source.path.name in test and not source.made else "train", **done[source.name].to_dict()}
         for source in used

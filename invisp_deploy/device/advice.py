@@ -10,8 +10,6 @@ from invisp_deploy.device.machine import Machine
 from invisp_deploy.device.packages import Package
 from invisp_deploy.installation import install_line
 
-__all__ = ["advise", "mixed_onnxruntime", "takes_onnxruntime_gpu"]
-
 _CPU: Final = "onnxruntime CPUExecutionProvider"
 _CUDA: Final = "onnxruntime CUDAExecutionProvider"
 _SHARED: Final = (

@@ -61,7 +61,7 @@ def open_subjects(model: str | Path | None, provider: str | None = None) -> Iter
         yield Opened(files, subjects)
 
 
-def report_data(
+def verification_data(
     opened: Opened, done: Verification, machine: Mapping[str, str], versions: Mapping[str, str]
 ) -> dict[str, Any]:
     """Everything needed to judge the figures elsewhere; no names of people, hosts or folders.

@@ -13,8 +13,6 @@ from typing import Any, Final
 from invisp_deploy.device.machine import Machine, read_machine
 from invisp_deploy.device.packages import Package, find_packages
 
-__all__ = ["RENDERING", "Examination", "Trial", "examine", "try_out"]
-
 RENDERING: Final = "rendering on the CPU"
 _SECONDS: Final = 300
 _CHILD: Final = "import sys; sys.path[:] = {path!r}; from invisp_deploy.device.trial import main; main()"

@@ -36,17 +36,6 @@ from invisp_deploy.runtimes.onnxruntime_ import provider_with_options
 from invisp_deploy.runtimes.tensorrt.cuda_device import require_device
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_engine_card
 
-__all__ = [
-    "Layer",
-    "Summary",
-    "comparable",
-    "compare_layers",
-    "gains_of",
-    "marked_network",
-    "relative_psnr",
-    "summarize",
-]
-
 _TENSORS: Final = re.compile(r"block\d+\.([FGH]\.conv\d+|[A-Za-z_]\w*)|fold(\.order)?|unfold|raw|srgb")
 _NONE: Final = np.ones(1)
 _EDGE: Final = 64

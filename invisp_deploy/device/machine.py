@@ -12,8 +12,6 @@ from typing import Final
 
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice, find_device
 
-__all__ = ["Machine", "read_machine"]
-
 _JETPACKS: Final = ((38, "7"), (36, "6"), (35, "5"), (32, "4"))
 
 

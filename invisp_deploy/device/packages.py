@@ -15,8 +15,6 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MODULES", "Distribution", "Package", "find_onnxruntime", "find_packages"]
-
 MODULES: Final = {
     "numpy": r"numpy",
     "onnxruntime": r"onnxruntime(-(?!ep-|extensions|genai|tools).+)?",

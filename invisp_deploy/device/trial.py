@@ -28,8 +28,6 @@ from invisp_deploy.runtimes.tensorrt.cuda import load_cuda
 from invisp_deploy.runtimes.tensorrt.cuda_device import find_device
 from invisp_deploy.tolerances import parity_for
 
-__all__ = ["main"]
-
 _EDGE: Final = 64
 
 

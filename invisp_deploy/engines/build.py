@@ -21,16 +21,6 @@ from invisp_deploy.memory import peak_memory
 from invisp_deploy.runtimes.tensorrt.backend import strongly_typed_flag
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 
-__all__ = [
-    "DEFAULT_LEVEL",
-    "LEVELS",
-    "BuildSettings",
-    "Built",
-    "build_plan",
-    "check_level",
-    "parse_graph",
-]
-
 LEVELS: Final = range(6)
 """Optimisation levels of TensorRT."""
 

@@ -17,8 +17,6 @@ from typing import Any, Final
 from invisp_deploy.errors import OutputError
 from invisp_deploy.files import write_whole
 
-__all__ = ["CachedPlan", "EngineCache", "cache_folder", "engine_key"]
-
 _FORMAT: Final = 1
 
 

@@ -18,8 +18,6 @@ from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
 from invisp_deploy.tolerances import Figure, engine_parity
 
-__all__ = ["can_run", "check_engine", "open_engine", "self_psnr"]
-
 _OFF: Final = 1e-5
 _CAP: Final = 200.0
 

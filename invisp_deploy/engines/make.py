@@ -32,8 +32,6 @@ from invisp_deploy.runtimes.tensorrt.engine_card import (
     sidecar_path,
 )
 
-__all__ = ["EngineRequest", "MadeEngine", "make_engine"]
-
 
 @dataclass(frozen=True)
 class EngineRequest:

@@ -17,8 +17,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["PlanLayer", "convolution_types", "read_layers"]
-
 _LAYER: Final = re.compile(
     r"^Name: .*?, LayerType: (\w+), Inputs: (.*?), Constants: (.*?), Outputs: (.*?), TacticName: .*?, Metadata: ?(.*)",
     re.MULTILINE,

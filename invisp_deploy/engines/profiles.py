@@ -12,8 +12,6 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 
-__all__ = ["DEFAULT_TILE", "MOST_ELEMENTS", "check_profile", "make_profile", "parse_size"]
-
 DEFAULT_TILE: Final = "1024"
 
 MOST_ELEMENTS: Final = 2**31 - 1

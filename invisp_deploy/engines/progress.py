@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["BuildProgress", "interrupts", "progress_monitor"]
-
 BuildProgress = Callable[[float, str], object]
 """Called with the part that is done, 0 to 1 and never falling, and the phase's name."""
 

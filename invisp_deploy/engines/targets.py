@@ -13,8 +13,6 @@ from invisp_deploy.errors import EngineError, RequestError
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS
 
-__all__ = ["RTX_TARGETS", "parse_targets", "rtx_targets", "tensorrt_targets"]
-
 RTX_TARGETS: Final = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")
 """What TensorRT for RTX 1.7 builds for. sm75 (Turing) only where asked for: it doubles a plan for all others."""
 

@@ -23,8 +23,7 @@ from invisp_deploy.rendering.files import RunResult, StartProgress, run_file
 from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import silent
-from invisp_deploy.report.round_trip import round_trip_page
-from invisp_deploy.report.sheet import FULL_SCALE, Sheet, draw_sheet
+from invisp_deploy.report.round_trip import FULL_SCALE, Sheet, draw_sheet, round_trip_page
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,8 @@ def round_trip(
     Raises InvispError.
     """
     frame = read_raw(raw)
+    for way in Direction:  # a pair that does not fit is refused before anything is rendered
+        model.runtime(way)
     there = run_file(frame, jpeg, model, options, start, name=str(raw))
     picture = read_picture(jpeg)
     back = run_file(picture, dng, model, options, start, name=str(jpeg))

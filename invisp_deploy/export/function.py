@@ -38,8 +38,6 @@ from invisp_deploy.export.nodes import Array, Nodes
 from invisp_deploy.network.coupling import CouplingFunction
 from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, round_weight, weight_steps
 
-__all__ = ["write_function"]
-
 _SLOPE: Final = 0.2
 _BLOCK: Final = 8
 """Channels that tensor cores take together in half precision."""

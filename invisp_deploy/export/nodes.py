@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-__all__ = ["Array", "Nodes"]
-
 Array = npt.NDArray[Any]
 
 

@@ -17,8 +17,6 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.coupling import Coupling
 from invisp_deploy.network.invisp import Block, InvISP
 
-__all__ = ["ForwardView", "InverseView", "View"]
-
 
 class View(nn.Module):
     """What both directions share; blocks are indexed as in the network."""

@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from invisp_deploy.isp.frame import ColorMatrix
 
-__all__ = ["SRGB_TO_XYZ", "srgb_to_camera", "srgb_to_linear"]
-
 SRGB_TO_XYZ: Final = (
     (0.4124564, 0.3575761, 0.1804375),
     (0.2126729, 0.7151522, 0.0721750),

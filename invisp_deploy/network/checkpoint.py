@@ -23,16 +23,6 @@ from invisp_deploy.errors import CheckpointError, MissingFileError, RequestError
 from invisp_deploy.files import write_whole
 from invisp_deploy.network.invisp import InvISP
 
-__all__ = [
-    "Checkpoint",
-    "fill",
-    "load_authors",
-    "load_checkpoint",
-    "read_safetensors",
-    "save_checkpoint",
-    "weights_hash",
-]
-
 _FORMAT: Final = "invisp-weights-1"
 
 

@@ -20,8 +20,6 @@ from torch.nn import functional
 
 from invisp_deploy.config import SCALE_BOUND, NetworkConfig
 
-__all__ = ["Coupling", "CouplingFunction"]
-
 _Value = TypeVar("_Value")
 
 

@@ -11,8 +11,6 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.network.coupling import Coupling, CouplingFunction
 from invisp_deploy.network.mixing import InvertibleMixing
 
-__all__ = ["Block", "InvISP"]
-
 
 class Block(Coupling):
     """An invertible 1x1 convolution, then the coupling: the authors' order."""

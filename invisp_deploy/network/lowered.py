@@ -30,8 +30,6 @@ from invisp_deploy.arithmetic import FULL_SCALE, QUANTISED, REMAINDER, Arithmeti
 from invisp_deploy.network.coupling import CouplingFunction
 from invisp_deploy.network.invisp import InvISP
 
-__all__ = ["GainedConvolution", "LoweredFunction", "gained_convolutions", "lowered", "round_weight", "weight_steps"]
-
 _SLOPE = 0.2
 
 _GRID = {"int8": (-128.0, 127.0), "fp8": (-448.0, 448.0)}

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["InvertibleMixing"]
-
 
 class InvertibleMixing(nn.Module):
     """W = P (L + I) (U + diag(sign_s exp(log_s))) over channels, for (B, C, H, W).

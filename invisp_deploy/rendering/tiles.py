@@ -21,8 +21,6 @@ from typing import Final, NamedTuple
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 
-__all__ = ["DEFAULT_MEMORY", "Grain", "Plan", "Span", "Tile", "bytes_per_pixel", "plan_tiles", "plan_windows"]
-
 DEFAULT_MEMORY: Final = 710
 """Megabytes that a tile's tensors may take."""
 

@@ -26,7 +26,7 @@ PICTURES: Final = {
 _COLOURS: Final = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1")
 
 
-def write_report(folder: Path, result: Mapping[str, Any]) -> Path:
+def write_benchmark_report(folder: Path, result: Mapping[str, Any]) -> Path:
     """`report.md`, `report.json` and the pictures in an existing folder. Raises OutputError."""
     pictures = draw(folder, result)
     lines = ["# Benchmark", "", *result_lines(result)]

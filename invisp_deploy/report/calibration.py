@@ -30,7 +30,7 @@ _FORWARD, _INVERSE, _CHOSEN, _INK = "#2b6cb0", "#c05621", "#1a202c", "#4a5568"
 Facts = Mapping[str, Any]
 
 
-def write_report(folder: Path, facts: Facts) -> Path:
+def write_calibration_report(folder: Path, facts: Facts) -> Path:
     """Write `REPORT_FILES` into a folder that exists; returns the path of report.md. Raises OutputError.
 
     facts: of `calibration.Calibration.facts`.

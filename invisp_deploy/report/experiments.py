@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from invisp_deploy.report.figures import write_figure
 from invisp_deploy.report.markdown import number, table
-from invisp_deploy.report.sheet import FULL_SCALE
+from invisp_deploy.report.round_trip import FULL_SCALE
 
 
 class PaperRow(NamedTuple):

@@ -20,7 +20,7 @@ from invisp_deploy.formats.record import Record
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.report.experiments import PAPER_TABLE_1
-from invisp_deploy.report.sheet import error_map
+from invisp_deploy.report.round_trip import error_map
 from invisp_deploy.research.areas import Terms, areas_of
 from invisp_deploy.research.dng import LOSSY_QUALITY, mosaic_of_lossy, write_lossless, write_lossy
 from invisp_deploy.research.methods import Method, check_alike

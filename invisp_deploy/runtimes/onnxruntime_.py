@@ -18,8 +18,6 @@ from invisp_deploy.runtimes.tensorrt.contexts import Times
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["CPU", "OnnxRuntime", "provider_with_options"]
-
 CPU: Final = "CPUExecutionProvider"
 _DTYPES: Final = {
     "tensor(float)": "float32",

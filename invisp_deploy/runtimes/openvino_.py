@@ -16,8 +16,6 @@ from invisp_deploy.errors import (
 from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, check_tensors, graph_specs
 
-__all__ = ["OPENVINO", "OpenVinoRuntime"]
-
 _LARGEST: Final = 65536
 """Pixels of a side; more than any picture has."""
 

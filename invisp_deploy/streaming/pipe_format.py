@@ -13,8 +13,6 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.rendering.options import Explicit
 
-__all__ = ["BITS", "PipeFormat", "pipe_size"]
-
 BITS: Final = (10, 12, 14, 16)
 """Depths of a sensor's samples; each stands in the low bits of two bytes."""
 

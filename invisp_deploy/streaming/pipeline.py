@@ -20,8 +20,6 @@ from invisp_deploy.errors import InvispError, OutputError
 from invisp_deploy.streaming.queues import FrameQueue
 from invisp_deploy.streaming.timings import Timings
 
-__all__ = ["STAGES", "Failure", "Frame", "Pipeline", "Stage", "Work"]
-
 STAGES: Final = ("decode", "infer", "encode")
 _FAILURES: Final = 100
 

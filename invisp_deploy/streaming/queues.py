@@ -6,8 +6,6 @@ import threading
 from collections import deque
 from typing import Final, Generic, TypeVar
 
-__all__ = ["POLICIES", "FrameQueue"]
-
 POLICIES: Final = ("wait", "drop-oldest")
 """What happens to a frame that finds the queue full: it waits, or the oldest one in the queue makes room."""
 

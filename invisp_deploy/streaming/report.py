@@ -10,10 +10,8 @@ from invisp_deploy.memory import peak_memory
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.streaming.pipeline import Pipeline
 
-__all__ = ["report_data"]
 
-
-def report_data(
+def stream_data(
     pipeline: Pipeline,
     runtime: Runtime,
     ended: str,

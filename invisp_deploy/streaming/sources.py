@@ -13,8 +13,6 @@ from typing import Final
 from invisp_deploy.errors import RawFileError, RequestError
 from invisp_deploy.streaming.pipeline import Frame
 
-__all__ = ["SETTLE_SECONDS", "listed", "paced", "piped", "played", "watched"]
-
 SETTLE_SECONDS: Final = 0.3
 """A file of a watched folder is taken when its size and time of change stayed the same for so long."""
 

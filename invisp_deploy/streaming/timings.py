@@ -6,8 +6,6 @@ import math
 from collections import deque
 from typing import Final
 
-__all__ = ["Timings"]
-
 _SHORTEST: Final = 1e-6
 _STEP: Final = 1.01
 _BINS: Final = math.ceil(math.log(1e10) / math.log(_STEP))  # to 10,000 seconds

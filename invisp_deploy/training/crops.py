@@ -67,7 +67,7 @@ class Measured:
 
 
 @torch.no_grad()
-def measure(network: nn.Module, crops: Crops, codec: JpegCodec, step: int = 0, seconds: float = 0.0) -> Measured:
+def measure_crops(network: nn.Module, crops: Crops, codec: JpegCodec, step: int = 0, seconds: float = 0.0) -> Measured:
     """Render, compress with libjpeg, recover, compare. The network is put into eval mode."""
     network.eval()  # this, too, makes a network forget the matrices of earlier weights
     device = next(network.parameters()).device

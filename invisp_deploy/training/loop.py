@@ -16,7 +16,7 @@ from torch import nn
 
 from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.files import write_whole
-from invisp_deploy.training.crops import Crops, Measured, measure
+from invisp_deploy.training.crops import Crops, Measured, measure_crops
 from invisp_deploy.training.data import Pair
 from invisp_deploy.training.folder import (
     LOG_FILE,
@@ -121,7 +121,7 @@ def fit(
                     on_report(report)
             if processes.first and crops is not None and (done % every == 0 or last):
                 codec = JpegCodec(*run.jpeg.typical)
-                measured = measure(optimisation.averaged, crops, codec, done, round(seconds, 3))
+                measured = measure_crops(optimisation.averaged, crops, codec, done, round(seconds, 3))
                 log.add(measured.to_dict())
                 write_sample(folder, measured)
                 on_measured(measured)

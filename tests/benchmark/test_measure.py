@@ -7,7 +7,7 @@ import pytest
 
 from invisp_deploy.benchmark.cases import Case, Key
 from invisp_deploy.benchmark.energy import JouleCounter
-from invisp_deploy.benchmark.measure import Conditions, base_of, measure
+from invisp_deploy.benchmark.measure import Conditions, base_of, measure_cases
 from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
@@ -41,7 +41,7 @@ CONDITIONS = Conditions(1, Until(4), memory=False, rates={"cpu": 50.0, "fp32": 1
 
 
 def test_a_row_says_what_was_measured() -> None:
-    (row,) = measure([case("R", 0.02)], CONDITIONS)["cases"]
+    (row,) = measure_cases([case("R", 0.02)], CONDITIONS)["cases"]
     seconds = [one / 1e3 for turn in row["times_ms"] for one in turn]
     assert len(row["times_ms"]) == 4
     assert row["calls"] == len(seconds)
@@ -57,7 +57,7 @@ def test_a_row_says_what_was_measured() -> None:
 
 
 def test_parts_and_rate_of_a_device_are_its_own() -> None:
-    (row,) = measure([case("R", 0.02, device=True)], CONDITIONS)["cases"]
+    (row,) = measure_cases([case("R", 0.02, device=True)], CONDITIONS)["cases"]
     assert row["parts_ms"] == pytest.approx({"in": 1, "compute": 3, "out": 2})
     assert row["share_of_matmul"] == pytest.approx(row["gflops"] / 1000)
 
@@ -66,7 +66,7 @@ def test_ratios_are_to_the_first_or_to_the_named_one() -> None:
     named = [case("A", 0), case("B", 0), case("A", 0, direction="inverse")]
     assert [base_of(index, named, "") for index in range(3)] == [0, 0, 2]
     assert [base_of(index, named, "B") for index in range(3)] == [1, 1, 2]
-    first, second = measure([case("A", 0.06), case("B", 0.02)], CONDITIONS)["cases"]
+    first, second = measure_cases([case("A", 0.06), case("B", 0.02)], CONDITIONS)["cases"]
     assert first["ratio"] is None
     assert second["ratio"]["to"].startswith("A ")
     assert second["ratio"]["p10"] <= second["ratio"]["median"] <= second["ratio"]["p90"]
@@ -88,7 +88,7 @@ def test_energy_is_that_of_one_megapixel() -> None:
 
     one.runtime._function = compute  # type: ignore[attr-defined]
     settings = Conditions(1, Until(1), memory=False, meters=(JouleCounter("board", read),), energy_seconds=0.05)
-    result = measure([one], settings)
+    result = measure_cases([one], settings)
     assert result["cases"][0]["joules_per_megapixel"] == pytest.approx({"board": 0.5 / 0.01})
     assert result["energy"] == {"board, idle watts": 0}
 
@@ -96,14 +96,14 @@ def test_energy_is_that_of_one_megapixel() -> None:
 def test_memory_that_cannot_be_measured_says_why() -> None:
     one = case("R", 0.001)
     one.task.update(kind="tile", graph="nowhere.onnx", provider=None, threads=1, tile=[8, 8])
-    (row,) = measure([one], Conditions(1, Until(1)))["cases"]
+    (row,) = measure_cases([one], Conditions(1, Until(1)))["cases"]
     assert row["peak_mb"] is None
     assert "There is no engine nowhere.onnx" in row["memory_failed"]
 
 
 def test_ours_is_compared_with_the_fastest_peer_of_its_precision() -> None:
     cases = [case("slow", 0.03), case("fast", 0.01), case("ours", 0.005), case("ours", 0.005, direction="inverse")]
-    rows = measure(cases, CONDITIONS, "slow", {"slow", "fast"})["cases"]
+    rows = measure_cases(cases, CONDITIONS, "slow", {"slow", "fast"})["cases"]
     assert rows[2]["ratio"]["to"].startswith("slow")
     assert rows[2]["ratio_to_fastest"]["to"].startswith("fast")
     assert rows[2]["ratio"]["median"] > 2 * rows[2]["ratio_to_fastest"]["median"] > 2

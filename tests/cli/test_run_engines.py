@@ -55,7 +55,7 @@ def test_engines_give_what_graphs_give(graphs: Graphs, engines: Path, small_dng:
     assert np.abs(mosaics[0] - mosaics[1]).mean() < 1
     assert "256x256, 16 tiles" in outputs[2]
     assert "on TensorRT 10.3.0 Simulated GPU" in outputs[2]
-    note = f"note: {engines / 'forward.trt'} is not yet verified on a GPU: invisp verify --engine"
+    note = f"note: {engines / 'forward.trt'} is not yet verified on a GPU: invisp verify --model"
     assert note in outputs[2]
     assert [("not yet verified" in output) for output in outputs] == [False, False, True, False]
 
@@ -80,8 +80,8 @@ def test_a_picture_below_the_tile_and_a_provider_are_refused(graphs: Graphs, eng
 
 
 def test_the_round_trip_takes_engines(engines: Path, small_dng: Path) -> None:
-    arguments = ["roundtrip", small_dng, "-o", engines / "report", "--forward", engines / "forward.trt"]
-    result = CliRunner().invoke(evaluate, [*map(str, arguments), "--inverse", str(engines / "inverse.trt")])
+    arguments = ["roundtrip", small_dng, "-o", engines / "report", "--model", engines]
+    result = CliRunner().invoke(evaluate, [*map(str, arguments)])
     assert result.exit_code == 0, result.output
     facts = json.loads((engines / "report" / "report.json").read_text())
     assert facts["runtimes"] == ["TensorRT 10.3.0 Simulated GPU"] * 2

@@ -1,6 +1,7 @@
 """`invisp verify` and `invisp doctor` as people call them."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.device import machine
 from invisp_deploy.files import write_whole
-from invisp_deploy.graph_card import Direction
 from invisp_deploy.installation import install_line
 from invisp_deploy.models import shipped_folder
 from invisp_deploy.runtimes.golden import golden_path, make_golden, npz_bytes, write_golden
@@ -47,7 +47,7 @@ def refused(result: Result, code: int, *words: str) -> None:
 
 def test_both_graphs(graphs: Graphs, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    result = invisp("verify", "--engine", graphs.forward, "--inverse", graphs.inverse, "--runs", 2, "--report", report)
+    result = invisp("verify", "--model", graphs.forward.parent, "--runs", 2, "--report", report)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines[2:7]] == ["ok"] * 5
@@ -58,11 +58,13 @@ def test_both_graphs(graphs: Graphs, tmp_path: Path) -> None:
     assert data["versions"]["numpy"]
     assert {entry["file"] for entry in data["engines"]} == {"forward.onnx", "inverse.onnx"}
     refused(invisp("verify", "--engine", graphs.forward, "--report", report), 2, "exists already")
-    assert invisp("verify", "--inverse", graphs.inverse, "--runs", 1, "--report", report, "--overwrite").exit_code == 0
+    assert invisp("verify", "--engine", graphs.inverse, "--runs", 1, "--report", report, "--overwrite").exit_code == 0
 
 
-def test_json_is_the_report(graphs: Graphs) -> None:
-    result = invisp("verify", "--engine", graphs.inverse, "--runs", 1, "--tile", 16, "--json")
+def test_json_is_the_report_also_of_one_graph_alone(graphs: Graphs, tmp_path: Path) -> None:
+    for file in (graphs.inverse, golden_path(graphs.inverse)):
+        shutil.copy(file, tmp_path)
+    result = invisp("verify", "--engine", tmp_path / graphs.inverse.name, "--runs", 1, "--tile", 16, "--json")
     data = json.loads(result.stdout)
     assert [figure["name"].split()[0] for figure in data["figures"]] == ["inverse"] * 2
     assert data["latency_ms"][0]["shape"] == [16, 16]
@@ -82,7 +84,7 @@ def test_engines_are_verified_on_the_device_that_runs_them(
         with OnnxRuntime(graph) as runtime:
             write_golden(golden_path(engine), make_golden(runtime, 64, 64))
         engines.append(engine)
-    result = invisp("verify", "--engine", engines[0], "--inverse", engines[1], "--runs", 1)
+    result = invisp("verify", "--engine", engines[0], "--runs", 1)
     assert result.exit_code == 0, result.output
     assert "TensorRT 10.3.0 Simulated GPU, against forward.trt.npz" in result.stdout
     for engine in engines:
@@ -95,7 +97,7 @@ def test_engines_are_verified_on_the_device_that_runs_them(
     with np.load(golden_path(engines[0])) as arrays:
         wrong = {name: arrays[name] for name in arrays.files} | {"crops": arrays["crops"] // 2}
     write_whole(golden_path(engines[0]), npz_bytes(wrong))
-    result = invisp("verify", "--engine", engines[0], "--inverse", engines[1], "--runs", 1)
+    result = invisp("verify", "--engine", engines[0], "--runs", 1)
     assert result.exit_code == 1
     assert "FAILED forward PSNR" in result.stdout
     assert sidecar_path(engines[0]).read_bytes() == before, "figures are written only where all pass"
@@ -105,6 +107,7 @@ def test_engines_are_verified_on_the_device_that_runs_them(
 def test_a_missed_figure_is_named_and_ends_with_1(graphs: Graphs, tmp_path: Path) -> None:
     other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CameraContract(), seed=1)
     golden_path(other.forward).write_bytes(golden_path(graphs.forward).read_bytes())
+    other.inverse.unlink()
     result = invisp("verify", "--engine", other.forward, "--runs", 1, "--report", tmp_path / "report.json")
     assert result.exit_code == 1
     assert "FAILED forward PSNR" in result.stdout
@@ -113,15 +116,15 @@ def test_a_missed_figure_is_named_and_ends_with_1(graphs: Graphs, tmp_path: Path
 
 
 def test_what_verify_refuses(graphs: Graphs, tmp_path: Path) -> None:
-    refused(invisp("verify"), 2, "nothing to verify")
     refused(invisp("verify", "--engine", tmp_path / "absent.onnx"), 2, "absent.onnx")
     refused(invisp("verify", "--engine", tmp_path / "photo.jpg"), 2, "photo.jpg")
-    refused(invisp("verify", "--inverse", graphs.forward), 1, "goes forward")
     refused(invisp("verify", "--engine", graphs.forward, "--provider", "CUDAExecutionProvider"), 1, "has no CUDA")
     other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CameraContract(), seed=1)
     refused(invisp("verify", "--engine", other.forward), 1, "forward.onnx.npz")
     golden_path(other.inverse).write_bytes(golden_path(graphs.inverse).read_bytes())
-    refused(invisp("verify", "--engine", graphs.forward, "--inverse", other.inverse), 1, "different weights")
+    shutil.copy(graphs.forward, other.forward)
+    shutil.copy(golden_path(graphs.forward), golden_path(other.forward))
+    refused(invisp("verify", "--model", tmp_path), 1, "has the weights", "take one export whole")
     missing = tmp_path / "no" / "report.json"
     refused(invisp("verify", "--engine", graphs.forward, "--report", missing), 2, "does not exist")
 
@@ -166,7 +169,9 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_shipped_graphs_verify() -> None:
-    forward, inverse = (shipped_folder() / f"{way.value}.onnx" for way in Direction)
-    result = invisp("verify", "--engine", forward, "--inverse", inverse, "--runs", 1, "--json")
-    assert result.exit_code == 0, result.output
-    assert all(figure["ok"] for figure in json.loads(result.stdout)["figures"])
+    for words in ((), ("--model", "nano"), ("--model", shipped_folder("nano") / "forward16.onnx")):
+        result = invisp("verify", *words, "--runs", 1, "--json")
+        assert result.exit_code == 0, result.output
+        figures = json.loads(result.stdout)["figures"]
+        assert len(figures) == 5
+        assert all(figure["ok"] for figure in figures)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out, read_names
+from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out_names, read_names
 from invisp_deploy.errors import RequestError
 
 FILES = [f"IMG_{number:04}.CR2" for number in range(200)]
@@ -15,34 +15,34 @@ KEPT = ["IMG_0005.CR2", "IMG_0017.CR2", "IMG_0019.CR2"]
 
 
 def test_a_share_is_exact_and_the_order_of_files_does_not_matter() -> None:
-    test = held_out(FILES, PrepareOptions())
+    test = held_out_names(FILES, PrepareOptions())
     assert len(test) == 30
     assert test < set(FILES)
-    assert held_out(FILES[::-1], PrepareOptions()) == test
-    assert held_out(FILES, PrepareOptions(quality=50)) == test
+    assert held_out_names(FILES[::-1], PrepareOptions()) == test
+    assert held_out_names(FILES, PrepareOptions(quality=50)) == test
 
 
 def test_seeds_split_differently_and_shares_contain_each_other() -> None:
-    test = held_out(FILES, PrepareOptions())
-    assert len(test & held_out(FILES, PrepareOptions(seed=1))) < 15
-    assert test < held_out(FILES, PrepareOptions(test_share=0.3))
+    test = held_out_names(FILES, PrepareOptions())
+    assert len(test & held_out_names(FILES, PrepareOptions(seed=1))) < 15
+    assert test < held_out_names(FILES, PrepareOptions(test_share=0.3))
 
 
 def test_the_split_stays_what_it_was() -> None:
     """A dataset prepared again years later must hold the same files out."""
-    assert sorted(held_out(FILES[:20], PrepareOptions())) == KEPT
+    assert sorted(held_out_names(FILES[:20], PrepareOptions())) == KEPT
 
 
 @pytest.mark.parametrize(
     ("count", "share", "expected"), [(1, 0.15, 0), (2, 0.15, 1), (3, 0.15, 1), (2, 0.9, 1), (10, 0, 0), (10, 0.5, 5)]
 )
 def test_small_sets_train_and_test_with_at_least_one(count: int, share: float, expected: int) -> None:
-    assert len(held_out(FILES[:count], PrepareOptions(test_share=share))) == expected
+    assert len(held_out_names(FILES[:count], PrepareOptions(test_share=share))) == expected
 
 
 def test_names_hold_out_what_they_name_with_or_without_ending() -> None:
     options = PrepareOptions(test_names=("IMG_0003", "IMG_0005.CR2"))
-    assert held_out(FILES, options) == {"IMG_0003.CR2", "IMG_0005.CR2"}
+    assert held_out_names(FILES, options) == {"IMG_0003.CR2", "IMG_0005.CR2"}
     check_names(FILES, options)
 
 

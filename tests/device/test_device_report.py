@@ -7,12 +7,11 @@ import pytest
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.device import device_report
-from invisp_deploy.device.device_report import open_subjects, record, report_data
+from invisp_deploy.device.device_report import open_subjects, record, verification_data
 from invisp_deploy.device.verify import verify
-from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import sha256_file, write_whole
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.rendering import model
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.golden import golden_path, make_golden, write_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
@@ -42,18 +41,18 @@ def engines(graphs: Graphs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             card = EngineCard(runtime.card, "tensorrt", "10.3.0", *digests, ("sm86",), profile, build={"seconds": 1})
         write_whole(sidecar_path(path), card.to_json())
 
-    def simulated(path: Path, provider: str | None = None) -> Runtime:
+    def simulated(path: Path, provider: str | None = None, threads: int = 0, *, bits: int = 8) -> Runtime:
         return OnnxRuntime(next(sources[way] for way, one in paths.items() if one == path))
 
-    monkeypatch.setattr(device_report, "open_runtime", simulated)
+    monkeypatch.setattr(model, "open_runtime", simulated)
     return paths
 
 
 def test_figures_go_into_both_sidecars_and_leave_the_rest(engines: dict[Direction, Path]) -> None:
     before = {way: read_engine_card(path) for way, path in engines.items()}
-    with open_subjects(engines[Direction.FORWARD], engines[Direction.INVERSE], None) as opened:
+    with open_subjects(engines[Direction.FORWARD].parent) as opened:
         done = verify(opened.forward, opened.inverse, runs=2)
-        data = report_data(opened, done, MACHINE, VERSIONS)
+        data = verification_data(opened, done, MACHINE, VERSIONS)
         written = record(opened, done, data)
     assert written == [sidecar_path(path) for path in engines.values()]
     for way, path in engines.items():
@@ -67,9 +66,11 @@ def test_figures_go_into_both_sidecars_and_leave_the_rest(engines: dict[Directio
 
 
 def test_one_engine_alone_has_no_round_trip(engines: dict[Direction, Path]) -> None:
-    with open_subjects(None, engines[Direction.INVERSE], None) as opened:
+    engines[Direction.FORWARD].unlink()
+    with open_subjects(engines[Direction.INVERSE]) as opened:
+        assert opened.forward is None
         done = verify(opened.forward, opened.inverse, runs=1)
-        record(opened, done, report_data(opened, done, MACHINE, VERSIONS))
+        record(opened, done, verification_data(opened, done, MACHINE, VERSIONS))
     verified = read_engine_card(engines[Direction.INVERSE]).verified
     assert verified is not None
     assert "round_trip_psnr" not in verified
@@ -77,8 +78,8 @@ def test_one_engine_alone_has_no_round_trip(engines: dict[Direction, Path]) -> N
 
 
 def test_the_report_holds_what_is_needed_elsewhere_and_no_folder(engines: dict[Direction, Path]) -> None:
-    with open_subjects(engines[Direction.FORWARD], engines[Direction.INVERSE], None) as opened:
-        data = report_data(opened, verify(opened.forward, opened.inverse, runs=1), MACHINE, VERSIONS)
+    with open_subjects(engines[Direction.FORWARD].parent) as opened:
+        data = verification_data(opened, verify(opened.forward, opened.inverse, runs=1), MACHINE, VERSIONS)
         assert opened.names[0].startswith(f"{engines[Direction.FORWARD]}: forward, fp32, ONNX Runtime")
     text = json.dumps(data, allow_nan=False)
     assert str(engines[Direction.FORWARD].parent) not in text
@@ -91,22 +92,10 @@ def test_the_report_holds_what_is_needed_elsewhere_and_no_folder(engines: dict[D
 
 
 def test_graphs_have_no_sidecar(graphs: Graphs) -> None:
-    with OnnxRuntime(graphs.forward) as runtime:
-        write_golden(golden_path(graphs.forward), make_golden(runtime))
-    with open_subjects(graphs.forward, None, "CPUExecutionProvider") as opened:
+    for graph in (graphs.forward, graphs.inverse):
+        with OnnxRuntime(graph) as runtime:
+            write_golden(golden_path(graph), make_golden(runtime))
+    with open_subjects(graphs.forward, "CPUExecutionProvider") as opened:
         done = verify(opened.forward, opened.inverse, runs=1)
-        assert record(opened, done, report_data(opened, done, MACHINE, VERSIONS)) == []
+        assert record(opened, done, verification_data(opened, done, MACHINE, VERSIONS)) == []
     assert done.ok
-
-
-def test_what_cannot_be_opened_together(engines: dict[Direction, Path]) -> None:
-    forward, inverse = engines[Direction.FORWARD], engines[Direction.INVERSE]
-    with pytest.raises(RequestError, match="nothing to verify"), open_subjects(None, None, None):
-        pass
-    with pytest.raises(ContractError, match="goes forward"), open_subjects(None, forward, None):
-        pass
-    with pytest.raises(ContractError, match="are both inverse"), open_subjects(inverse, inverse, None):
-        pass
-    with open_subjects(inverse, None, None) as opened:
-        assert opened.forward is None
-        assert opened.inverse is not None

@@ -56,7 +56,7 @@ def test_a_picture_in_memory_goes_back_like_its_file(folder: Path, small_frame: 
 @pytest.mark.parametrize("name", ["forward", "inverse", "forward16"])
 def test_a_file_finds_the_other_direction_beside_it(folder: Path, small_frame: RawFrame, name: str) -> None:
     with load(folder / f"{name}.onnx") as model:
-        assert model.named is Direction(name.removesuffix("16"))
+        assert model.only is Direction(name.removesuffix("16"))
         assert model.recover(model.render(small_frame)).mosaic.shape == small_frame.mosaic.shape
 
 

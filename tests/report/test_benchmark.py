@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from invisp_deploy.report.benchmark import result_lines, write_report
+from invisp_deploy.report.benchmark import result_lines, write_benchmark_report
 
 MEASURED = Path(__file__).parent.parent.parent / "docs" / "measured"
 
@@ -46,7 +46,7 @@ def test_failures_definitions_and_copies_are_told(peers: dict[str, Any]) -> None
 )
 def test_a_report_is_the_page_the_facts_and_the_pictures(name: str, pictures: list[str], tmp_path: Path) -> None:
     result = json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
-    page = write_report(tmp_path, result)
+    page = write_benchmark_report(tmp_path, result)
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == result
     assert sorted(path.stem for path in tmp_path.glob("*.png")) == pictures
     for picture in pictures:

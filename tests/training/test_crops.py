@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.training.crops import ERROR_SCALE, Crops, measure
+from invisp_deploy.training.crops import ERROR_SCALE, Crops, measure_crops
 from invisp_deploy.training.data import Pair, load_pairs
 from tests.graphs import gentle_network
 
@@ -70,7 +70,7 @@ def test_figures_are_those_of_pictures_through_libjpeg(held_out: Crops) -> None:
     with torch.no_grad():
         shown = torch.stack([through_libjpeg(picture) for picture in network(held_out.raw)])
         recovered = network.inverse(shown)
-    found = measure(network, held_out, JPEG, 7, 1.5)
+    found = measure_crops(network, held_out, JPEG, 7, 1.5)
     rgb = peak_signal_noise_ratio(held_out.target.numpy(), shown.numpy(), data_range=1)
     raw = peak_signal_noise_ratio(held_out.raw.numpy(), recovered.numpy(), data_range=1)
     assert (found.rgb_psnr, found.raw_psnr) == (pytest.approx(rgb, abs=1e-3), pytest.approx(raw, abs=1e-3))
@@ -82,7 +82,7 @@ def test_clipped_pixels_are_measured_apart(held_out: Crops) -> None:
     with torch.no_grad():
         network.gain.fill_(gain)
         recovered = torch.stack([through_libjpeg(raw * network.gain) / network.gain for raw in held_out.raw])
-    found = measure(network, held_out, JPEG)
+    found = measure_crops(network, held_out, JPEG)
     clipped = (held_out.raw * gain > 1).any(1).numpy()
     assert 0.05 < clipped.mean() < 0.95
     squares = (recovered - held_out.raw).square().permute(0, 2, 3, 1).double().numpy()
@@ -95,7 +95,7 @@ def test_no_clipped_pixel_has_no_figure(held_out: Crops) -> None:
     network = Brightening()
     with torch.no_grad():
         network.gain.fill_(0.5)
-    found = measure(network, held_out, JPEG)
+    found = measure_crops(network, held_out, JPEG)
     assert found.raw_psnr_clipped is None
     assert found.raw_psnr_unclipped == found.raw_psnr
 
@@ -103,7 +103,7 @@ def test_no_clipped_pixel_has_no_figure(held_out: Crops) -> None:
 def test_a_method_that_renders_nothing_inverts_the_target(held_out: Crops) -> None:
     network = Brightening()
     network.renders = False
-    found = measure(network, held_out, JPEG)
+    found = measure_crops(network, held_out, JPEG)
     recovered = torch.stack([through_libjpeg(target) / 2 for target in held_out.target])
     raw = peak_signal_noise_ratio(held_out.raw.numpy(), recovered.numpy(), data_range=1)
     assert found.rgb_psnr is None
@@ -112,7 +112,7 @@ def test_a_method_that_renders_nothing_inverts_the_target(held_out: Crops) -> No
 
 def test_the_picture_has_a_row_a_crop(held_out: Crops) -> None:
     network = Brightening()
-    picture = measure(network, held_out, JPEG).picture
+    picture = measure_crops(network, held_out, JPEG).picture
     assert picture.shape == (4 * 32, 4 * 32, 3)
     for index in range(4):
         row = picture[32 * index :][:32]

@@ -26,7 +26,7 @@ from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale
 from invisp_deploy.research.rivals.open import load_rival
 from invisp_deploy.research.rivals.unet import UnetPair
 from invisp_deploy.training import loop
-from invisp_deploy.training.crops import Crops, Measured, measure
+from invisp_deploy.training.crops import Crops, Measured, measure_crops
 from invisp_deploy.training.data import Pair, load_pairs
 from invisp_deploy.training.folder import read_log
 from invisp_deploy.training.loop import Fitted, Report
@@ -149,7 +149,7 @@ def test_crops_are_measured_and_drawn(pairs: list[Pair], tmp_path: Path) -> None
     with Image.open(tmp_path / "samples" / "8.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), measured[-1].picture)
     saved = load_checkpoint(tmp_path / "weights.safetensors").network
-    assert measure(saved, crops, JpegCodec()).raw_psnr == pytest.approx(measured[-1].raw_psnr, abs=1e-3)
+    assert measure_crops(saved, crops, JpegCodec()).raw_psnr == pytest.approx(measured[-1].raw_psnr, abs=1e-3)
 
 
 def test_measuring_changes_nothing(pairs: list[Pair], tmp_path: Path) -> None:

@@ -13,8 +13,6 @@ from typing import Any, Final
 from invisp_deploy.errors import EngineError, MissingPackageError
 from invisp_deploy.installation import install_line
 
-__all__ = ["OLDEST", "backend_version", "load_backend", "require_backend", "strongly_typed_flag"]
-
 OLDEST: Final = {"tensorrt": (10, 3), "tensorrt-rtx": (1, 7)}
 """The oldest versions that the code was checked against; 10.3 is JetPack 6's."""
 

@@ -18,8 +18,6 @@ import numpy.typing as npt
 from invisp_deploy.errors import EngineError, MissingPackageError, OutOfMemoryError
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 
-__all__ = ["Cuda", "Pinned", "load_cuda"]
-
 _MODULES: Final = ("cuda.bindings.runtime", "cuda.cudart")  # the second until cuda-python 12.6
 _OUT_OF_MEMORY: Final = 2  # cudaErrorMemoryAllocation
 _OLD_DRIVER: Final = 35  # cudaErrorInsufficientDriver

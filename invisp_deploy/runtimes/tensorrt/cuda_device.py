@@ -12,8 +12,6 @@ from typing import Final
 
 from invisp_deploy.errors import EngineError
 
-__all__ = ["CudaDevice", "find_device", "require_device"]
-
 _LIBRARY: Final = "libcuda.so.1"
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 

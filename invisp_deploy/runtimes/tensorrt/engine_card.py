@@ -15,8 +15,6 @@ from typing import Any, Final
 from invisp_deploy.errors import EngineError, InvispError
 from invisp_deploy.graph_card import GraphCard
 
-__all__ = ["BACKENDS", "ENGINE_SUFFIXES", "EngineCard", "Profile", "read_engine_card", "sidecar_path"]
-
 _FORMAT: Final = 1
 
 BACKENDS: Final = ("tensorrt", "tensorrt-rtx")

@@ -13,9 +13,6 @@ from invisp_deploy.runtimes.tensorrt.contexts import ContextPool, Loaded, Times,
 from invisp_deploy.runtimes.tensorrt.cuda import Cuda
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice, require_device
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, read_engine_card
-from invisp_deploy.runtimes.tensorrt.log import error_log
-
-__all__ = ["TensorRTRuntime", "rebuild_command"]
 
 _NAMES: Final = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
 _DTYPES: Final = {
@@ -67,7 +64,7 @@ class TensorRTRuntime(Runtime):
                 f"{rebuild_command(path, card, device)}."
             )
         self.name = f"{backend} {trt.__version__} {device.name}"
-        log = error_log(trt)
+        log = _error_log(trt)
         cuda = Cuda(device)
         try:
             runtime = trt.Runtime(log)
@@ -165,3 +162,26 @@ def _smaller(edge: int, halo: int) -> int:
     """The next tile of a ladder of three quarters, in multiples of 64 pixels; 0 where no core would be left."""
     smaller = (edge * 3 // 4) // 64 * 64
     return smaller if smaller > 2 * halo else 0
+
+
+def _error_log(module: Any) -> Any:
+    """A logger for that module's objects that keeps errors instead of printing them; it must outlive the objects.
+
+    `take()` gives what was logged since, as one line, and forgets it: TensorRT's calls return None or False and
+    say why here alone.
+    """
+
+    class ErrorLog(module.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            module.ILogger.__init__(self)
+            self._lines: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (module.ILogger.Severity.ERROR, module.ILogger.Severity.INTERNAL_ERROR):
+                self._lines.append(message.strip())
+
+        def take(self) -> str:
+            lines, self._lines = self._lines, []
+            return " / ".join(lines)
+
+    return ErrorLog()

@@ -22,14 +22,13 @@ CUDA = sorted(version for version in NAMES if version.startswith("cuda"))
 
 # module -> variable as it is written there -> class; "" is the imported module itself
 OBJECTS = {
-    "runtimes/tensorrt/runtime.py": {"trt": "", "runtime": "Runtime", "engine": "ICudaEngine"},
+    "runtimes/tensorrt/runtime.py": {"trt": "", "module": "", "runtime": "Runtime", "engine": "ICudaEngine"},
     "runtimes/tensorrt/contexts.py": {
         "loaded.engine": "ICudaEngine",
         "context": "IExecutionContext",
         "self._context": "IExecutionContext",
     },
     "runtimes/tensorrt/backend.py": {"module": ""},
-    "runtimes/tensorrt/log.py": {"module": ""},
     "engines/progress.py": {"module": ""},
     "engines/build.py": {
         "module": "",
