@@ -36,9 +36,10 @@ Weights `{weights}`.
 | file | for |
 |---|---|
 | `forward.onnx`, `inverse.onnx` | what `invisp-run --model {name}` uses |
+| `forward16.onnx`, `inverse16.onnx` | the same with pictures of 16 bits, for `.tif` |
 | `weights.safetensors` | PyTorch weights, with configuration and camera contract in the header |
 | `scales.json` | scales for int8 and fp8 exports of these weights ([precision](../../../docs/precision.md)) |
-| `golden.npz` | a small input with its outputs, for a device without PyTorch to check itself |
+| `forward.onnx.npz` and one beside every graph | a small input and what PyTorch makes of it, for `invisp verify` |
 | `report.json`, `report.md` | what the export compared |
 
 ## Figures

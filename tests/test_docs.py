@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from xml.etree import ElementTree
 import click
 import pytest
 
+import invisp_deploy
 from invisp_deploy.cli.run import run_command
 from invisp_deploy.cli.stream import stream_command
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
@@ -24,6 +26,8 @@ from invisp_deploy.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PACKAGE = ROOT / "invisp_deploy"
+PLACES = ("invisp_deploy", "tests", "scripts", "docs")
 PAGES = (
     "architecture",
     "bench",
@@ -118,6 +122,38 @@ def test_the_contract_page_has_the_table_of_graph_inputs() -> None:
     for each in GRAPH_INPUTS:
         shape = ", ".join(map(str, each.shape))
         assert f"| `{each.name}` | {each.dtype} ({shape}) | {each.source} |" in read("contract")
+
+
+def named(pattern: str) -> set[tuple[str, str]]:
+    """(page, name) of all that Markdown files of the repository name so, blocks included."""
+    pages = [*ROOT.glob("*.md"), *(page for room in PLACES for page in (ROOT / room).rglob("*.md"))]
+    return {
+        (page.relative_to(ROOT).as_posix(), found)
+        for page in pages
+        for found in re.findall(pattern, page.read_text(encoding="utf-8"))
+    }
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    """From the root, or, of a source, from the package: `isp/steps.py`."""
+    paths = named(rf"(?<![\w./-])(?:{'|'.join(PLACES)})/[\w./-]*\w|(?<![\w./-])[\w/]+/\w+\.(?:py|sh)\b")
+    assert len(paths) > 50
+    assert [one for one in sorted(paths) if not any((top / one[1]).exists() for top in (ROOT, PACKAGE))] == []
+
+
+def test_every_dotted_name_that_a_page_names_exists() -> None:
+    names = named(r"(?<![\w./-])invisp_deploy\.[\w.]*\w")
+    assert len(names) > 3
+    for page, name in sorted(names):
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            pytest.fail(f"{page} names {name}")
+
+
+def test_the_changelog_has_this_version_on_top() -> None:
+    versions = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert versions[:2] == ["Unreleased", invisp_deploy.__version__]
 
 
 def options_of(command: click.Command) -> set[str]:

@@ -75,7 +75,7 @@ def test_one_step_inside_each_limit_passes() -> None:
     check_profile(Profile(square(2), square(2), square(322)), EDGE)
 
 
-def test_a_camera_graph_has_even_sides_and_sees_two_pixels_further() -> None:
+def test_a_mosaic_graph_has_even_sides_and_sees_two_pixels_further() -> None:
     camera = card_of(CONFIGURATIONS["paper"], "mosaic")
     for edge, message in ((163, "multiples of 2 for paper, got 163x163: pass 164x164"), (164, "needs a halo of 82")):
         with pytest.raises(RequestError, match=message):

@@ -1,4 +1,4 @@
-"""OpenVINO beyond what every runtime does: all precisions, camera graphs, and a sentence for what it does not take."""
+"""OpenVINO beyond what every runtime does: all precisions, mosaic graphs, and a sentence for what it does not take."""
 
 from __future__ import annotations
 
