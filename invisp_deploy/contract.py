@@ -42,12 +42,17 @@ class CameraContract:
         if isinstance(self.white, bool) or not (
             self.white in ("file", "adjusted") or (isinstance(self.white, int) and 0 < self.white <= 65535)
         ):
-            raise RequestError(f"`white` must be `file`, `adjusted` or a level from 1 to 65535, got {self.white!r}.")
+            raise RequestError(
+                "A camera contract's 'white' must be 'file', 'adjusted' or a level from 1 to 65535, "
+                f"got {self.white!r}."
+            )
         number = isinstance(self.gamma, (int, float)) and not isinstance(self.gamma, bool)
         if not number or not math.isfinite(self.gamma) or not 1 <= self.gamma <= 4:
-            raise RequestError(f"`gamma` must be a number from 1 (none) to 4, got {self.gamma!r}.")
+            raise RequestError(f"A camera contract's 'gamma' must be a number from 1 (none) to 4, got {self.gamma!r}.")
         if not isinstance(self.make, str) or not isinstance(self.model, str):
-            raise RequestError(f"`make` and `model` must be text, got {self.make!r} and {self.model!r}.")
+            raise RequestError(
+                f"A camera contract's 'make' and 'model' must be text, got {self.make!r} and {self.model!r}."
+            )
 
     @property
     def camera(self) -> str:
@@ -82,4 +87,4 @@ def camera_name(make: str, model: str) -> str:
 
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise RequestError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}.")
+        raise RequestError(f"A camera contract's '{name}' must be one of {', '.join(choices)}, got {value!r}.")

@@ -32,6 +32,7 @@ from invisp_deploy.network.invisp import Block, InvISP
 from invisp_deploy.network.mixing import InvertibleMixing
 from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
+from invisp_deploy.runtimes.onnxruntime_ import provider_with_options
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 from invisp_deploy.tolerances import TOLERANCES, parity_for
 
@@ -149,7 +150,7 @@ class TorchPeer(Runtime):
 
 
 class NaiveOnnx(Runtime):
-    """A naively exported graph in ONNX Runtime, with its default options."""
+    """A naively exported graph in ONNX Runtime, with its default options and the provider's as our graphs have them."""
 
     def __init__(self, path: Path, card: GraphCard, device: str, threads: int) -> None:
         import onnxruntime
@@ -158,9 +159,8 @@ class NaiveOnnx(Runtime):
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
-        settings = {"use_tf32": "0"} if device == "cuda" else {}
         self._device = device
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider_with_options(provider)])
         if self._session.get_providers()[0] != provider:
             raise EngineError(f"ONNX Runtime chose {self._session.get_providers()[0]}, not {provider}.")
         self.name = f"{_NAIVE} {onnxruntime.__version__} {device}"

@@ -202,6 +202,7 @@ def _graph_runner(path: Path, names: Iterable[str], provider: str) -> Any:
 def marked_network(path: Path, names: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> tuple[Any, Any]:
     """polygraphy's loaders of a strongly typed network with those tensors as outputs, and of its configuration.
 
+    The graph's own outputs stay outputs: the builder takes bytes (codes, samples) nowhere else.
     shapes: of the inputs, the one size that the engine is built for. TensorRT for RTX if the environment says so.
     """
     from polygraphy.backend.trt import CreateConfig, ModifyNetworkOutputs, NetworkFromOnnxPath, Profile
@@ -209,7 +210,8 @@ def marked_network(path: Path, names: Iterable[str], shapes: Mapping[str, tuple[
     profile = Profile()
     for name, shape in shapes.items():
         profile.add(name, min=shape, opt=shape, max=shape)
-    network = ModifyNetworkOutputs(NetworkFromOnnxPath(str(path), strongly_typed=True), outputs=list(names))
+    outputs = dict.fromkeys((*names, *(output.name for output in _load(path).graph.output)))
+    network = ModifyNetworkOutputs(NetworkFromOnnxPath(str(path), strongly_typed=True), outputs=list(outputs))
     return network, CreateConfig(profiles=[profile])
 
 

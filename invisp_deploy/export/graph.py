@@ -60,7 +60,6 @@ STEP_OPERATORS: Final = frozenset(
         "Equal",
         "Floor",
         "Gather",
-        "MatMul",
         "Max",
         "Pad",
         "Pow",

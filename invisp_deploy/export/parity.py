@@ -35,7 +35,7 @@ from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.base import Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.golden import natural_planes, shares
-from invisp_deploy.tolerances import TOLERANCES, parity_for
+from invisp_deploy.tolerances import TOLERANCES, Figure, parity_for
 
 _CEILING: Final = 200.0
 _EDGE: Final = 24
@@ -77,7 +77,8 @@ class PhaseParity:
 def check_steps(card: GraphCard, forward: onnx.ModelProto, inverse: onnx.ModelProto) -> list[PhaseParity]:
     """Compare the steps of two mosaic graphs with those in numpy around the networks inside. card: of either.
 
-    Tolerances: `step-codes`, `step-mosaic-psnr`. Raises ParityError.
+    Tolerances: `step-codes-8` or `step-codes-16`, and `step-mosaic-psnr`; of int8 and fp8 those of `PARITY`.
+    Raises ParityError.
     """
     pairs = (_pair(card, forward, Direction.FORWARD), _pair(card, inverse, Direction.INVERSE))
     return [_phase(card, pairs, row, column) for row in (0, 1) for column in (0, 1)]
@@ -296,22 +297,23 @@ def _phase(
 
 
 def _gate_phase(found: PhaseParity, precision: str) -> None:
-    exact = precision in ("fp32", "fp16")
-    most = TOLERANCES[f"step-codes-{found.bits}"].limit
-    if exact and found.codes > most:
-        raise ParityError(
-            f"The graph's picture differs from the steps in numpy by {found.codes} codes of {found.bits} bits at "
-            f"{found.cfa}, {most:g} may: nothing was exported; please report it."
-        )
-    lowered = parity_for(precision).psnr
-    limits = {"mosaic": (found.mosaic_psnr, TOLERANCES["step-mosaic-psnr"].limit if exact else lowered)}
-    if not exact:
-        limits["picture"] = (found.picture_psnr, lowered)
-    for name, (value, limit) in limits.items():
-        if not value >= limit:
+    decibels = parity_for(precision).psnr
+    figures = [
+        Figure("picture PSNR", found.picture_psnr, decibels, "dB", True),
+        Figure("mosaic PSNR", found.mosaic_psnr, decibels, "dB", True),
+    ]
+    if precision in ("fp32", "fp16"):
+        codes = TOLERANCES[f"step-codes-{found.bits}"].limit
+        figures = [
+            Figure("picture", found.codes, codes, f"codes of {found.bits} bits", False),
+            Figure("mosaic PSNR", found.mosaic_psnr, TOLERANCES["step-mosaic-psnr"].limit, "dB", True),
+        ]
+    for figure in figures:
+        if not figure.ok:
             raise ParityError(
-                f"The graph's {name} reaches {value:.1f} dB against the steps in numpy at {found.cfa}, {limit:g} are "
-                "expected: nothing was exported; please report it."
+                f"The graph's {figure.name} against the steps in numpy at {found.cfa} is {figure.value:.5g} "
+                f"{figure.unit}, {figure.limit:g} {'at least' if figure.at_least else 'at most'} are expected: nothing "
+                "was exported; please report it."
             )
 
 

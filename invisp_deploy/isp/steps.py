@@ -142,9 +142,8 @@ class WhiteBalance:
 
     def _gains(self, nodes: GraphNodes) -> str:
         """(1, 4, 1, 1): the gain of each site's colour."""
-        shape = nodes.constant("balance.row_shape", np.array([1, 3], np.int64))
-        row = nodes.once("Reshape", "balance.row", "gains", shape)
-        of_sites = nodes.once("MatMul", "balance.of_sites", row, _sites_of_colours(nodes))
+        # TensorRT for RTX refuses an fp32 MatMul on Turing
+        of_sites = nodes.once("Gather", "balance.of_sites", "gains", "cfa", axis=0)
         return nodes.once("Reshape", "balance.gains", of_sites, _broadcast(nodes, 4))
 
 

@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from invisp_deploy.arithmetic import Arithmetic
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read_layers
+from invisp_deploy.engines.targets import RTX_TARGETS
 from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import Checkpoint
@@ -75,6 +76,14 @@ def test_a_plan_for_a_range_of_sizes_and_two_targets_too(tmp_path: Path, directi
     paths = write_precise(tmp_path, nano, shipped_arithmetic("nano", "int8"))
     found = build(paths[direction], RANGE, ("sm86", "sm120")).convolutions
     assert found == dict.fromkeys(convolutions(nano.config), "Int8")
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_every_target_takes_the_steps_of_a_mosaic_graph(tmp_path: Path, precision: str, direction: Direction) -> None:
+    """Turing (sm75), too, which the builder has no fp32 matrix product for."""
+    path = write_precise(tmp_path, shipped("nano"), shipped_arithmetic("nano", precision))[direction]
+    assert len(build(path, TILE, RTX_TARGETS).plan) > path.stat().st_size
 
 
 def test_the_plan_tells_a_scale_that_is_no_scalar(tmp_path: Path) -> None:

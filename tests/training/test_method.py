@@ -103,10 +103,10 @@ class Faked(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         layers = [layer for layer in self.block.children() if isinstance(layer, nn.Conv2d)]
         made = x
-        value = torch.fake_quantize_per_tensor_affine(x, self.step, 0, -127, 127)
+        value = torch.fake_quantize_per_tensor_affine(x, self.step, 0, -128, 127)
         seen = [x, (x - value) * REMAINDER]
         for layer in layers:
-            joined = torch.fake_quantize_per_tensor_affine(torch.cat(seen, 1), self.step, 0, -127, 127)
+            joined = torch.fake_quantize_per_tensor_affine(torch.cat(seen, 1), self.step, 0, -128, 127)
             first = layer.weight[:, : x.shape[1]]
             whole = torch.cat((first, first / REMAINDER, layer.weight[:, x.shape[1] :]), 1)
             steps = whole.detach().abs().amax((1, 2, 3)) / 127
@@ -126,7 +126,8 @@ def test_values_and_gradients_are_those_of_pytorchs_fake_quantisation(step: floa
     assert len(ours) == len(theirs) == 11
     for name, grad in ours.items():
         torch.testing.assert_close(grad, theirs[name if name == "x" else f"block.{name}"], atol=1e-3, rtol=1e-3)
-    saturated = x.abs() > (127 + 127.5 / REMAINDER) * step
+    saturated = (x > (127 + 127.5 / REMAINDER) * step) | (x < -(128 + 128.5 / REMAINDER) * step)
+    assert saturated.any() == (step == 0.005)
     assert torch.equal(ours["x"] == 0, saturated), "nothing passes where input and remainder saturate"
 
 
