@@ -180,7 +180,9 @@ def memory(source: Path, output: Path, arguments: argparse.Namespace) -> dict[st
         raise SystemExit(f"the stream ended with {process.returncode}")
     data = json.loads(report.read_text())
     steady = np.array([one for one in samples if one[0] > arguments.frames / 10])
-    slope = float(np.polyfit(steady[:, 0], steady[:, 1], 1)[0]) if len(steady) > 2 else float("nan")
+    if len(steady) < 3:
+        raise SystemExit(f"{arguments.frames} frames are done before their memory is seen three times: pass more")
+    slope = float(np.polyfit(steady[:, 0], steady[:, 1], 1)[0])
     return {
         "done": data["done"],
         "seconds": data["seconds"],
