@@ -11,17 +11,15 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from invisp_deploy.evaluation.roundtrip import round_trip
+from invisp_deploy.evaluation.roundtrip import round_trips
 from invisp_deploy.files import write_whole
-from invisp_deploy.graph_card import Direction
 from invisp_deploy.models import MODELS
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.rendering.files import RunOptions
+from invisp_deploy.rendering.model import load
 from invisp_deploy.report.markdown import table
-from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.training.validation import mean_metrics
 
 METRICS = ("rgb-psnr", "raw-psnr-paper", "raw-psnr")
@@ -95,14 +93,10 @@ def network(checkpoint: Checkpoint) -> str:
 
 
 def figures(model: Path, sample: Path, made: dict[str, dict[str, float]]) -> str:
-    with (
-        TemporaryDirectory() as folder,
-        OnnxRuntime(model / f"{Direction.FORWARD.value}.onnx") as forward,
-        OnnxRuntime(model / f"{Direction.INVERSE.value}.onnx") as inverse,
-    ):
-        real = round_trip(sample, Path(folder), forward, inverse, RunOptions(), lambda total: lambda pixels: None)
+    with load(model) as pair:
+        (real,) = round_trips([sample], pair, RunOptions()).values()
     rows = [
-        (f"**{sample.name}, a real file, whole**", *columns(real.metrics, "**")),
+        (f"**{sample.name}, a real file, whole**", *columns(real, "**")),
         *((f"made: {name}", *columns(one)) for name, one in sorted(made.items())),
         (f"mean of the {len(made)} made files", *columns(mean_metrics(made))),
     ]
