@@ -51,7 +51,7 @@ model: $(VENV)/.test ## train and export a shipped model again: make model NAME=
 	for name in $(HELD); do mv $(WORK)/dngs/$$name-*.dng $(WORK)/held/; done
 	rm -f $(WORK)/held/*-[1-9].dng
 	$(BIN)/invisp prepare raws $(WORK)/dngs -o $(WORK)/data --test-share 0
-	$(BIN)/invisp train $(WORK)/data --config $(NAME) --white adjusted --gains min --cfa RGGB \
+	$(BIN)/invisp train $(WORK)/data --config $(NAME) --white-level adjusted --gains min --cfa RGGB \
 		--steps $(STEPS_$(NAME)) --patch 96 -o $(WORK)/run-$(NAME) --held-out $(WORK)/held
 	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run-$(NAME)/weights.safetensors -o $(MODEL) --overwrite
 	cp $(WORK)/run-$(NAME)/weights.safetensors $(MODEL)/weights.safetensors

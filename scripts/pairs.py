@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from invisp_deploy.files import write_whole
 
-COMMON = ["--patch", "96", "--white", "adjusted", "--gains", "min", "--cfa", "RGGB"]
+COMMON = ["--patch", "96", "--white-level", "adjusted", "--gains", "min", "--cfa", "RGGB"]
 """What every training of the experiments has in common: crops, and the contract of the shipped models."""
 
 TRAIN = ["-m", "invisp_deploy", "train"]

@@ -102,7 +102,13 @@ def table2_command(
 
 @click.command("rate", cls=InvispCommand)
 @_shared
-@click.option("--quality", "qualities", multiple=True, type=click.IntRange(1, 100), help="Default: 70, 74, ... 98.")
+@click.option(
+    "--at",
+    "qualities",
+    multiple=True,
+    type=click.IntRange(1, 100),
+    help="Quality; repeatable.  [default: 70, 74, ... 98]",
+)
 def rate_command(
     data: Path,
     runs: tuple[str, ...],

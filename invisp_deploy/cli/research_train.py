@@ -35,6 +35,7 @@ def rival_train_command(
     sample_every: int | None,
     tensorboard: bool,
     resume: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Train a rival on a prepared dataset, or on RAW files (or folders of them) of one camera.
@@ -49,9 +50,9 @@ def rival_train_command(
         asked = asked_options(given) if run_file is None else repeated_run(run_file, given)
         made = trained(
             sources, output, asked, RivalMethod(method),
-            resume=resume, sample_every=sample_every, tensorboard=tensorboard,
+            resume=resume, sample_every=sample_every, tensorboard=tensorboard, as_json=as_json,
         )  # fmt: skip
-        if made.first:
+        if made.first and not as_json:
             crops_line(made)
             result_line(
                 made.weights,

@@ -93,7 +93,7 @@ def _stream(request: StreamRequest, output: Path, report: Path | None, *, as_jso
     with output_folder(output), open_source(request) as source:
         pipeline = Pipeline(
             source.frames,
-            work_for(source.runtime, output, request.options, source.pipe),
+            work_for(source.runtime, output, request.options, source.pipe, source.decoded),
             source.stop,
             queue=request.queue,
             policy=request.when_behind,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, needs_extra, progress, result_line
-from invisp_deploy.cli.options import PATH, held_out_option, output_option, together
+from invisp_deploy.cli.common import InvispCommand, needs_extra, print_json, progress, result_line
+from invisp_deploy.cli.options import PATH, held_out_option, json_option, output_option, together
 from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
@@ -41,7 +41,15 @@ Options = TypeVar("Options", ContractOptions, DataOptions, LossOptions, JpegOpti
 
 _SIZES: Final = tuple(field.name for field in fields(NetworkConfig))
 _CONTRACT: Final = tuple(field.name for field in fields(ContractOptions))
-_FLAGS: Final = {"name": "--config", "norm": "--loss", "ema_decay": "--ema", "white_balance": "--gains"}
+_FLAGS: Final = {
+    "name": "--config",
+    "norm": "--loss",
+    "ema_decay": "--ema",
+    "white_balance": "--gains",
+    "white": "--white-level",
+    "precision": "--autocast",
+    "quality": "--qualities",
+}
 
 _size_options: Final = together(
     click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), help="[default: edge]"),
@@ -55,8 +63,8 @@ _size_options: Final = together(
 
 run_options: Final = together(
     output_option("Folder of the run; made if absent."),
-    click.option("--run", "run_file", type=PATH, help="run.json of another run, to repeat it."),
-    click.option("--white", help="file, adjusted, or a level in DN.  [default: file]"),
+    click.option("--repeat", "run_file", type=PATH, help="run.json of another run."),
+    click.option("--white-level", "white", help="file, adjusted, or a level in DN.  [default: file]"),
     click.option(
         "--gains",
         "white_balance",
@@ -79,7 +87,7 @@ run_options: Final = together(
     click.option("--clip-norm", type=float, help="Longest gradient.  [default: 1]"),
     click.option("--ema", "ema_decay", type=float, help="Decay of the averaged weights.  [default: 0.999]"),
     click.option(
-        "--precision", type=click.Choice(PRECISIONS), help="Of the convolutions in training.  [default: fp32]"
+        "--autocast", "precision", type=click.Choice(PRECISIONS), help="Of the convolutions.  [default: fp32]"
     ),
     click.option("--seed", type=int, help="[default: 0]"),
     click.option("--loss", "norm", type=click.Choice(NORMS), help="Of both directions.  [default: l1]"),
@@ -88,7 +96,7 @@ run_options: Final = together(
     click.option(
         "--rounding", type=click.Choice(ROUNDINGS), help="Of the simulated JPEG; none: no JPEG.  [default: fourier]"
     ),
-    click.option("--quality", help="Of the simulated JPEG; 70-98 draws it.  [default: 90]"),
+    click.option("--qualities", "quality", help="Of the simulated JPEG; 70-98 draws one a crop.  [default: 90]"),
     click.option(
         "--subsampling",
         type=click.Choice(SUBSAMPLINGS),
@@ -98,9 +106,8 @@ run_options: Final = together(
     click.option("--sample-every", type=click.IntRange(1), help="Steps between pictures.  [default: a tenth]"),
     click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too."),
     click.option("--resume", is_flag=True, help="Go on from the state in the output folder."),
+    json_option,
 )
-
-
 """Of every training run, whatever the method."""
 
 
@@ -123,6 +130,7 @@ def train_command(
     sample_every: int | None,
     tensorboard: bool,
     resume: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Train on a prepared dataset, or on RAW files (or folders of them) of one camera.
@@ -140,9 +148,9 @@ def train_command(
         asked, method = _asked(given, run_file, start)
         made = trained(
             sources, output, asked, method,
-            held_out=held_out, resume=resume, sample_every=sample_every, tensorboard=tensorboard,
+            held_out=held_out, resume=resume, sample_every=sample_every, tensorboard=tensorboard, as_json=as_json,
         )  # fmt: skip
-        if made.first:
+        if made.first and not as_json:
             _print(made, output)
 
 
@@ -210,12 +218,23 @@ def repeated_run(path: Path, given: Mapping[str, Any]) -> Run:
 
 
 def trained(
-    sources: tuple[Path, ...], output: Path, asked: TrainingOptions | Run, method: TrainingMethod, **rest: Any
+    sources: tuple[Path, ...],
+    output: Path,
+    asked: TrainingOptions | Run,
+    method: TrainingMethod,
+    *,
+    as_json: bool,
+    **rest: Any,
 ) -> TrainedRun:
-    """`training.train` with a bar and lines on standard output."""
+    """`training.train` with a bar and lines on standard output, or with its facts as one JSON object at the end."""
     from invisp_deploy.training.make import train
 
-    return train(sources, output, asked, method, bars=progress, say=click.echo, **rest)
+    if not as_json:
+        return train(sources, output, asked, method, bars=progress, say=click.echo, **rest)
+    made = train(sources, output, asked, method, **rest)
+    if made.first:
+        print_json({"weights": made.weights, "digest": made.digest, "scales": made.scales, **made.card})
+    return made
 
 
 def crops_line(made: TrainedRun) -> None:
@@ -300,7 +319,7 @@ def _white(text: str) -> str | int:
     except ValueError:
         level = 0
     if not 1 <= level <= 65535:
-        raise RequestError(f"--white must be file, adjusted or a level from 1 to 65535, got {text!r}.")
+        raise RequestError(f"--white-level must be file, adjusted or a level from 1 to 65535, got {text!r}.")
     return level
 
 
@@ -311,7 +330,7 @@ def _quality(text: str) -> tuple[int, int]:
         return int(low), int(high or low)
     except ValueError:
         raise RequestError(
-            f"--quality must be a number from 1 to 100, or a lowest and a highest as 70-98, got {text!r}."
+            f"--qualities must be a number from 1 to 100, or a lowest and a highest as 70-98, got {text!r}."
         ) from None
 
 

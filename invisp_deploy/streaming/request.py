@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from invisp_deploy.errors import InvispError, RequestError
-from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.picture import Picture, read_picture
 from invisp_deploy.formats.walk import files_to_run, is_picture, is_raw
-from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.model import load, model_that_rendered
+from invisp_deploy.graph_card import BITS, Direction
+from invisp_deploy.rendering.model import Model, load, model_that_rendered
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
@@ -65,41 +65,61 @@ class StreamRequest:
 
 @dataclass(frozen=True)
 class Source:
-    """Frames, and the runtime they are for. pipe: what a pipe carries, None for files. stop: set it to end."""
+    """Frames, and the runtime they are for. pipe: what a pipe carries, None for files. stop: set it to end.
+
+    decoded: the first picture, which said which model and depth it needs, so that it is not decoded again.
+    """
 
     frames: Iterable[Frame]
     runtime: Runtime
     pipe: PipeFormat | None
+    decoded: dict[Path, Picture]
     stop: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
 def open_source(request: StreamRequest) -> Iterator[Source]:
-    """The runtime is opened here and closed after the block. Raises RequestError for what does not go together, and
-    what runtime and `check_pipe` raise.
+    """The runtime is opened here and closed after the block. Pictures are taken back in the depth of the graph that was
+    named, else in that of the first one. Raises RequestError for what does not go together, and what runtime and
+    `check_pipe` raise.
     """
     _check(request)
     first = next(iter(_known_paths(request, None)), None)
-    with load(request.model or _shipped_for(first), provider=request.provider, threads=request.threads) as model:
+    decoded = _decoded(first)
+    shipped = next((model_that_rendered(picture.record) for picture in decoded.values()), None)
+    with load(request.model or shipped, provider=request.provider, threads=request.threads) as model:
         of_pictures = model.only is None and first is not None and is_picture(first)
         direction = Direction.INVERSE if of_pictures else model.only or Direction.FORWARD
-        runtime = model.runtime(direction)
+        runtime = model.runtime(direction, _bits(model, direction, decoded))
         stop = threading.Event()
         pipe = _pipe(request, direction)
         if pipe is not None:
             check_pipe(pipe, runtime, request.options)
         frames = _frames(request, direction, pipe, stop)
-        yield Source(frames if request.rate is None else paced(frames, request.rate, stop), runtime, pipe, stop)
+        yield Source(
+            frames if request.rate is None else paced(frames, request.rate, stop), runtime, pipe, decoded, stop
+        )
 
 
-def _shipped_for(path: Path | None) -> str | None:
-    """The shipped model for a stream that begins with that file; None for the default one."""
+def _decoded(path: Path | None) -> dict[Path, Picture]:
+    """The picture that a stream begins with, if it begins with one."""
     if path is None or not is_picture(path):
-        return None
+        return {}
     try:
-        return model_that_rendered(read_picture(path).record)
+        return {path: read_picture(path)}
     except InvispError:  # the stream says it of the frame
-        return None
+        return {}
+
+
+def _bits(model: Model, direction: Direction, decoded: dict[Path, Picture]) -> int:
+    bits = BITS[0] if model.named is None else model.named[1]
+    if direction is Direction.INVERSE:
+        return next((picture.pixels.dtype.itemsize * 8 for picture in decoded.values() if model.named is None), bits)
+    if bits != BITS[0]:
+        raise RequestError(
+            f"A stream writes .jpg with {BITS[0]} bits, {model.name} renders {bits}: name the other graph."
+        )
+    return bits
 
 
 def _check(request: StreamRequest) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
+from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.files import decode, infer, save
@@ -34,12 +36,19 @@ def check_pipe(pipe: PipeFormat, runtime: Runtime, options: RunOptions) -> None:
     plan_for(runtime, height, width, options.memory, options.halo)
 
 
-def work_for(runtime: Runtime, output: Path, options: RunOptions, pipe: PipeFormat | None = None) -> Work:
+def work_for(
+    runtime: Runtime,
+    output: Path,
+    options: RunOptions,
+    pipe: PipeFormat | None = None,
+    decoded: Mapping[Path, Picture] | None = None,
+) -> Work:
     """RAW files or a pipe's mosaics to .jpg, pictures to .dng: what the runtime's direction says.
 
     output: an existing folder. An output that is there already is refused before its frame is decoded, unless
-    `options.overwrite`. Only `infer` touches the runtime's `run`.
+    `options.overwrite`. Only `infer` touches the runtime's `run`. decoded: pictures that are read already.
     """
+    known = dict(decoded or {})
     inverse = runtime.card.direction is Direction.INVERSE
     suffix = ".dng" if inverse else ".jpg"
 
@@ -51,7 +60,7 @@ def work_for(runtime: Runtime, output: Path, options: RunOptions, pipe: PipeForm
         if pipe is not None:
             return pipe.picture(frame.load) if inverse else pipe.mosaic(frame.load, frame.name)
         check_direction(runtime, Direction.INVERSE if is_picture(frame.load) else Direction.FORWARD, frame.name)
-        return decode(frame.load, options)
+        return known.pop(frame.load, None) or decode(frame.load, options)
 
     def infer_frame(frame: Frame) -> Any:
         return infer(frame.load, runtime, options, name=frame.name)

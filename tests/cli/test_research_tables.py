@@ -67,7 +67,7 @@ def test_table2_and_rate(work: Path, tmp_path: Path) -> None:
     run = ("--run", f"ours={work / 'ours'}")
     result = invoke(work, "table2", *run, "-o", tmp_path, "--json")
     assert json.loads(result.stdout) == json.loads((tmp_path / "table2.json").read_text())
-    result = invoke(work, "rate", *run, "-o", tmp_path, "--quality", 70, "--quality", 90)
+    result = invoke(work, "rate", *run, "-o", tmp_path, "--at", 70, "--at", 90)
     assert result.exit_code == 0, result.output
     points = json.loads((tmp_path / "rate.json").read_text())["rows"][0]["points"]
     assert [point["quality"] for point in points] == [70, 90]

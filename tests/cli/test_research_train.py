@@ -37,11 +37,15 @@ def test_a_rival_is_trained_by_name_and_repeated(raw: Path, tmp_path: Path) -> N
     assert "next: invisp research table1" in result.stdout
     assert "cycleisp" in (tmp_path / "a" / "CARD.md").read_text()
     described = tmp_path / "a" / "run.json"
-    again = train(raw, "--method", "cycleisp", "-o", tmp_path / "b", "--run", described)
+    again = train(raw, "--method", "cycleisp", "-o", tmp_path / "b", "--repeat", described)
     assert again.exit_code == 0, again.output
     assert load_rival(tmp_path / "b" / "weights.safetensors").weights == rival.weights
-    refused(train(raw, "--method", "unet", "-o", tmp_path / "c", "--run", described), 2, "describes cycleisp", "unet")
-    refused(invisp_train(raw, "-o", tmp_path / "c", "--run", described), 2, "run.json trains cycleisp: repeat it with")
+    refused(
+        train(raw, "--method", "unet", "-o", tmp_path / "c", "--repeat", described), 2, "describes cycleisp", "unet"
+    )
+    refused(
+        invisp_train(raw, "-o", tmp_path / "c", "--repeat", described), 2, "run.json trains cycleisp: repeat it with"
+    )
     assert not (tmp_path / "c").exists()
 
 

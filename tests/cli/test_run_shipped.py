@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from invisp_deploy.cli.main import evaluate
 from invisp_deploy.cli.run import run_command as main
-from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.picture import Picture, read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.models import MODELS, model_of_weights, shipped_folder
 from invisp_deploy.rendering.model import load
@@ -95,3 +95,28 @@ def test_an_unknown_name_lists_those_that_are(small_dng: Path, tmp_path: Path) -
 def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
     refused(run(tmp_path / "cut.jpg", "-o", tmp_path / "back.dng"), 1, "cut.jpg")
+
+
+def test_a_stream_takes_pictures_of_16_bits_back_and_reads_the_first_once(
+    small_dng: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep, graphs = tmp_path / "deep.tif", shipped_folder("nano")
+    assert run(small_dng, "-o", deep, "--model", "nano").exit_code == 0
+    read: list[Path] = []
+
+    def counted(path: Path) -> Picture:
+        read.append(path)
+        return read_picture(path)
+
+    monkeypatch.setattr("invisp_deploy.streaming.request.read_picture", counted)
+    monkeypatch.setattr("invisp_deploy.rendering.files.read_picture", counted)
+    for number, words in enumerate(((), ("--engine", graphs / "inverse16.onnx"))):
+        result = run("--stream", deep, "-o", tmp_path / str(number), *words)
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / str(number) / "deep.dng").is_file()
+    assert read == [deep, deep], "once a stream"
+    refused(
+        run("--stream", small_dng, "-o", tmp_path / "c", "--engine", graphs / "forward16.onnx"),
+        2,
+        "writes .jpg, 8 bits",
+    )

@@ -26,7 +26,7 @@ from invisp_deploy.training.folder import read_log
 from invisp_deploy.training.validation import mean_metrics, validate
 from tests.cli.refusal import refused
 
-SMALL = ("--blocks", 1, "--growth", 4, "--patch", 32, "--steps", 20, "--gains", "min", "--white", "adjusted")
+SMALL = ("--blocks", 1, "--growth", 4, "--patch", 32, "--steps", 20, "--gains", "min", "--white-level", "adjusted")
 ROOT = Path(__file__).parents[2]
 
 
@@ -220,15 +220,15 @@ def test_files_that_are_none(raws: Path, sample_raw: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("text", "white"), [("file", "file"), ("adjusted", "adjusted"), ("3398", 3398)])
 def test_white_is_a_rule_or_a_level(text: str, white: str | int, raws: Path, tmp_path: Path) -> None:
-    result = train(raws, "-o", tmp_path / "run", *SMALL, "--steps", 1, "--white", text)
+    result = train(raws, "-o", tmp_path / "run", *SMALL, "--steps", 1, "--white-level", text)
     assert result.exit_code == 0, result.output
     assert load_checkpoint(tmp_path / "run" / "weights.safetensors").contract.white == white
 
 
 @pytest.mark.parametrize("text", ["bright", "", "0", "65536", "-5", "4095.5", "²"])
 def test_any_other_white_is_refused_by_its_flag(text: str, raws: Path, tmp_path: Path) -> None:
-    result = train(raws, "-o", tmp_path / "run", *SMALL, "--white", text)
-    refused(result, 2, "--white must be file, adjusted or a level from 1 to 65535", f"got {text!r}")
+    result = train(raws, "-o", tmp_path / "run", *SMALL, "--white-level", text)
+    refused(result, 2, "--white-level must be file, adjusted or a level from 1 to 65535", f"got {text!r}")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_any_other_white_is_refused_by_its_flag(text: str, raws: Path, tmp_path:
         ("--squeeze", 3, "--patch must be a multiple of the squeeze, 3, got 32"),
         ("--gamma", 0.5, "--gamma"),
         ("--gamma", "nan", "gamma"),
-        ("--quality", 0, "--quality"),
+        ("--qualities", 0, "--qualities"),
         ("--subsampling", "4:1:1", "--subsampling"),
         ("--cfa", "RGBG", "--cfa"),
         ("--config", "huge", "--config"),
@@ -285,3 +285,12 @@ def test_a_missing_package_is_one_sentence(package: str, raws: Path, tmp_path: P
     assert done.returncode == 2, done.stderr
     assert done.stderr == (f"Error: This needs `{package}`, which is not installed: {install_line('train')}\n")
     assert not (tmp_path / "run").exists()
+
+
+def test_json_is_one_object_with_what_the_run_left(raws: Path, tmp_path: Path) -> None:
+    result = train(raws, "-o", tmp_path / "run", *SMALL, "--steps", 1, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["weights"] == str(tmp_path / "run" / "weights.safetensors")
+    assert facts["digest"] == load_checkpoint(tmp_path / "run" / "weights.safetensors").weights
+    assert facts["steps"] == 1

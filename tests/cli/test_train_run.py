@@ -67,7 +67,18 @@ def test_datasets_that_cannot_be(dataset: Path, raws: Path, tmp_path: Path) -> N
 
 
 def test_a_run_is_repeated_from_its_file(raws: Path, tmp_path: Path) -> None:
-    options = ("--loss", "l2", "--rounding", "dsq", "--quality", "70-98", "--schedule", "cosine", "--precision", "bf16")
+    options = (
+        "--loss",
+        "l2",
+        "--rounding",
+        "dsq",
+        "--qualities",
+        "70-98",
+        "--schedule",
+        "cosine",
+        "--autocast",
+        "bf16",
+    )
     first = train(raws, "-o", tmp_path / "a", *SMALL, *options, "--subsampling", "4:2:0", "--clipped-weight", 3)
     assert first.exit_code == 0, first.output
     described = tmp_path / "a" / "run.json"
@@ -76,12 +87,12 @@ def test_a_run_is_repeated_from_its_file(raws: Path, tmp_path: Path) -> None:
         "l2", "dsq", (70, 98), ("4:2:0",),
     )  # fmt: skip
     assert (run.optimiser.schedule, run.optimiser.precision, run.loss.clipped_weight) == ("cosine", "bf16", 3.0)
-    again = train(raws, "-o", tmp_path / "b", "--run", described, "--loss", "l2", "--patch", 32)
+    again = train(raws, "-o", tmp_path / "b", "--repeat", described, "--loss", "l2", "--patch", 32)
     assert again.exit_code == 0, again.output
     a, b = (load_checkpoint(tmp_path / name / "weights.safetensors") for name in "ab")
     assert a.weights == b.weights
     assert a.card["run"] == b.card["run"] == json.loads(described.read_text())
-    moved = train(raws / "1.dng", "-o", tmp_path / "c", "--run", described)
+    moved = train(raws / "1.dng", "-o", tmp_path / "c", "--repeat", described)
     assert "the files are not those of" in moved.stdout
 
 
@@ -96,7 +107,10 @@ def test_what_contradicts_the_file_is_refused(option: str, value: object, raws: 
         assert train(raws, "-o", tmp_path / "a", *TINY, "--steps", 1).exit_code == 0
     described.write_text((tmp_path / "a" / "run.json").read_text())
     refused(
-        train(raws, "-o", tmp_path / "b", "--run", described, option, value), 2, f"{option} contradicts", "leave it out"
+        train(raws, "-o", tmp_path / "b", "--repeat", described, option, value),
+        2,
+        f"{option} contradicts",
+        "leave it out",
     )
     assert not (tmp_path / "b").exists()
 

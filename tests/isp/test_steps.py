@@ -64,7 +64,9 @@ def beyond(name: str, step: Step, bits: int) -> tuple[Array, Array]:
         np.float32(1.9) * random.random(shape, np.float32) - np.float32(0.2) for shape in (SHAPE, (3, *SHAPE))
     )
     if name == "samples":
-        return random.integers(0, 1 << bits, SHAPE).astype(np.uint16), ((1 << bits) - 1) * random.random(SHAPE, np.float32)
+        return random.integers(0, 1 << bits, SHAPE).astype(np.uint16), ((1 << bits) - 1) * random.random(
+            SHAPE, np.float32
+        )
     if name == "levels":
         return random.integers(0, 65536, SHAPE).astype(np.float32), mosaic
     if name == "demosaic":
