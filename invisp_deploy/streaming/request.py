@@ -116,9 +116,7 @@ def _bits(model: Model, direction: Direction, decoded: dict[Path, Picture]) -> i
     if direction is Direction.INVERSE:
         return next((picture.pixels.dtype.itemsize * 8 for picture in decoded.values() if model.named is None), bits)
     if bits != BITS[0]:
-        raise RequestError(
-            f"A stream writes .jpg with {BITS[0]} bits, {model.name} renders {bits}: name the other graph."
-        )
+        raise RequestError(f"A stream writes .jpg, {BITS[0]} bits; {model.name} renders {bits}: name the other graph.")
     return bits
 
 
