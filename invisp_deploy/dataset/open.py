@@ -12,10 +12,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import errno
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -31,7 +29,7 @@ from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.strips import StripJpeg, Window
 from invisp_deploy.errors import DatasetError, InvispError
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.isp.frame import ColorMatrix, Mosaic
+from invisp_deploy.isp.frame import FrameFacts, facts_from_json
 from invisp_deploy.isp.recipe import Recipe
 
 FORMAT: Final = "invisp-dataset"
@@ -43,14 +41,14 @@ Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
-class Facts:
+class ShotFacts:
     """What is known of one file of a dataset without opening its mosaic or its picture.
 
     name: of its mosaic and picture, that of the RAW file; source: path of the RAW file; made: whether it was made from
     a photograph.
     raw_bytes, jpeg_bytes, mosaic_bytes: sizes of the three files; jpeg_crc: CRC-32 of the picture.
     height, width: pixels of the mosaic; brightest: DN of the brightest pixel at each position of the 2x2 pattern.
-    The others are `RawFrame`'s.
+    frame: what the RAW file states of the mosaic; exif: its tags worth keeping, as `RawFrame`'s.
     """
 
     name: str
@@ -63,41 +61,22 @@ class Facts:
     height: int
     width: int
     brightest: tuple[int, int, int, int]
-    cfa: str
-    black: tuple[float, float, float, float]
-    white: int
-    gains: tuple[float, float, float] | None
-    orientation: int
-    color_matrix: ColorMatrix | None
-    make: str
-    model: str
+    frame: FrameFacts
     exif: bytes
-
-    def frame(self, mosaic: Mosaic) -> RawFrame:
-        """The frame with that mosaic, which is not copied. Raises RawFileError for facts that no frame has."""
-        return RawFrame(
-            mosaic=mosaic,
-            cfa=self.cfa,
-            black=self.black,
-            white=self.white,
-            gains=self.gains,
-            orientation=self.orientation,
-            color_matrix=self.color_matrix,
-            make=self.make,
-            model=self.model,
-            exif=self.exif,
-        )
 
     def brightest_frame(self) -> RawFrame:
         """A frame of one 2x2 square of the brightest pixels: its levels are those of the whole frame."""
-        return self.frame(np.array(self.brightest, np.uint16).reshape(2, 2))
+        return RawFrame.of(self.frame, np.array(self.brightest, np.uint16).reshape(2, 2), self.exif)
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "exif": base64.b64encode(self.exif).decode()}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Facts:
-        """Strict inverse of `to_dict` after JSON. Raises ValueError for another set of fields, a type or a value."""
+    def from_dict(cls, data: Mapping[str, Any]) -> ShotFacts:
+        """Strict inverse of `to_dict` after JSON.
+
+        Raises ValueError for another set of fields, a type or a value; RawFileError for facts that no frame has.
+        """
         if not isinstance(data, Mapping) or set(data) != {field.name for field in fields(cls)}:
             raise ValueError("the fields of a file are not those expected")
         for kind, names in _KINDS.items():
@@ -108,45 +87,23 @@ class Facts:
         sizes = [data[f"{kind}_bytes"] for kind in ("raw", "jpeg", "mosaic")]
         if min(sizes) < 1 or min(data["height"], data["width"]) < 2:
             raise ValueError("a size is too small for a file")
-        brightest = _numbers(data["brightest"], 4)
-        if not all(isinstance(level, int) and 0 <= level <= 65535 for level in brightest):
-            raise ValueError(f"the brightest pixels are {brightest}, expected DN from 0 to 65535")
-        matrix, gains = data["color_matrix"], data["gains"]
-        try:
-            return cls(
-                **{
-                    **data,
-                    "brightest": brightest,
-                    "black": _numbers(data["black"], 4),
-                    "gains": None if gains is None else _numbers(gains, 3),
-                    "color_matrix": None if matrix is None else _rows(matrix),
-                    "exif": base64.b64decode(data["exif"], validate=True),
-                }
-            )
-        except (TypeError, binascii.Error) as error:
-            raise ValueError(str(error)) from error
+        brightest = data["brightest"]
+        if len(brightest) != 4 or not all(type(level) is int and 0 <= level <= 65535 for level in brightest):
+            raise ValueError(f"the brightest pixels are {brightest}, expected four DN from 0 to 65535")
+        decoded = {
+            "brightest": tuple(brightest),
+            "frame": facts_from_json(data["frame"]),
+            "exif": base64.b64decode(data["exif"], validate=True),
+        }
+        return cls(**{**data, **decoded})
 
 
 _KINDS: Final[dict[type, tuple[str, ...]]] = {
-    str: ("name", "source", "cfa", "make", "model", "exif"),
+    str: ("name", "source", "exif"),
     bool: ("made",),
-    int: ("raw_bytes", "jpeg_bytes", "mosaic_bytes", "jpeg_crc", "height", "width", "white", "orientation"),
+    int: ("raw_bytes", "jpeg_bytes", "mosaic_bytes", "jpeg_crc", "height", "width"),
+    list: ("brightest",),
 }
-
-
-def _rows(matrix: Any) -> ColorMatrix:
-    if not isinstance(matrix, list) or len(matrix) != 3:
-        raise ValueError(f"expected a matrix of 3 rows, got {matrix!r}")
-    first, second, third = (_numbers(row, 3) for row in matrix)
-    return first, second, third
-
-
-def _numbers(values: Any, count: int) -> tuple[Any, ...]:
-    if not isinstance(values, list) or len(values) != count:
-        raise ValueError(f"expected a list of {count} numbers, got {values!r}")
-    if wrong := [one for one in values if type(one) not in (int, float) or not math.isfinite(one)]:
-        raise ValueError(f"expected {count} numbers, one is {wrong[0]!r}")
-    return tuple(values)
 
 
 @dataclass(frozen=True)
@@ -154,7 +111,7 @@ class Shot:
     """One file of a dataset; nothing of it is opened before it is asked for."""
 
     root: Path
-    facts: Facts
+    facts: ShotFacts
 
     @property
     def name(self) -> str:
@@ -207,7 +164,7 @@ class Shot:
                 f"{self.mosaic_path} holds {mosaic.dtype} {mosaic.shape}, expected uint16 "
                 f"{(self.facts.height, self.facts.width)}. {_MEND}"
             )
-        return self.facts.frame(mosaic)
+        return RawFrame.of(self.facts.frame, mosaic, self.facts.exif)
 
     def target(self, window: Window | None = None) -> npt.NDArray[np.uint8]:
         """LibRaw's rendering, (h, w, 3) uint8 sRGB in sensor order, whole or of a window.
@@ -308,8 +265,7 @@ def open_dataset(folder: Path) -> Dataset:
 def _dataset(folder: Path, data: dict[str, Any]) -> Dataset:
     splits: dict[Split, list[Shot]] = {"train": [], "test": []}
     for entry in data["files"]:
-        facts = Facts.from_dict({name: value for name, value in entry.items() if name != "split"})
-        facts.brightest_frame()  # refuses facts that no frame has
+        facts = ShotFacts.from_dict({name: value for name, value in entry.items() if name != "split"})
         splits[entry["split"]].append(Shot(folder, facts))
     options = PrepareOptions.from_dict(data["options"])
     names = Counter(shot.name for shots in splits.values() for shot in shots)

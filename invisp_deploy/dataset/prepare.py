@@ -23,7 +23,16 @@ from typing import Any
 import numpy as np
 
 from invisp_deploy.contract import camera_name
-from invisp_deploy.dataset.open import DATASET_FILE, FORMAT, PREPARING_FILE, VERSION, Dataset, Facts, Shot, open_dataset
+from invisp_deploy.dataset.open import (
+    DATASET_FILE,
+    FORMAT,
+    PREPARING_FILE,
+    VERSION,
+    Dataset,
+    Shot,
+    ShotFacts,
+    open_dataset,
+)
 from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out_names
 from invisp_deploy.dataset.sources import SourceFile, check_one_camera
 from invisp_deploy.dataset.strips import jpeg_with_restarts
@@ -132,7 +141,11 @@ def _undo(folder: Path) -> None:
 
 
 def _finish(
-    folder: Path, options: PrepareOptions, sources: Sequence[SourceFile], done: dict[str, Facts], refused: list[Refused]
+    folder: Path,
+    options: PrepareOptions,
+    sources: Sequence[SourceFile],
+    done: dict[str, ShotFacts],
+    refused: list[Refused],
 ) -> None:
     used = [source for source in sources if source.name in done]
     test = held_out_names([source.path.name for source in used if not source.made], options)
@@ -146,8 +159,8 @@ def _finish(
     data = {
         "format": FORMAT,
         "version": VERSION,
-        "make": first.make,
-        "model": first.model,
+        "make": first.frame.make,
+        "model": first.frame.model,
         "options": options.to_dict(),
         "files": files,
         "refused": [vars(one) for one in refused],
@@ -156,7 +169,7 @@ def _finish(
     (folder / PREPARING_FILE).unlink()
 
 
-def _outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Facts | str]]:
+def _outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, ShotFacts | str]]:
     if jobs == 1 or len(tasks) < 2:
         yield from ((task, write_shot(task)) for task in tasks)
         return
@@ -207,7 +220,7 @@ def _facts_path(folder: Path, name: str) -> Path:
     return folder / "facts" / f"{name}.json"
 
 
-def write_shot(task: Task) -> Facts | str:
+def write_shot(task: Task) -> ShotFacts | str:
     """Write the three files of a shot, the facts last; the reason instead where the RAW file is refused.
 
     Raises OutputError if a file cannot be written.
@@ -236,10 +249,10 @@ def write_shot(task: Task) -> Facts | str:
     return facts
 
 
-def _finished(folder: Path, source: SourceFile) -> Facts | None:
+def _finished(folder: Path, source: SourceFile) -> ShotFacts | None:
     """Facts of a file that was prepared before and is still as it was written, from a source of that size."""
     try:
-        facts = Facts.from_dict(json.loads(_facts_path(folder, source.name).read_text(encoding="utf-8")))
+        facts = ShotFacts.from_dict(json.loads(_facts_path(folder, source.name).read_text(encoding="utf-8")))
         made = source.made or _names_a_photograph(facts.exif)
         same_source = (facts.made, facts.raw_bytes) == (made, source.path.stat().st_size)
         shot = Shot(folder, facts)
@@ -251,10 +264,10 @@ def _finished(folder: Path, source: SourceFile) -> Facts | None:
     return facts if same_source and whole else None
 
 
-def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> Facts:
+def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> ShotFacts:
     mosaic = frame.mosaic
     a, b, c, d = (int(mosaic[row::2, column::2].max()) for row in (0, 1) for column in (0, 1))
-    return Facts(
+    return ShotFacts(
         name=task.source.name,
         source=str(task.source.path.absolute()),  # of a link its own name, which is the shot's
         made=task.source.made or _names_a_photograph(frame.exif),
@@ -265,14 +278,7 @@ def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> Facts
         height=mosaic.shape[0],
         width=mosaic.shape[1],
         brightest=(a, b, c, d),
-        cfa=frame.cfa,
-        black=frame.black,
-        white=frame.white,
-        gains=frame.gains,
-        orientation=frame.orientation,
-        color_matrix=frame.color_matrix,
-        make=frame.make,
-        model=frame.model,
+        frame=frame.facts,
         exif=frame.exif,
     )
 

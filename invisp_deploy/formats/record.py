@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from invisp_deploy.errors import ImageFileError, InvispError
 from invisp_deploy.isp.alignment import Alignment
-from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.isp.frame import FrameFacts, facts_from_json, tuples
 from invisp_deploy.isp.recipe import Recipe
 
 IDENTIFIER: Final = b"InvISP\0"
@@ -74,18 +74,11 @@ class Record:
         if not data.startswith(IDENTIFIER) or zlib.crc32(packed).to_bytes(4, "big") != checksum:
             raise _damaged(source, "its checksum is wrong")
         try:
-            parts = _tuples(json.loads(zlib.decompressobj().decompress(packed, 1 << 16)))
+            parts = tuples(json.loads(zlib.decompressobj().decompress(packed, 1 << 16)))
             facts, recipe, alignment = (parts.pop(name) for name in ("facts", "recipe", "alignment"))
-            return cls(facts=FrameFacts(**facts), recipe=Recipe(**recipe), alignment=Alignment(**alignment), **parts)
+            return cls(facts=facts_from_json(facts), recipe=Recipe(**recipe), alignment=Alignment(**alignment), **parts)
         except (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError, InvispError) as error:
             raise _damaged(source, str(error)) from error
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists as tuples, all the way down."""
-    if isinstance(value, list):
-        return tuple(map(_tuples, value))
-    return {name: _tuples(inner) for name, inner in value.items()} if isinstance(value, dict) else value
 
 
 def _damaged(source: str, why: str) -> ImageFileError:

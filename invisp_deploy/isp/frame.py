@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +66,21 @@ class FrameFacts:
     def camera(self) -> str:
         """Make and model as one name; empty if the file does not say."""
         return camera_name(self.make, self.model)
+
+
+def facts_from_json(data: Mapping[str, Any]) -> FrameFacts:
+    """Strict inverse of `dataclasses.asdict` after JSON. Raises RawFileError for other fields or a value as above."""
+    expected = [field.name for field in fields(FrameFacts)]
+    if not isinstance(data, Mapping) or set(data) != set(expected):
+        raise RawFileError(f"The facts of a frame are {', '.join(expected)}, got {data!r}: write them again.")
+    return FrameFacts(**tuples(data))
+
+
+def tuples(value: Any) -> Any:
+    """JSON's lists as tuples, all the way down."""
+    if isinstance(value, list):
+        return tuple(map(tuples, value))
+    return {name: tuples(inner) for name, inner in value.items()} if isinstance(value, dict) else value
 
 
 def _numbers(values: object, count: int) -> bool:

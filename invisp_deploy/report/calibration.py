@@ -27,10 +27,10 @@ REPORT_FILES: Final = ("report.md", "report.json", *(f"{name}.png" for name in P
 _WORST: Final = 10
 _FORWARD, _INVERSE, _CHOSEN, _INK = "#2b6cb0", "#c05621", "#1a202c", "#4a5568"
 
-Facts = Mapping[str, Any]
+CalibrationFacts = Mapping[str, Any]
 
 
-def write_calibration_report(folder: Path, facts: Facts) -> Path:
+def write_calibration_report(folder: Path, facts: CalibrationFacts) -> Path:
     """Write `REPORT_FILES` into a folder that exists; returns the path of report.md. Raises OutputError.
 
     facts: of `calibration.Calibration.facts`.
@@ -65,7 +65,7 @@ def _loss_table(figures: Mapping[str, Mapping[str, float | None]]) -> str:
     )
 
 
-def _page(facts: Facts) -> str:
+def _page(facts: CalibrationFacts) -> str:
     options, tensors, costs = facts["options"], facts["tensors"], facts["sensitivity"]
     tiles = sum(file["tiles"] for file in facts["files"])
     saturated = sorted(tensors, key=lambda name: -tensors[name]["saturated"])[:_WORST]
@@ -147,7 +147,7 @@ def _page(facts: Facts) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _kept_lines(facts: Facts) -> list[str]:
+def _kept_lines(facts: CalibrationFacts) -> list[str]:
     search, whole, limit = facts["search"], facts["kept_for_export"], facts["options"]["max_drop"]
     if search is None:
         lines = ["No largest drop was asked for."]
@@ -170,7 +170,7 @@ def _kept_lines(facts: Facts) -> list[str]:
     ]
 
 
-def _draw(folder: Path, facts: Facts) -> None:
+def _draw(folder: Path, facts: CalibrationFacts) -> None:
     """One PNG for each of `PICTURES`."""
     for name, painter, size in (
         ("ranges", _ranges, (12, 6)),
@@ -181,7 +181,7 @@ def _draw(folder: Path, facts: Facts) -> None:
         write_figure(folder / f"{name}.png", partial(painter, facts=facts), size)
 
 
-def _ranges(figure: Any, facts: Facts) -> None:
+def _ranges(figure: Any, facts: CalibrationFacts) -> None:
     tensors = facts["tensors"]
     names = list(tensors)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -213,7 +213,7 @@ def _ranges(figure: Any, facts: Facts) -> None:
     below.set_xlabel("x2, F.relu1 to relu4, y1, G.relu1 to relu4, H.relu1 to relu4 of each block")
 
 
-def _convergence(figure: Any, facts: Facts) -> None:
+def _convergence(figure: Any, facts: CalibrationFacts) -> None:
     axes = figure.subplots()
     found = {int(count): shares for count, shares in facts["convergence"].items()}
     counts = list(found)
@@ -227,7 +227,7 @@ def _convergence(figure: Any, facts: Facts) -> None:
     axes.legend(fontsize=8)
 
 
-def _coverage(figure: Any, facts: Facts) -> None:
+def _coverage(figure: Any, facts: CalibrationFacts) -> None:
     files = facts["files"]
     left, right = figure.subplots(1, 2)
     known = [(file["exposure"], file["iso"]) for file in files if None not in (file["exposure"], file["iso"])]
@@ -248,7 +248,7 @@ def _coverage(figure: Any, facts: Facts) -> None:
     right.set_ylabel("files")
 
 
-def _sensitivity(figure: Any, facts: Facts) -> None:
+def _sensitivity(figure: Any, facts: CalibrationFacts) -> None:
     axes = figure.subplots()
     costs = facts["sensitivity"]
     kept = {layer if layer in costs else layer.rpartition(".")[0] for layer in facts["kept"]}

@@ -68,7 +68,7 @@ def areas_of(shot: Shot, contract: CameraContract, terms: Terms) -> list[Window]
     that is too small.
     """
     wanted = "RGGB" if contract.cfa == "any" else contract.cfa
-    top, left = next((r, c) for r in (0, 1) for c in (0, 1) if window_cfa(shot.facts.cfa, r, c) == wanted)
+    top, left = next((r, c) for r in (0, 1) for c in (0, 1) if window_cfa(shot.facts.frame.cfa, r, c) == wanted)
     height, width = shot.facts.height - top, shot.facts.width - left
     least = GRAIN * 3 if terms.tiles is None else terms.tile_size
     if min(height, width) < least:

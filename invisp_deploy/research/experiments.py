@@ -115,7 +115,7 @@ def table2(
     def note(label: str, shot: Shot, shape: tuple[int, ...], count: int, fidelity: float) -> None:
         pixels = shape[0] * shape[1]
         figures = {
-            "ratio to BMP": bmp_bytes(shape[0], shape[1], shot.facts.white) / count,
+            "ratio to BMP": bmp_bytes(shape[0], shape[1], shot.facts.frame.white) / count,
             "bits per pixel": 8 * count / pixels,
             "raw-psnr": fidelity,
         }

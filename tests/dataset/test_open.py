@@ -85,7 +85,8 @@ def test_levels_need_no_mosaic(copied: Path) -> None:
 
 
 def test_a_contract_without_white_balance_to_use_is_refused(dataset: Dataset) -> None:
-    shot = Shot(dataset.root, replace(dataset.train[0].facts, gains=None))
+    facts = dataset.train[0].facts
+    shot = Shot(dataset.root, replace(facts, frame=replace(facts.frame, gains=None)))
     with pytest.raises(ContractError, match="no as-shot white balance"):
         shot.recipe(CameraContract())
 
@@ -121,11 +122,13 @@ def damaged(path: Path, change: Callable[[dict[str, object]], object]) -> None:
     [
         lambda data: data.pop("files"),
         lambda data: data.pop("options"),
-        lambda data: data["files"][0].pop("cfa"),
+        lambda data: data["files"][0]["frame"].pop("cfa"),
         lambda data: data["files"][0].update(more=1),
+        lambda data: data["files"][0]["frame"].update(more=1),
+        lambda data: data["files"][0].update(frame=["RGGB"]),
         lambda data: data["files"][0].update(split="validation"),
-        lambda data: data["files"][0].update(cfa="RGGG"),
-        lambda data: data["files"][0].update(black=3),
+        lambda data: data["files"][0]["frame"].update(cfa="RGGG"),
+        lambda data: data["files"][0]["frame"].update(black=3),
         lambda data: data["files"][0].update(exif="no base64"),
         lambda data: data["options"].update(quality=200),
         lambda data: data.update(files=[1]),
@@ -138,13 +141,15 @@ def damaged(path: Path, change: Callable[[dict[str, object]], object]) -> None:
         lambda data: data["files"][0].update(height="x"),
         lambda data: data["files"][0].update(width=True),
         lambda data: data["files"][0].update(jpeg_bytes=0),
-        lambda data: data["files"][0].update(model=None),
-        lambda data: data["files"][0].update(black=[0, 0, 0, "1"]),
-        lambda data: data["files"][0].update(gains=[1, 1]),
-        lambda data: data["files"][0].update(gains=[1, 1, float("nan")]),
-        lambda data: data["files"][0].update(color_matrix=[[1, 2, 3]] * 2),
+        lambda data: data["files"][0]["frame"].update(model=None),
+        lambda data: data["files"][0]["frame"].update(black=[0, 0, 0, "1"]),
+        lambda data: data["files"][0]["frame"].update(gains=[1, 1]),
+        lambda data: data["files"][0]["frame"].update(gains=[1, 1, float("nan")]),
+        lambda data: data["files"][0]["frame"].update(color_matrix=[[1, 2, 3]] * 2),
         lambda data: data["files"][0].update(brightest=[1.5, 2, 3, 4]),
         lambda data: data["files"][0].update(brightest=[-1, 2, 3, 4]),
+        lambda data: data["files"][0].update(brightest=[1, 2, 3]),
+        lambda data: data["files"][0].update(brightest=None),
     ],
 )
 def test_a_damaged_list_is_a_sentence(change: Callable[[dict[str, object]], object], copied: Path) -> None:

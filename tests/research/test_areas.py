@@ -26,7 +26,7 @@ def test_areas_have_the_phase_of_the_contract(settings: Terms, photo_set: Datase
             found = areas_of(shot, replace(CANON_30D, cfa=cfa), settings)
             assert len(found) == (settings.tiles or 1)
             for rows, columns in found:
-                assert window_cfa(shot.facts.cfa, rows.start, columns.start) == ("RGGB" if cfa == "any" else cfa)
+                assert window_cfa(shot.facts.frame.cfa, rows.start, columns.start) == ("RGGB" if cfa == "any" else cfa)
                 assert (rows.stop - rows.start) % GRAIN == (columns.stop - columns.start) % GRAIN == 0
                 assert 0 <= rows.start < rows.stop <= shot.facts.height
                 assert 0 <= columns.start < columns.stop <= shot.facts.width
