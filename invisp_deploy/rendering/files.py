@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from invisp_deploy.errors import ContractError
@@ -16,9 +17,10 @@ from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import RunOptions
-from invisp_deploy.rendering.recover import recover, way_back_of
-from invisp_deploy.rendering.render import AlignedFrame, render
+from invisp_deploy.rendering.recover import recover, recover_by, way_back_of
+from invisp_deploy.rendering.render import AlignedFrame, render, render_aligned
 from invisp_deploy.rendering.tiled import Progress, plan_for, seam_error, silent
+from invisp_deploy.rendering.tiles import Plan
 from invisp_deploy.runtimes.base import Array, Runtime
 
 StartProgress = Callable[[int], Progress]
@@ -110,15 +112,17 @@ def run_file(
         aligned = AlignedFrame(decoded, runtime, name=name, force=options.force)
         pixels: Array = aligned.mosaic
         recipe, forced = aligned.recipe, not aligned.fits
+        make: Callable[[Runtime, Plan, Progress], Picture | RawFrame] = partial(render_aligned, aligned)
     else:
         runtime = model.runtime(Direction.INVERSE, decoded.pixels.dtype.itemsize * 8)
         way_back = way_back_of(decoded, runtime, options, name=name)
         forced = way_back.forced or way_back.weights != runtime.card.weights
         pixels, recipe = decoded.pixels, way_back.recipe
+        make = partial(recover_by, way_back, decoded)
     height, width = pixels.shape[:2]
     plan = plan_for(runtime, height, width, options.memory, options.halo)
     inner = time.perf_counter()
-    made = infer(decoded, runtime, options, name=name, progress=start(height * width))
+    made = make(runtime, plan, start(height * width))
     network = time.perf_counter() - inner
     error = 0.0 if options.halo is None else seam_error(runtime, plan, pixels, recipe.numbers())
     save(output, made, options)

@@ -16,6 +16,7 @@ from invisp_deploy.isp.frame import FrameFacts
 from invisp_deploy.isp.recipe import recipe_for
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
+from invisp_deploy.rendering.tiles import Plan
 from invisp_deploy.runtimes.base import Runtime
 
 
@@ -32,8 +33,18 @@ def recover(
     With `options.force`, one that carries no record takes the explicit values. Raises as `way_back_of`.
     """
     way_back = way_back_of(picture, runtime, options, name=name)
-    mosaic = np.empty((way_back.height, way_back.width), np.uint16)
     plan = plan_for(runtime, way_back.height, way_back.width, options.memory, options.halo)
+    return recover_by(way_back, picture, runtime, plan, progress)
+
+
+def recover_by(
+    way_back: Record, picture: Picture, runtime: Runtime, plan: Plan, progress: Progress = silent
+) -> RawFrame:
+    """`recover` of what is ready: the way back of that picture through that runtime, and a plan of its size.
+
+    Raises EngineError.
+    """
+    mosaic = np.empty((way_back.height, way_back.width), np.uint16)
     run_tiles(runtime, plan, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
     shown = way_back.alignment.inverse(picture.pixels)
     preview = shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8)

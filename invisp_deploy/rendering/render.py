@@ -12,11 +12,14 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.alignment import alignment_for
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
+from invisp_deploy.rendering.tiles import Plan
 from invisp_deploy.runtimes.base import Runtime
 
 
 class AlignedFrame:
     """A frame as the forward graph takes it, after the contract of the weights: mosaic, recipe, alignment.
+
+    fits: whether it is of the camera that the weights are for.
 
     Raises ContractError where the frame does not fit the contract; `force` lets another camera through.
     """
@@ -24,6 +27,7 @@ class AlignedFrame:
     def __init__(self, frame: RawFrame, runtime: Runtime, *, name: str = "the frame", force: bool = False) -> None:
         card = runtime.card
         check_direction(runtime, Direction.FORWARD, name)
+        self.frame = frame
         self.fits = card.contract.accepts(frame.make, frame.model)
         if not self.fits and not force:
             raise ContractError(
@@ -50,18 +54,24 @@ def render(
     """
     aligned = AlignedFrame(frame, runtime, name=name, force=options.force)
     height, width = aligned.mosaic.shape
+    plan = plan_for(runtime, height, width, options.memory, options.halo)
+    return render_aligned(aligned, runtime, plan, progress)
+
+
+def render_aligned(aligned: AlignedFrame, runtime: Runtime, plan: Plan, progress: Progress = silent) -> Picture:
+    """`render` of what is ready: a frame aligned for that runtime, and a plan of its size. Raises EngineError."""
+    height, width = aligned.mosaic.shape
     shape = (height, width, 3)
     pixels: Pixels = np.empty(shape, np.uint8) if runtime.card.bits == 8 else np.empty(shape, np.uint16)
-    plan = plan_for(runtime, height, width, options.memory, options.halo)
     run_tiles(runtime, plan, aligned.mosaic, aligned.recipe.numbers(), pixels, progress)
     record = Record(
         weights=runtime.card.weights,
         precision=runtime.card.precision,
-        facts=frame.facts,
+        facts=aligned.frame.facts,
         recipe=aligned.recipe,
         alignment=aligned.alignment,
         height=height,
         width=width,
         forced=not aligned.fits,
     )
-    return Picture(pixels, record, frame.exif)
+    return Picture(pixels, record, aligned.frame.exif)

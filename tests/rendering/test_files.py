@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,9 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.alignment import Alignment
+from invisp_deploy.rendering import recover as recovering
+from invisp_deploy.rendering import tiled
 from invisp_deploy.rendering.files import RunResult, StartProgress, decode, run_file
 from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import Explicit, RunOptions
@@ -78,6 +83,36 @@ def test_there_and_back_is_the_file(small_dng: Path, small_frame: RawFrame, tmp_
         assert (result.computed, result.halo_error, result.forced) == (1.0, 0.0, False)
         assert 0 < result.network_seconds <= result.seconds < 60
         assert meter.total == sum(meter.done) == 256 * 256
+
+
+def test_a_file_is_made_ready_once(small_frame: RawFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mirroring the edges and looking for the brightest pixel read the whole mosaic: twice would be felt."""
+    calls: Counter[str] = Counter()
+
+    def count(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def counted(*given: Any, **options: Any) -> Any:
+            calls[name] += 1
+            return real(*given, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    for owner, name in (
+        (Alignment, "forward"),
+        (RawFrame, "recipe"),
+        (tiled, "plan_tiles"),
+        (recovering, "check_direction"),  # the way back is looked for
+    ):
+        count(owner, name)
+    frame = replace(small_frame, mosaic=small_frame.mosaic[:-1, :-1])
+    there = run_file(frame, tmp_path / "a.tif", dimmed(16), RunOptions(halo=4), name="a frame")
+    assert (there.height, there.width) == (256, 256), "an odd size is mirrored"
+    assert calls == {"forward": 1, "recipe": 1, "plan_tiles": 1}
+    calls.clear()
+    picture = read_picture(tmp_path / "a.tif")
+    run_file(picture, tmp_path / "a.dng", dimmed(16), RunOptions(halo=4), name="a picture")
+    assert calls == {"check_direction": 1, "plan_tiles": 1}
 
 
 def test_tiles_are_reported_one_by_one(graphs: Graphs, small_frame: RawFrame, tmp_path: Path) -> None:
