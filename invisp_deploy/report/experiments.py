@@ -188,7 +188,7 @@ def write_rate_curves(path: Path, facts: Mapping[str, Any]) -> None:
 
 
 def write_error_maps(path: Path, panels: Mapping[str, npt.NDArray[np.uint8]]) -> None:
-    """Pictures (h, w, 3) uint8 under their titles: a rendering, and maps by `sheet.error_map`. Raises OutputError."""
+    """Pictures (h, w, 3) uint8 under their titles: a rendering, and maps by `error_map`. Raises OutputError."""
 
     def draw(axes: Any) -> None:
         for axis in axes:

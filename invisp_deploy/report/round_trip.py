@@ -12,6 +12,7 @@ import numpy.typing as npt
 from invisp_deploy.isp.develop import quick_look
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.report.heat import heat
 from invisp_deploy.report.markdown import table
 
 FULL_SCALE: Final = 0.01
@@ -80,7 +81,4 @@ def error_map(recovered: Mosaic, mosaic: Mosaic, recipe: Recipe) -> npt.NDArray[
     height, width = (size - size % 2 for size in mosaic.shape)
     difference = np.abs(recovered[:height, :width].astype(np.int32) - mosaic[:height, :width])
     squares = difference.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3), dtype=np.float32)
-    heat = np.clip(squares / (recipe.white - min(recipe.black)) / FULL_SCALE, 0, 1)
-    channels = (np.clip(3 * heat - offset, 0, 1) for offset in (0, 1, 2))
-    hot: npt.NDArray[np.uint8] = np.rint(np.stack(tuple(channels), -1) * 255).astype(np.uint8)
-    return hot
+    return heat(squares / (recipe.white - min(recipe.black)) / FULL_SCALE)

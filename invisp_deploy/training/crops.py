@@ -14,13 +14,10 @@ from torch import Tensor, nn
 from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.isp.psnr import psnr
+from invisp_deploy.report.crops import crop_sheet
 from invisp_deploy.training.data import Pair, sample_batch
 
-ERROR_SCALE: Final = 0.05
-"""Mean absolute error of a pixel of the recovered RAW that the picture of errors shows as white."""
-
 _SEED: Final = 1_000_003
-_SHOWN: Final = 4
 
 Array = npt.NDArray[Any]
 
@@ -49,7 +46,7 @@ class Measured:
     rgb_psnr: the decoded JPEG against the target; None for a method that renders nothing.
     raw_psnr: what the inverse makes of the JPEG against the RAW; raw_psnr_clipped, raw_psnr_unclipped: the same where
     any channel of the rendering leaves [0, 1], and elsewhere.
-    crops: their label. picture: (h, w, 3) uint8, a row a crop: RAW, rendering, target, error of the recovered RAW.
+    crops: their label. picture: of the first ones, by `report.crops.crop_sheet`.
     """
 
     step: int
@@ -89,21 +86,9 @@ def measure_crops(network: nn.Module, crops: Crops, codec: JpegCodec, step: int 
         _psnr(ours[mask], true[mask]),
         _psnr(ours[~mask], true[~mask]),
         crops.label,
-        _sheet(raw, shown, target, found),
+        crop_sheet(raw, shown, target, found),
     )
 
 
 def _psnr(ours: Array, true: Array) -> float | None:
     return psnr(ours, true, 1) if ours.size else None
-
-
-def _sheet(raw: Array, rendered: Array, target: Array, recovered: Array) -> npt.NDArray[np.uint8]:
-    error = np.abs(recovered - raw).mean(1, keepdims=True) / ERROR_SCALE
-    heat = np.concatenate([3 * error - offset for offset in (0, 1, 2)], 1)  # black, red, yellow, white
-    rows = [
-        np.concatenate([column[index] for column in (raw, rendered, target, heat)], -1)
-        for index in range(min(_SHOWN, len(raw)))
-    ]
-    page = np.concatenate(rows, 1).transpose(1, 2, 0)
-    sheet: npt.NDArray[np.uint8] = np.rint(np.clip(page, 0, 1) * 255).astype(np.uint8)
-    return sheet

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.training.crops import ERROR_SCALE, Crops, measure_crops
+from invisp_deploy.report.crops import ERROR_SCALE
+from invisp_deploy.training.crops import Crops, measure_crops
 from invisp_deploy.training.data import Pair, load_pairs
 from tests.graphs import gentle_network
 

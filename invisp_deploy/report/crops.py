@@ -1,0 +1,26 @@
+"""The sheet of held-out crops: a row a crop, RAW, rendering, target, and where the recovered RAW differs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.report.heat import heat
+
+ERROR_SCALE: Final = 0.05
+"""Mean absolute error of a pixel of the recovered RAW, peak 1, that the sheet shows as white."""
+
+_SHOWN: Final = 4
+
+Planes = npt.NDArray[Any]
+"""(N, 3, size, size) floats, peak 1."""
+
+
+def crop_sheet(raw: Planes, rendered: Planes, target: Planes, recovered: Planes) -> npt.NDArray[np.uint8]:
+    """The first four crops of each as one picture, (rows * size, 4 * size, 3) uint8; beyond [0, 1] is clipped."""
+    pictures = [np.rint(np.clip(planes[:_SHOWN], 0, 1) * 255).astype(np.uint8) for planes in (raw, rendered, target)]
+    error = np.abs(recovered[:_SHOWN] - raw[:_SHOWN]).mean(1) / ERROR_SCALE
+    columns = [*(picture.transpose(0, 2, 3, 1) for picture in pictures), heat(error)]
+    return np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
