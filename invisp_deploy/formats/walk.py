@@ -1,12 +1,14 @@
 """Which files of the paths that people name are taken: RAW files or pictures, by the endings of their names.
 
 A file that is named is taken at its word, whatever its ending. Of a folder its own files are taken (not those of
-folders in it), in name order, hidden ones left out: other systems put `._NAME.CR2` beside each NAME.CR2.
+folders in it, but for `raw_files_below`), in name order, hidden ones left out: other systems put `._NAME.CR2` beside
+each NAME.CR2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +41,18 @@ def raw_files(paths: Sequence[Path]) -> list[Path]:
     Raises RequestError for a path that is missing, a folder without RAW files, or a file that is named twice.
     """
     return _files(paths, RAW_SUFFIXES, "RAW files")
+
+
+def raw_files_below(folder: Path) -> Iterator[Path]:
+    """RAW files of a folder and of all folders in it, each folder's own first; links to folders are not followed.
+
+    Raises MissingFileError for a path that is no folder.
+    """
+    if not folder.is_dir():
+        raise MissingFileError(f"There is no folder {folder}.")
+    for inside, folders, _ in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from _inside(Path(inside), RAW_SUFFIXES)
 
 
 def picture_files(paths: Sequence[Path]) -> list[Path]:

@@ -17,9 +17,10 @@ from typing import Final
 
 from invisp_deploy.contract import camera_name
 from invisp_deploy.dataset.options import read_names
-from invisp_deploy.errors import DatasetError, MissingFileError, OutputError, RawFileError, RequestError
+from invisp_deploy.errors import DatasetError, OutputError, RawFileError, RequestError
 from invisp_deploy.formats.exif import camera_exif, make_and_model
 from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.formats.walk import raw_files_below
 from invisp_deploy.research.fetch import PAUSES, Fetched, Outcome, fetch
 
 CAMERAS: Final = ("Canon EOS 5D", "NIKON D700")
@@ -61,23 +62,19 @@ def read_lists(train: Path, test: Path) -> tuple[tuple[str, ...], tuple[str, ...
 def find_dngs(
     folder: Path, names: Sequence[str], camera: str, *, on_file: Callable[[], object] = lambda: None
 ) -> Collected:
-    """The DNGs of those names anywhere below a folder. camera: one of `CAMERAS`, else a file is refused.
+    """The DNGs of those names anywhere below a folder, hidden ones left out.
 
+    camera: one of `CAMERAS`; a file of another is refused.
     Raises RequestError for a path that is no folder, or two files of one name.
     """
-    if not folder.is_dir():
-        raise MissingFileError(f"There is no folder {folder}.")
     wanted = set(names)
     found: dict[str, Path] = {}
-    for inside, folders, files in os.walk(folder):
-        folders.sort()
-        for file in sorted(files):
-            path = Path(inside, file)
-            if path.suffix.lower() != ".dng" or path.stem not in wanted:
-                continue
-            if path.stem in found:
-                raise RequestError(f"{found[path.stem]} and {path} have one name: take one of them out.")
-            found[path.stem] = path
+    for path in raw_files_below(folder):
+        if path.suffix.lower() != ".dng" or path.stem not in wanted:
+            continue
+        if path.stem in found:
+            raise RequestError(f"{found[path.stem]} and {path} have one name: take one of them out.")
+        found[path.stem] = path
     paths, refused = {}, {}
     for name in [name for name in names if name in found]:
         make, model = make_and_model(camera_exif(found[name], b""))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from invisp_deploy.errors import RequestError
+from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.formats.walk import (
     PICTURE_SUFFIXES,
     RAW_SUFFIXES,
@@ -17,6 +17,7 @@ from invisp_deploy.formats.walk import (
     is_raw,
     picture_files,
     raw_files,
+    raw_files_below,
 )
 from invisp_deploy.graph_card import Direction
 
@@ -41,6 +42,18 @@ def names(paths: list[Path]) -> list[str]:
 def test_a_folder_gives_its_own_files_in_name_order(folder: Path) -> None:
     assert names(raw_files([folder])) == ["a.cr2", "b.DNG"]
     assert names(picture_files([folder])) == ["c.JPG", "d.png"]
+
+
+def test_below_a_folder_hidden_files_and_folders_are_left_out(folder: Path) -> None:
+    for hidden in (".trash/z.dng", "deeper/._z.dng", "deeper/.trash/deeper/z.dng"):
+        (folder / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (folder / hidden).write_text(hidden)
+    (folder / "a link").symlink_to(folder)
+    (folder / "e.dng" / "y.NEF").write_text("of a folder that is named as a file")
+    found = [path.relative_to(folder).as_posix() for path in raw_files_below(folder)]
+    assert found == ["a.cr2", "b.DNG", "deeper/z.dng", "e.dng/y.NEF"]
+    with pytest.raises(MissingFileError, match=r"no folder .*absent"):
+        list(raw_files_below(folder / "absent"))
 
 
 def test_named_files_are_taken_at_their_word_where_they_stand(folder: Path) -> None:

@@ -93,7 +93,7 @@ def test_makers_spell_their_cameras_in_several_ways(camera: str, make: str, mode
 
 
 def test_dngs_are_found_below_a_folder_by_name(tmp_path: Path, canon: bytes, small_dng: Path) -> None:
-    for path in ("a.dng", "HQa1to700/photos/b.DNG", "unlisted.dng", "c.txt"):
+    for path in ("a.dng", "HQa1to700/photos/b.DNG", "unlisted.dng", "c.txt", ".Trash/a.dng", "HQa1to700/._b.DNG"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(canon)
     (tmp_path / "other.dng").write_bytes(small_dng.read_bytes())
