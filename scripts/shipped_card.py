@@ -31,14 +31,7 @@ Renders RAW files of the {camera} as LibRaw does (as-shot white balance, no auto
 and recovers the RAW from the JPEG. {network}
 Weights `{weights}`.
 
-| file | for |
-|---|---|
-| `forward.onnx`, `inverse.onnx` | what `invisp-run --model {name}` uses |
-| `forward16.onnx`, `inverse16.onnx` | the same with pictures of 16 bits, for `.tif` |
-| `weights.safetensors` | PyTorch weights, with configuration and camera contract in the header |
-| `scales.json` | scales for int8 and fp8 exports of these weights ([precision](../../../docs/precision.md)) |
-| `forward.onnx.npz` and one beside every graph | a small input and what PyTorch makes of it, for `invisp verify` |
-| `report.json`, `report.md` | what the export compared |
+{files}
 
 ## Figures
 
@@ -68,10 +61,12 @@ is part of this package:
 
 def main(model: Path, sample: Path, photos: Path) -> None:
     checkpoint = load_checkpoint(model / "weights.safetensors")
+    name = next(name for name, folder in MODELS.items() if folder == model.name)
     text = TEXT.format(
         camera=checkpoint.contract.camera,
-        name=next(name for name, folder in MODELS.items() if folder == model.name),
+        name=name,
         network=network(checkpoint),
+        files=files(name),
         weights=checkpoint.weights,
         figures=figures(model, sample, checkpoint.card["validation"]),
         training=training(checkpoint.card),
@@ -90,6 +85,20 @@ def network(checkpoint: Checkpoint) -> str:
         f"resolution:\n{config.macs_per_pixel:,.0f} multiply-accumulates a pixel and direction, {parameters:,} "
         f"parameters, halo {config.halo} px."
     )
+
+
+def files(name: str) -> str:
+    rows = {
+        "`forward.onnx`, `inverse.onnx`": f"what `invisp-run --model {name}` uses",
+        "`forward16.onnx`, `inverse16.onnx`": "the same with pictures of 16 bits, for `.tif`",
+        "`weights.safetensors`": "PyTorch weights, with configuration and camera contract in the header",
+        "`scales.json`": "scales for int8 and fp8 exports of these weights ([precision](../../../docs/precision.md))",
+        "`forward.onnx.npz` and one beside every graph": (
+            "a small input and what PyTorch makes of it, for `invisp verify`"
+        ),
+        "`report.json`, `report.md`": "what the export compared",
+    }
+    return table(("file", "for"), list(rows.items()))
 
 
 def figures(model: Path, sample: Path, made: dict[str, dict[str, float]]) -> str:

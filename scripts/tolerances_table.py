@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
+from invisp_deploy.report.markdown import table
 from invisp_deploy.tolerances import CODE_PARITY, ENGINE_PARITY, PARITY, TOLERANCES
 
 HEAD = """# Tolerances
 
 Every limit that export, commands and tests compare with, from `invisp_deploy/tolerances.py`. Written by
 `make docs`; a test compares this page with the source.
-
-| name | limit | unit | why |
-|---|---|---|---|
 """
 
 PARITY_HEAD = """
@@ -31,12 +28,9 @@ Runtime, which says that it computes this graph. In int8 and fp8 a right engine 
 another order, a value next to a half rounds the other way, and each such step sets off others behind it. How far that
 goes lies in the weights, so `invisp-export engine` measures it: the graph against itself with a factor of its spine
 1e-5 off. The engine must come as near, less the margin `engine-self`.
-
-| what | precision | dB | round trip, dB | largest difference | why |
-|---|---|---|---|---|---|
 """
 
-TABLES = {
+PARITIES = {
     "the network inside": PARITY,
     "graph": CODE_PARITY,
     "engine": ENGINE_PARITY,
@@ -44,18 +38,15 @@ TABLES = {
 
 
 def page() -> str:
-    rows = (
-        f"| {name} | {t.limit:g} | {t.unit} | {t.reason} |\n".replace("|s|", "\\|s\\|")
-        for name, t in TOLERANCES.items()
-    )
-    return HEAD + "".join(rows) + PARITY_HEAD + "".join(parity_rows())
-
-
-def parity_rows() -> Iterator[str]:
-    for what, table in TABLES.items():
-        for precision, p in table.items():
-            limits = f"{p.psnr:g} | {p.round_trip_psnr:g} | {p.max_abs:.2g}"
-            yield f"| {what} | {precision} | {limits} | {p.reason} |\n"
+    limits = [(name, f"{t.limit:g}", t.unit, t.reason) for name, t in TOLERANCES.items()]
+    parities = [
+        (what, precision, f"{p.psnr:g}", f"{p.round_trip_psnr:g}", f"{p.max_abs:.2g}", p.reason)
+        for what, precisions in PARITIES.items()
+        for precision, p in precisions.items()
+    ]
+    head = ("what", "precision", "dB", "round trip, dB", "largest difference", "why")
+    parts = (HEAD, table(("name", "limit", "unit", "why"), limits), PARITY_HEAD, table(head, parities))
+    return "\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
