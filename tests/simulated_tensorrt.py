@@ -1,6 +1,6 @@
 """A simulated TensorRT: the classes and names that our runtime uses, strict as the real ones, computing with ONNX
 Runtime in the memory of `tests.simulated_cuda`. It shows what our own code does with engines; no GPU test is made of
-it. That the names exist in the real TensorRT is the matter of tests/runtimes/tensorrt/test_tensorrt_names.py.
+it. That the names exist in the real TensorRT is the matter of tests/test_tensorrt_names.py.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import tensorrt_rtx
 
-ROOT = Path(__file__).parent.parent.parent.parent
+ROOT = Path(__file__).parent.parent
 NAMES: dict[str, dict[str, list[str]]] = json.loads((ROOT / "tests" / "data" / "tensorrt_names.json").read_text())
 TENSORRT = sorted(version for version in NAMES if version.startswith("tensorrt"))
 CUDA = sorted(version for version in NAMES if version.startswith("cuda"))
