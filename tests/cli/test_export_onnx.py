@@ -55,11 +55,11 @@ def test_result_lines_name_files_figures_and_what_comes_next(tmp_path: Path, wei
     assert result.exit_code == 0, result.output
     forward, inverse, report, following = result.stdout.splitlines()
     assert re.fullmatch(
-        rf"wrote {out}/forward.onnx \([\d.]+ kB\), fp32, RAW -> picture, 132 nodes, within .*e-0[78] of PyTorch",
+        rf"wrote {out}/forward.onnx \([\d.]+ kB\), fp32, RAW -> picture, \d+ nodes, within .*e-0[78] of PyTorch",
         forward,
     )
     assert re.fullmatch(
-        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), fp32, picture -> RAW, 136 nodes, within .*e-0[78] of PyTorch",
+        rf"wrote {out}/inverse.onnx \([\d.]+ kB\), fp32, picture -> RAW, \d+ nodes, within .*e-0[78] of PyTorch",
         inverse,
     )
     assert re.fullmatch(
