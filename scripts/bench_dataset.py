@@ -33,6 +33,7 @@ from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.develop import develop
+from invisp_deploy.isp.steps import Codes
 from invisp_deploy.report.markdown import table
 from invisp_deploy.training.data import dataset_pairs, sample_batch
 
@@ -68,7 +69,7 @@ def authors_crops(folder: Path) -> Crops:
         top, left = (int(rng.integers(0, size - PATCH + 1)) for size in raw.shape[:2])
         window = (slice(top, top + PATCH), slice(left, left + PATCH))
         part = np.power(raw[window], 1 / 2.2).astype(np.float32).transpose(2, 0, 1)
-        return part, target[window].astype(np.float32).transpose(2, 0, 1) / 255
+        return part, Codes().inverse(target[window], {})
 
     return crop
 

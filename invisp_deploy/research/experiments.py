@@ -130,12 +130,8 @@ def table2(
             shot.check()
             frame = shot.frame
             for window in areas_of(shot, contract, terms):
-                part = replace(
-                    frame,
-                    mosaic=np.ascontiguousarray(frame.mosaic[window]),
-                    cfa=shot.recipe(contract).shifted(window[0].start, window[1].start).cfa,
-                    black=_shifted(frame.black, window[0].start, window[1].start),
-                )
+                here = shot.recipe(contract).shifted(window[0].start, window[1].start)
+                part = replace(frame, mosaic=np.ascontiguousarray(frame.mosaic[window]), cfa=here.cfa, black=here.black)
                 shape = part.mosaic.shape
                 for method in rendering:
                     network = method.network(shot.facts.brightest_frame())
@@ -222,11 +218,6 @@ def _record_bytes(method: Method, part: RawFrame, recipe: Recipe, terms: Terms) 
         method.weights, "fp32", part.facts, recipe, height, width, quality=terms.quality, subsampling=terms.subsampling
     )
     return len(record.to_bytes()) + 4
-
-
-def _shifted(black: tuple[float, float, float, float], row: int, column: int) -> tuple[float, float, float, float]:
-    a, b, c, d = np.roll(np.reshape(black, (2, 2)), (-row, -column), (0, 1)).ravel().tolist()
-    return a, b, c, d
 
 
 def _means(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:

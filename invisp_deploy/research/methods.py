@@ -19,6 +19,7 @@ from invisp_deploy.errors import CheckpointError, ContractError, MissingFileErro
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import develop
+from invisp_deploy.isp.steps import Codes
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.research.areas import Terms, areas_of
 from invisp_deploy.research.rivals.open import RIVAL_FORMAT, load_rival, macs_per_pixel
@@ -85,7 +86,7 @@ def upi_method(label: str, dataset: Dataset, contract: CameraContract, curve: st
         upi = Upi(shot.facts.brightest_frame(), contract, curve=curve)
         for window in areas_of(shot, contract, _GAIN_TILES):
             raw = torch.from_numpy(develop(frame.mosaic, levels, window))[None]
-            target = shot.target(window).astype(np.float32).transpose(2, 0, 1) / np.float32(255)
+            target = Codes().inverse(shot.target(window), {})
             samples.append((upi, raw, torch.from_numpy(np.ascontiguousarray(target))[None]))
     gain = fitted_gain(samples)
 

@@ -30,6 +30,7 @@ from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Codes
 from invisp_deploy.research.areas import Terms, apply, areas_of, patches_of
 from invisp_deploy.research.methods import Method
 
@@ -160,10 +161,10 @@ def recover_area(
     mosaic = shot.frame.mosaic
     raw = develop(mosaic, recipe, window)
     target = shot.target(window)
-    picture = _rounded(apply(network, Direction.FORWARD, raw)) if own else target
+    picture = Codes().forward(apply(network, Direction.FORWARD, raw), {}) if own else target
     decoded, size = _through_jpeg(picture, (dataset.quality, dataset.subsampling), terms, folder, own=own)
     origin = (window[0].start, window[1].start)
-    recovered = undevelop(apply(network, Direction.INVERSE, _planes(decoded)), recipe, origin)
+    recovered = undevelop(apply(network, Direction.INVERSE, Codes().inverse(decoded, {})), recipe, origin)
     part = np.ascontiguousarray(mosaic[window])
     return Recovery(part, recipe.shifted(*origin), target, decoded, recovered, size, raw)
 
@@ -203,12 +204,13 @@ def _as_run(
     figures = {}
     if own:
         rendered = apply(network, Direction.FORWARD, raw)
+        # theirs, not `Codes`: the authors cut off where files are rounded
         truncated = (np.clip(rendered, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
         decoded, _ = _jpeg(truncated, terms, folder)
         figures = {"rgb-psnr": min(CAP, rgb_psnr(decoded, target)), "rgb-ssim": rgb_ssim(decoded, target)}
     else:
         decoded = np.ascontiguousarray(recovery.decoded[patch])
-    recovered = apply(network, Direction.INVERSE, _planes(decoded))
+    recovered = apply(network, Direction.INVERSE, Codes().inverse(decoded, {}))
     ours, true = (paper_domain(tensor, recovery.recipe) for tensor in (recovered, raw))
     return {**figures, "raw-psnr": min(CAP, psnr(ours, true, 1))}
 
@@ -231,15 +233,6 @@ def _jpeg(picture: Pixels, terms: Terms, folder: Path) -> tuple[Pixels, int]:
     )
     with Image.open(path) as image:
         return np.array(image), path.stat().st_size
-
-
-def _rounded(planes: Float) -> Pixels:
-    pixels: Pixels = np.rint(np.clip(planes, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
-    return pixels
-
-
-def _planes(pixels: Pixels) -> Float:
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
 
 
 def _mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
