@@ -13,12 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RawFileError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats.dng import SRGB_MATRIX
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.isp.demosaic import demosaic, remosaic
+from invisp_deploy.isp.develop import undevelop
 from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.steps import Codes, Curve, Demosaic
 
 LOSSY_QUALITY: Final = 90
 """JPEG quality of the lossy DNG, without chroma subsampling."""
@@ -28,6 +30,8 @@ _TILE: Final = 256
 _JPEG, _LOSSY_JPEG = 7, 34892
 _CFA, _LINEAR = 32803, 34892
 _MAP_POLYNOMIAL: Final = 8
+_CAMERA_RGB: Final = CameraContract(white_balance="none", gamma=1)
+"""Linear light between the levels, neither balanced nor behind a curve."""
 
 
 def write_lossless(path: Path, frame: RawFrame) -> None:
@@ -53,14 +57,18 @@ def write_lossless(path: Path, frame: RawFrame) -> None:
 def write_lossy(path: Path, frame: RawFrame, quality: int = LOSSY_QUALITY) -> None:
     """Write demosaiced camera RGB, whole or not at all; sides cut to even. Raises OutputError.
 
-    Recipe are taken out before (black is 0, white 65535), values beyond white are clipped.
+    The levels are taken out (black is 0, white 65535); values beyond them are clipped.
     """
     from imagecodecs import jpeg8_encode
 
     height, width = (side - side % 2 for side in frame.mosaic.shape)
-    black = np.tile(np.array(frame.black, np.float32).reshape(2, 2), (height // 2, width // 2))
-    linear = np.clip((frame.mosaic[:height, :width] - black) / (frame.white - black), 0, 1).astype(np.float32)
-    codes = np.rint(np.sqrt(demosaic(linear, frame.cfa)) * 255).astype(np.uint8).transpose(1, 2, 0)
+    numbers = frame.recipe(_CAMERA_RGB).numbers()
+    black = np.tile(numbers["black"].reshape(2, 2), (height // 2, width // 2))
+    # Divided; `Levels` multiplies by the reciprocal. A last bit moves a code at a quarter of full scale, whose root
+    # lies just between two, and the published sizes were measured with these codes.
+    linear = np.clip((frame.mosaic[:height, :width] - black) / (numbers["white"] - black), 0, 1, dtype=np.float32)
+    root = Curve(2).forward(Demosaic().forward(linear, numbers), numbers)
+    codes = Codes().forward(root, numbers)
     padded = np.pad(codes, ((0, -height % _TILE), (0, -width % _TILE), (0, 0)), mode="edge")
     tiles = [
         bytes(
@@ -92,14 +100,10 @@ def mosaic_of_lossy(path: Path, frame: RawFrame) -> Mosaic:
 
     try:
         with rawpy.imread(str(path)) as raw:
-            planes = np.asarray(raw.raw_image_visible)[..., :3].astype(np.float32)
+            codes = np.array(raw.raw_image_visible[..., :3])
     except rawpy.LibRawError as error:
         raise RawFileError(f"{path} is no lossy DNG that LibRaw reads: {error}.") from error
-    linear = remosaic(planes.transpose(2, 0, 1) / np.float32(65535), frame.cfa)
-    height, width = linear.shape
-    black = np.tile(np.array(frame.black, np.float32).reshape(2, 2), (height // 2, width // 2))
-    digital: Mosaic = np.rint(linear * (frame.white - black) + black).astype(np.uint16)
-    return digital
+    return undevelop(Codes(16).inverse(codes, {}), frame.recipe(_CAMERA_RGB))
 
 
 def _write(
