@@ -17,12 +17,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.exif import MADE_SOFTWARE
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.colour import srgb_to_camera, srgb_to_linear
 from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.steps import Codes, Demosaic, WhiteBalance
 
 _SCALES: Final = (0.6, 1.4)
 _LARGEST: Final = 2_200_000
@@ -98,6 +100,7 @@ def measured_noise(frame: RawFrame) -> Noise:
     for index in range(4):
         row, column = divmod(index, 2)
         site = frame.mosaic[row::2, column::2].astype(np.float64)
+        # not `Levels`, which clips: around black, noise lies on both sides
         plane = (site - frame.black[index]) / (frame.white - frame.black[index])
         smooth = plane[:-2] - 2 * plane[1:-1] + plane[2:]
         residual = np.abs(smooth[:, :-2] - 2 * smooth[:, 1:-1] + smooth[:, 2:])
@@ -129,18 +132,14 @@ def unprocess(
     if like.color_matrix is None or like.gains is None:
         raise RequestError("The sample RAW file has no colour matrix or no as-shot white balance: use another one.")
     height, width = (size - size % 2 for size in photo.shape[:2])
-    linear = srgb_to_linear(photo[:height, :width].astype(np.float32) / np.float32(255))
+    linear = srgb_to_linear(Codes().inverse(photo[:height, :width], {}).transpose(1, 2, 0))
     linear *= np.float32(np.exp(rng.uniform(*np.log(_EXPOSURE))))
     camera = linear @ srgb_to_camera(like.color_matrix).T.astype(np.float32)
     gains = _white_balance(like.gains, rng)
-    camera /= np.array(gains, np.float32) / min(gains)
-    mosaic = np.empty((height, width), np.float32)
-    for index, colour in enumerate(like.cfa):
-        site = (slice(index // 2, None, 2), slice(index % 2, None, 2))
-        mosaic[site] = camera[(*site, "RGB".index(colour))]
-    return replace(
-        like, mosaic=_digitised(mosaic, like, noise, saturation, rng), gains=gains, orientation=1, exif=like.exif
-    )
+    made = replace(like, gains=gains, orientation=1)
+    numbers = made.recipe(CameraContract(white_balance="min", gamma=1)).numbers()
+    sites = WhiteBalance().inverse(Demosaic().inverse(camera.transpose(2, 0, 1), numbers), numbers)
+    return replace(made, mosaic=_digitised(sites, like, noise, saturation, rng))
 
 
 def _photograph(path: Path, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -175,6 +174,7 @@ def _digitised(
     gain = np.exp(rng.uniform(*np.log(_ISO_GAIN)))
     light = np.clip(linear, 0, 1)
     variance = noise.shot * gain * light + noise.read * gain
+    # not `Levels`, which clips to [0, 1]: the sensor clips after the noise, and black lies within it
     noisy = light + rng.standard_normal(light.shape, np.float32) * np.sqrt(variance)
     black = np.tile(np.array(like.black).reshape(2, 2), (light.shape[0] // 2, light.shape[1] // 2))
     digital: Mosaic = np.clip(np.rint(noisy * (saturation - black) + black), 0, saturation).astype(np.uint16)
