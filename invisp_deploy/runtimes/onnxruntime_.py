@@ -38,8 +38,8 @@ class OnnxRuntime(Runtime):
 
     provider: exactly one, by ONNX Runtime's name; nodes it cannot take are an error, not a fallback.
     threads: of the CPU provider, 0 for all cores. constants: arrays in place of the graph's own constants of these
-    names, of the same types and shapes. Raises RequestError for a missing file, GraphError
-    for one that is not our graph, EngineError for a provider that is not there.
+    names, of the same types and shapes. Raises MissingFileError, GraphError for a file that is not our graph,
+    EngineError for a provider that is not there.
     """
 
     def __init__(self, path: Path, provider: str = CPU, threads: int = 0, constants: Feeds | None = None) -> None:

@@ -26,7 +26,7 @@ def picture(height: int = 40, width: int = 60, exif: bytes = b"") -> Picture:
     return Picture(np.zeros((height, width, 3), np.uint8), None, exif)
 
 
-def test_values_become_levels_of_the_contract() -> None:
+def test_values_become_a_recipe_of_the_contract() -> None:
     record = explicit_record(VALUES, picture(), CARD, "phone.jpg")
     assert (record.height, record.width) == (40, 60)
     assert (record.facts.black, record.facts.white, record.facts.gains) == ((128.0,) * 4, 4000, (2.0, 1.0, 1.5))

@@ -41,7 +41,10 @@ class Upi(nn.Module):
 
     frame: gives colour matrix, white balance and levels. gain: digital gain of the camera's rendering beside white
     balance, estimated by `fitted_gain`. Raises RequestError for a frame without colour matrix or white balance, and
-    ContractError as `camera.levels.levels_of`.
+    ContractError as `RawFrame.recipe`.
+
+    In torch, like the networks that it is judged beside: the steps of isp read the sites of a mosaic, and here every
+    pixel keeps all three channels.
     """
 
     renders = False
@@ -62,16 +65,16 @@ class Upi(nn.Module):
                 f"UPI needs the colour matrix and the as-shot white balance of {frame.camera or 'the camera'}, the "
                 "file lacks one: use files that have both."
             )
-        levels = frame.recipe(contract)
-        black, taken = sum(frame.black) / 4, sum(levels.black) / 4
-        span = levels.white - taken
-        self.curve, self.gain, self.gamma = curve, gain, levels.gamma
+        recipe = frame.recipe(contract)
+        black, taken = sum(frame.black) / 4, sum(recipe.black) / 4
+        span = recipe.white - taken
+        self.curve, self.gain, self.gamma = curve, gain, recipe.gamma
         for name, values in (
             ("matrix", srgb_to_camera(frame.color_matrix)),
             ("undone", [min(frame.gains) / value / gain for value in frame.gains]),
             ("scale", [(adjusted_white(frame, frame.mosaic) - black) / span]),
             ("offset", [(black - taken) / span]),
-            ("gains", levels.gains),
+            ("gains", recipe.gains),
         ):
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32), persistent=False)
 
