@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from invisp_deploy.isp.steps import Codes
+
+Pixels = npt.NDArray[np.uint8]
 
 
 class JpegCodec:
@@ -21,14 +27,21 @@ class JpegCodec:
         from PIL import Image
 
         decoded = []
-        for pixels in rounded8(srgb).movedim(1, -1).contiguous().numpy():
+        for pixels in codes_of(srgb):
             stream = io.BytesIO()
-            Image.fromarray(pixels).save(stream, "JPEG", quality=self.quality, subsampling=self.subsampling)
+            Image.fromarray(np.ascontiguousarray(pixels)).save(
+                stream, "JPEG", quality=self.quality, subsampling=self.subsampling
+            )
             with Image.open(stream) as image:
                 decoded.append(np.asarray(image))
-        return torch.from_numpy(np.stack(decoded)).movedim(-1, 1).float() / 255
+        return planes_of(decoded)
 
 
-def rounded8(srgb: Tensor) -> Tensor:
-    """uint8, clamped to [0, 1] first, as rendering writes it."""
-    return (srgb.float().clamp(0, 1) * 255).round().to(torch.uint8)
+def codes_of(srgb: Tensor) -> list[Pixels]:
+    """(B, 3, H, W) float on the CPU -> B pictures (H, W, 3) uint8, as rendering writes them."""
+    return [Codes().forward(planes, {}) for planes in srgb.float().numpy()]
+
+
+def planes_of(pictures: Sequence[Pixels]) -> Tensor:
+    """Pictures (H, W, 3) uint8 of one size -> (B, 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(np.stack([Codes().inverse(codes, {}) for codes in pictures]))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invisp_deploy.calibration.codec import JpegCodec, rounded8
+from invisp_deploy.calibration.codec import JpegCodec, codes_of, planes_of
 from invisp_deploy.calibration.content import check_content
 from invisp_deploy.calibration.tiles import Place, TileSource, check_tiles
 from invisp_deploy.contract import CameraContract
@@ -105,12 +105,12 @@ class Bench:
             srgb = _call(network, network, torch.from_numpy(tile.raw)[None])
             decoded = self.codec(srgb)
             back, back8, there = (
-                _call(network, network.inverse, picture) for picture in (decoded, rounded8(srgb).float() / 255, srgb)
+                _call(network, network.inverse, picture) for picture in (decoded, planes_of(codes_of(srgb)), srgb)
             )
             rows.append(
                 Figures(
                     forward=psnr(_array(srgb), exact, 1),
-                    rgb=psnr(rounded8(decoded)[0].permute(1, 2, 0).numpy(), tile.libraw, 255),
+                    rgb=psnr(codes_of(decoded)[0], tile.libraw, 255),
                     raw=_raw_psnr(back, tile),
                     raw8=_raw_psnr(back8, tile),
                     round_trip=psnr(_array(there), tile.raw, 1),
