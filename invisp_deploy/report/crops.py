@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from invisp_deploy.isp.steps import Codes
 from invisp_deploy.report.heat import heat
 
 ERROR_SCALE: Final = 0.05
@@ -20,7 +21,7 @@ Planes = npt.NDArray[Any]
 
 def crop_sheet(raw: Planes, rendered: Planes, target: Planes, recovered: Planes) -> npt.NDArray[np.uint8]:
     """The first four crops of each as one picture, (rows * size, 4 * size, 3) uint8; beyond [0, 1] is clipped."""
-    pictures = [np.rint(np.clip(planes[:_SHOWN], 0, 1) * 255).astype(np.uint8) for planes in (raw, rendered, target)]
+    columns = [[Codes().forward(crop, {}) for crop in crops[:_SHOWN]] for crops in (raw, rendered, target)]
     error = np.abs(recovered[:_SHOWN] - raw[:_SHOWN]).mean(1) / ERROR_SCALE
-    columns = [*(picture.transpose(0, 2, 3, 1) for picture in pictures), heat(error)]
-    return np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
+    columns.append(list(heat(error)))
+    return np.concatenate([np.concatenate(column, 0) for column in columns], 1)
