@@ -23,10 +23,10 @@ from invisp_deploy.benchmark.alone import run_alone
 from invisp_deploy.benchmark.cases import Candidate
 from invisp_deploy.errors import EngineError
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture
+from invisp_deploy.formats.picture import Picture, bit_depth
 from invisp_deploy.formats.record import Record
 from invisp_deploy.formats.walk import is_picture
-from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.graph_card import BITS, Direction, GraphCard
 from invisp_deploy.isp.frame import FrameFacts
 from invisp_deploy.memory import forget_peak, peak_memory
 from invisp_deploy.rendering.files import decode
@@ -158,8 +158,9 @@ def bare_calls(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def fits(file: Path, runtime: Runtime) -> bool:
-    """Whether a runtime goes the way of that file: pictures are recovered, anything else is rendered."""
-    return is_picture(file) is (runtime.card.direction is Direction.INVERSE)
+    """Whether a runtime goes the way of that file, pictures in their depth to RAW and anything else to a .jpg."""
+    bits = bit_depth(file) if is_picture(file) else BITS[0]
+    return is_picture(file) is (runtime.card.direction is Direction.INVERSE) and runtime.card.bits == bits
 
 
 def measure_file(

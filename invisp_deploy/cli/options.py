@@ -53,16 +53,19 @@ def _one_model(context: click.Context, parameter: click.Parameter, given: tuple[
     return given[0] if given else None
 
 
-model_option: Final = click.option(
-    "--model",
-    "--engine",
-    "model",
-    multiple=True,  # so that a second one is refused, not taken instead
-    callback=_one_model,
-    metavar="NAME|FOLDER|FILE",
-    help=f"Shipped model ({', '.join(MODELS)}), folder of an export, or a graph or engine.  [default: {DEFAULT_MODEL}; "
-    "for a picture the one that rendered it]",
-)
+def _model_option(default: str) -> Decorator[Any]:
+    return click.option(
+        "--model",
+        "--engine",
+        "model",
+        multiple=True,  # so that a second one is refused, not taken instead
+        callback=_one_model,
+        metavar="NAME|FOLDER|FILE",
+        help=f"Shipped model ({', '.join(MODELS)}), folder of an export, or a graph or engine.  [default: {default}]",
+    )
+
+
+model_option: Final = _model_option(DEFAULT_MODEL)
 provider_option: Final = click.option("--provider", help="ONNX Runtime's, for graphs.  [default: CPUExecutionProvider]")
 threads_option: Final = click.option(
     "--threads", type=click.IntRange(1, 1024), help="Of the runtime, on the CPU.  [default: one a core]"
@@ -108,7 +111,7 @@ def together(*decorators: Decorator[Any]) -> Decorator[Any]:
 
 
 rendering_options: Final = together(
-    model_option,
+    _model_option(f"{DEFAULT_MODEL}; for a picture the one that rendered it"),
     provider_option,
     quality_option,
     subsampling_option,

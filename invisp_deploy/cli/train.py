@@ -75,11 +75,11 @@ run_options: Final = together(
     click.option(
         "--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with folding the first file's."
     ),
-    click.option("--steps", type=int, help="Default: 20000; with --from 1000."),
+    click.option("--steps", type=int, help="[default: 20000; of a fine-tuning 1000]"),
     click.option("--minutes", type=float, help="Instead of --steps: optimiser time, from the measured time of a step."),
     click.option("--patch", type=int, help="Edge of the crops, pixels.  [default: 128]"),
     click.option("--batch", type=int, help="Crops per step, over all processes.  [default: 1]"),
-    click.option("--learning-rate", type=float, help="Peak. Default: 0.0004; with --from 0.00005."),
+    click.option("--learning-rate", type=float, help="Peak.  [default: 0.0004; of a fine-tuning 0.00005]"),
     click.option("--warmup", type=int, help="Steps of linear rise.  [default: 50]"),
     click.option(
         "--schedule", type=click.Choice(SCHEDULES), help="After it; halve: as the authors' code.  [default: linear]"

@@ -78,6 +78,8 @@ def _verify(model: str | None, provider: str | None, options: dict[str, Any], as
     else:
         for line in (*opened.names, *_verification_lines(done)):
             click.echo(line)
+        for note in opened.notes:
+            click.echo(f"note: {note}")
         for path in written:
             result_line(path, "which now says that the engine is verified, and where")
         if target is not None:

@@ -21,10 +21,11 @@ from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_en
 
 @dataclass(frozen=True)
 class Opened:
-    """Engines by direction with their files; one of the two may be absent."""
+    """Engines by direction with their files; one of the two may be absent. others: files of the other depth, and it."""
 
     files: Mapping[Direction, Path]
     subjects: Mapping[Direction, Subject]
+    others: tuple[tuple[Path, int], ...] = ()
 
     @property
     def forward(self) -> Subject | None:
@@ -43,6 +44,12 @@ class Opened:
             for way, one in self.subjects.items()
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What lies there and was not measured, or would be needed for more; one sentence each."""
+        one = [f"there is no {way.value} beside it: no round trip" for way in Direction if way not in self.files]
+        return (*one, *(f"{path} is of {bits} bits and was not measured: name it" for path, bits in self.others))
+
 
 @contextlib.contextmanager
 def open_subjects(model: str | Path | None, provider: str | None = None) -> Iterator[Opened]:
@@ -58,7 +65,8 @@ def open_subjects(model: str | Path | None, provider: str | None = None) -> Iter
             way: Subject(opened.runtime(way, bits), read_golden(golden_path(path)), parity_kind(path))
             for way, path in files.items()
         }
-        yield Opened(files, subjects)
+        others = tuple((path, other) for other in BITS if other != bits for path in opened.files(other).values())
+        yield Opened(files, subjects, others)
 
 
 def verification_data(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from invisp_deploy.errors import ContractError
+from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture, bit_depth, read_picture
@@ -16,7 +16,7 @@ from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.model import Model, Models
-from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.recover import recover, recover_by, way_back_of
 from invisp_deploy.rendering.render import AlignedFrame, render, render_aligned
 from invisp_deploy.rendering.tiled import Progress, plan_for, seam_error, silent
@@ -89,7 +89,18 @@ def run_path(
         kind = "a picture" if is_picture(path) else "a RAW file"
         raise ContractError(f"{path} is {kind}, and the graph {takes}: pass the graph of the other direction.")
     decoded = decode(path, options)
+    _check_explicit(decoded, options.explicit, path)
     return run_file(decoded, output, models.for_file(decoded), options, start, name=str(path))
+
+
+def _check_explicit(decoded: RawFrame | Picture, explicit: Explicit, path: Path) -> None:
+    """Raise RequestError for values that nothing would come of: a file's own count."""
+    if isinstance(decoded, Picture) and decoded.record is None:
+        return
+    names = ("white_balance", "black", "white", "cfa")[isinstance(decoded, RawFrame) :]  # a frame's gains are replaced
+    given = [name for name in names if getattr(explicit, name) is not None]
+    if given:
+        raise RequestError(f"{path} has its own `{given[0]}`: leave it out; it is for a picture without its way back.")
 
 
 def run_file(

@@ -60,13 +60,20 @@ class Model:
         """
         key = (direction, bits)
         if key not in self._open:
-            path = self._files.get(key) or self._files.get((direction, BITS[0]))
+            path = next((self._files[key] for key in _preferred(direction, bits) if key in self._files), None)
             if path is None:
                 raise RequestError(
                     f"The model {self.name} has no {direction.value} graph or engine: name the folder of an export, "
                     "which holds both directions."
                 )
-            self._keep(path, open_runtime(path, self._provider, self._threads, bits=bits), key)
+            runtime = open_runtime(path, self._provider, self._threads, bits=bits)
+            if key not in self._files and runtime.card.bits != bits:
+                runtime.close()
+                raise RequestError(
+                    f"{path} has codes of {runtime.card.bits} bits, a file of {bits} was asked for: .jpg and .png "
+                    "have 8 bits, .tif 16; name the folder of an export, which holds graphs for both."
+                )
+            self._keep(path, runtime, key)
         return self._open[key]
 
     def render(
@@ -218,6 +225,11 @@ def _of_file(path: Path, provider: str | None, threads: int) -> Model:
     made = Model(str(path), {**files, own: path}, provider, threads, own)
     made._keep(path, runtime, own)
     return made
+
+
+def _preferred(direction: Direction, bits: int) -> list[tuple[Direction, int]]:
+    """A float graph has no depth of its own and stands for both, under the name of the first."""
+    return [(direction, bits), *((direction, other) for other in BITS if other != bits)]
 
 
 def _in_folder(folder: Path) -> dict[tuple[Direction, int], Path]:

@@ -43,6 +43,9 @@ _NATURAL: Final = Recipe("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (0.9, 0.5
 """An RGGB sensor of 12 bits with black levels that differ by site."""
 
 
+_LARGEST: Final = 1 << 28  # pixels of a golden input
+
+
 @dataclass(frozen=True)
 class Golden:
     """One golden file; the fields are its arrays."""
@@ -63,6 +66,25 @@ class Golden:
         """The same crops out of a runtime's output (height, width) or (height, width, 3)."""
         edge = self.crops.shape[1]
         return np.stack([output[row : row + edge, column : column + edge] for row, column in self.corners])
+
+    def check(self) -> None:
+        """Raises ValueError for arrays that do not fit each other: a file's are not taken at their word."""
+        if not 1 <= self.height * self.width <= _LARGEST or min(self.height, self.width) < 1:
+            raise ValueError(f"a size of {self.height}x{self.width}")
+        if self.patch.ndim not in (2, 3) or self.patch.size == 0 or self.patch.dtype.kind not in "uf":
+            raise ValueError(f"a patch of {self.patch.dtype} {self.patch.shape}")
+        for each in GRAPH_INPUTS:
+            array = self.numbers[each.name]
+            if array.shape != each.shape or array.dtype != each.dtype or not np.isfinite(array).all():
+                raise ValueError(f"{each.name} of {array.dtype} {array.shape}")
+        if self.crops.ndim not in (3, 4) or self.crops.size == 0 or self.crops.dtype.kind not in "uf":
+            raise ValueError(f"crops of {self.crops.dtype} {self.crops.shape}")
+        edge = self.crops.shape[1]
+        last = (self.height - edge, self.width - self.crops.shape[2])
+        if self.corners.shape != (len(self.crops), 2) or self.corners.dtype.kind != "i":
+            raise ValueError(f"corners of {self.corners.dtype} {self.corners.shape} for {len(self.crops)} crops")
+        if (self.corners < 0).any() or (self.corners > last).any():
+            raise ValueError(f"crops of {edge} pixels outside {self.height}x{self.width}")
 
     def to_bytes(self) -> bytes:
         size = np.array((self.height, self.width), np.int64)
@@ -124,8 +146,10 @@ def read_golden(path: Path) -> Golden:
             height, width = (int(side) for side in arrays["size"])
             numbers = {each.name: arrays[each.name] for each in GRAPH_INPUTS}
             reference = str(arrays["reference"])
-            return Golden(arrays["patch"], height, width, numbers, arrays["corners"], arrays["crops"], reference)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            golden = Golden(arrays["patch"], height, width, numbers, arrays["corners"], arrays["crops"], reference)
+            golden.check()
+            return golden
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise EngineError(
             f"{path} does not hold the golden input and crops of a graph ({error}): copy it from where the graph was "
             "exported or the engine built, or make them again."

@@ -257,3 +257,15 @@ def test_a_stopped_run_leaves_no_output(
     assert process.returncode == code, stderr
     assert "Traceback" not in stderr
     assert not (tmp_path / "out" / "o.jpg").exists()
+
+
+def test_values_that_a_file_has_itself_are_refused(graphs: Graphs, small_dng: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    for name, value in (("--black", 900), ("--white", 1000), ("--cfa", "BGGR")):
+        refused(
+            run(small_dng, "-o", photo, "--engine", graphs.forward, name, value), 2, f"has its own {name}", "leave it"
+        )
+    assert run(small_dng, "-o", photo, "--engine", graphs.forward).exit_code == 0
+    back = ("-o", tmp_path / "back.dng", "--engine", graphs.inverse, "--force", "--black", 500)
+    refused(run(photo, *back), 2, "has its own --black")
+    assert not (tmp_path / "back.dng").exists()

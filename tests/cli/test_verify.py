@@ -57,6 +57,7 @@ def test_both_graphs(graphs: Graphs, tmp_path: Path) -> None:
     assert data["ok"] is True
     assert data["versions"]["numpy"]
     assert {entry["file"] for entry in data["engines"]} == {"forward.onnx", "inverse.onnx"}
+    assert "note:" not in result.stdout
     refused(invisp("verify", "--engine", graphs.forward, "--report", report), 2, "exists already")
     assert invisp("verify", "--engine", graphs.inverse, "--runs", 1, "--report", report, "--overwrite").exit_code == 0
 
@@ -127,6 +128,36 @@ def test_what_verify_refuses(graphs: Graphs, tmp_path: Path) -> None:
     refused(invisp("verify", "--model", tmp_path), 1, "has the weights", "take one export whole")
     missing = tmp_path / "no" / "report.json"
     refused(invisp("verify", "--engine", graphs.forward, "--report", missing), 2, "does not exist")
+
+
+def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
+    for name in ("forward.onnx", "forward16.onnx"):
+        shutil.copy(shipped_folder("nano") / name, tmp_path)
+        shutil.copy(golden_path(shipped_folder("nano") / name), tmp_path)
+    result = invisp("verify", "--model", tmp_path, "--runs", 1)
+    assert result.exit_code == 0, result.output
+    assert "note: there is no inverse beside it: no round trip" in result.stdout
+    assert f"note: {tmp_path / 'forward16.onnx'} is of 16 bits and was not measured: name it" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("corners", np.zeros((0, 2), np.int64)),
+        ("corners", np.array([[10**6, 0]] * 5)),
+        ("size", np.array([0, 48])),
+        ("size", np.array([10**7, 10**7])),
+        ("patch", np.zeros((0, 3), np.uint16)),
+        ("patch", np.array([[None]])),
+        ("white", np.array([np.nan], np.float32)),
+        ("crops", np.zeros((5, 2), np.uint8)),
+    ],
+)
+def test_a_damaged_golden_file_is_a_sentence(graphs: Graphs, tmp_path: Path, name: str, wrong: np.ndarray) -> None:
+    graph = Path(shutil.copy(graphs.forward, tmp_path))
+    with np.load(golden_path(graphs.forward)) as arrays:
+        np.savez(golden_path(graph), **{**arrays, name: wrong})
+    refused(invisp("verify", "--engine", graph, "--runs", 1), 1, "does not hold the golden input")
 
 
 def test_layers(graphs: Graphs) -> None:

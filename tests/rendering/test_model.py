@@ -70,7 +70,7 @@ def test_a_lone_file_of_any_name_goes_one_way(folder: Path, small_frame: RawFram
 
 def test_a_depth_that_the_export_lacks_is_said(folder: Path, small_frame: RawFrame, tmp_path: Path) -> None:
     shutil.copy(folder / "forward.onnx", tmp_path / "forward.onnx")
-    with load(tmp_path) as model, pytest.raises(ContractError, match="8 bits, expected forward with 16"):
+    with load(tmp_path) as model, pytest.raises(RequestError, match="codes of 8 bits, a file of 16 was asked for"):
         model.render(small_frame, bits=16)
 
 
