@@ -38,7 +38,7 @@ class Pair:
 
     path: Path
     mosaic: Mosaic
-    levels: Recipe
+    recipe: Recipe
     target: Callable[[Window], npt.NDArray[np.uint8]]
 
 
@@ -121,7 +121,7 @@ def sample_batch(
     for index, crop in enumerate(crops[rank * part : (rank + 1) * part]):
         picture = crop.pair.target(crop.window)  # first: it finds that a mapped file was cut short
         target[index] = crop.turned(picture.transpose(2, 0, 1))
-        raw[index] = crop.turned(develop(crop.pair.mosaic, crop.pair.levels, crop.window))
+        raw[index] = crop.turned(develop(crop.pair.mosaic, crop.pair.recipe, crop.window))
     target /= np.float32(255)
     return torch.from_numpy(raw), torch.from_numpy(target)
 
@@ -151,7 +151,7 @@ def _drawn(pair: Pair, contract: CameraContract, patch: int, rng: np.random.Gene
         for row in (0, 1)
         for column in (0, 1)
         if contract.cfa == "any"
-        or _turned_cfa(window_cfa(pair.levels.cfa, row, column), upside, sideways, transposed) == contract.cfa
+        or _turned_cfa(window_cfa(pair.recipe.cfa, row, column), upside, sideways, transposed) == contract.cfa
     ]
     row, column = parities[rng.integers(len(parities))]
     height, width = pair.mosaic.shape
