@@ -160,18 +160,18 @@ def tiles_of(runtime: Runtime, edges: Sequence[int], path: Path) -> list[tuple[i
 
     Raises RequestError where it takes none of them.
     """
-    limits, step = runtime.inputs[0].limits, runtime.card.step
+    limits, multiple = runtime.inputs[0].limits, runtime.card.multiple
     if limits is not None and limits.smallest == limits.largest:
         return [limits.largest]
-    fitting = [edge for edge in edges if edge % step == 0]
+    fitting = [edge for edge in edges if edge % multiple == 0]
     if limits is not None:
         low, high = max(limits.smallest), min(limits.largest)
         fitting = [edge for edge in fitting if low <= edge <= high]
     if not fitting:
         bounds = "" if limits is None else f" within {limits}"
         raise RequestError(
-            f"{path} takes multiples of {step} pixels{bounds}, got `tiles` {','.join(map(str, edges))}: pass one of "
-            "these."
+            f"{path} takes multiples of {multiple} pixels{bounds}, got `tiles` {','.join(map(str, edges))}: pass one "
+            "of these."
         )
     return [(edge, edge) for edge in fitting]
 

@@ -42,9 +42,9 @@ _PATCH = 512
 _PAIRS: Final = 3
 
 
-def frame_shape(megapixels: float, step: int) -> tuple[int, int]:
-    """Height and width of a 3:2 frame of about that size, multiples of `step` and of 2."""
-    multiple = math.lcm(step, 2)
+def frame_shape(megapixels: float, multiple: int) -> tuple[int, int]:
+    """Height and width of a 3:2 frame of about that size, multiples of `multiple` and of 2."""
+    multiple = math.lcm(multiple, 2)
     height = max(round(math.sqrt(megapixels * 1e6 / 1.5) / multiple), 1) * multiple
     return height, max(round(height * 1.5 / multiple), 1) * multiple
 
@@ -76,7 +76,7 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
     """
     with open_runtime(Path(task["graph"]), task["provider"], task["threads"]) as runtime:
         card = runtime.card
-        shape = frame_shape(task["megapixels"], card.step)
+        shape = frame_shape(task["megapixels"], card.multiple)
         forget_peak()
         forward = card.direction is Direction.FORWARD
         given = made_frame(shape, card) if forward else made_picture(shape, card)

@@ -10,7 +10,7 @@ the peak. ONNX Runtime computes fp16 convolutions in fp32 on a CPU: what fp16 co
 
 A mosaic graph's steps are compared with those of `isp` in numpy around the network that the graph holds, at all four
 Bayer phases, with levels that differ from site to site. In fp32 and fp16 the picture may differ by one code where a
-rounding crosses a half. In int8 and fp8 the last bit of an input may move a value to the next step of the 8-bit grid,
+rounding crosses a half. In int8 and fp8 the last bit of an input may move a value to the next value of the 8-bit grid,
 so they are held to the decibels that their precision has against fp32.
 """
 

@@ -94,9 +94,9 @@ def way_back_of(
             f"{name} is {picture.pixels.shape[1]}x{picture.pixels.shape[0]}, its way back is for "
             f"{way_back.width}x{way_back.height}."
         )
-    if way_back.height % card.step or way_back.width % card.step:
+    if way_back.height % card.multiple or way_back.width % card.multiple:
         raise ContractError(
-            f"{name} is {way_back.width}x{way_back.height}, this graph takes multiples of {card.step}: recover "
+            f"{name} is {way_back.width}x{way_back.height}, this graph takes multiples of {card.multiple}: recover "
             "it with the inverse of the graph that rendered it."
         )
     return way_back
@@ -113,9 +113,9 @@ def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name:
     height, width = picture.pixels.shape[:2]
     if card.contract.cfa not in ("any", cfa):
         raise ContractError(f"These weights recover {card.contract.cfa} mosaics: pass that as `cfa`, got {cfa}.")
-    if alignment_for((height, width), cfa, "any", card.step) != Alignment():
+    if alignment_for((height, width), cfa, "any", card.multiple) != Alignment():
         raise RequestError(
-            f"{name} is {width}x{height}, these weights take multiples of {card.step}: crop the picture."
+            f"{name} is {width}x{height}, these weights take multiples of {card.multiple}: crop the picture."
         )
     make, model = make_and_model(load_exif(picture.exif))
     facts = FrameFacts(cfa, (black,) * 4, white, gains, make=make, model=model)

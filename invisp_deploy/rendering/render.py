@@ -34,7 +34,7 @@ class AlignedFrame:
                 f"{name} is from {frame.camera or 'an unknown camera'}, these weights are for {card.contract.camera}: "
                 "use weights for that camera, or pass `force` to render it all the same."
             )
-        self.alignment = alignment_for(frame.mosaic.shape, frame.cfa, card.contract.cfa, card.step)
+        self.alignment = alignment_for(frame.mosaic.shape, frame.cfa, card.contract.cfa, card.multiple)
         self.mosaic = self.alignment.forward(frame.mosaic)
         self.recipe = frame.recipe(card.contract).shifted(self.alignment.top, self.alignment.left)
 

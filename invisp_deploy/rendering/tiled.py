@@ -27,7 +27,7 @@ def plan_for(runtime: Runtime, height: int, width: int, memory: int = DEFAULT_ME
     Raises RequestError as these do.
     """
     limits, card = runtime.inputs[0].limits, runtime.card
-    grain = Grain(card.step, card.reach)
+    grain = Grain(card.multiple, card.reach)
     if limits is None:
         return plan_tiles(height, width, card.config, memory, halo, grain)
     return plan_windows(height, width, card.config, limits.smallest, limits.largest, halo, grain)
@@ -38,7 +38,7 @@ def run_tiles(
 ) -> None:
     """Compute each tile's window of `pixels` and write its core into `result`, which has the same height and width.
 
-    numbers: of the whole picture; tiles begin at multiples of the card's step, which keeps the CFA phase. Raises as
+    numbers: of the whole picture; tiles begin at multiples of the card's, which keeps the CFA phase. Raises as
     `Runtime.apply`.
     """
     for tile in plan:
@@ -54,7 +54,7 @@ def seam_error(runtime: Runtime, plan: Plan, pixels: Array, numbers: Numbers) ->
     As a share of full scale. Computes one narrow strip beside the seam both ways, in windows that an engine takes
     where there is one.
     """
-    exact, step = runtime.card.reach, runtime.card.step
+    exact, multiple = runtime.card.reach, runtime.card.multiple
     if plan.halo >= exact or len(plan) == 1:
         return 0.0
     axis = 0 if len(plan.rows) > 1 else 1
@@ -62,7 +62,7 @@ def seam_error(runtime: Runtime, plan: Plan, pixels: Array, numbers: Numbers) ->
     across = (plan.columns, plan.rows)[axis][0]
     edge = spans[0].core_stop
     limits = runtime.inputs[0].limits
-    strip = 2 * step if limits is None else step  # the smallest engine has room for no more
+    strip = 2 * multiple if limits is None else multiple  # the smallest engine has room for no more
     size = spans[-1].stop
     if limits is None:
         windows = [(max(edge - strip - exact, 0), min(edge + reach, size)) for reach in (plan.halo, exact)]

@@ -124,9 +124,9 @@ class Runtime(ABC):
                 bounded = "" if spec.limits is None else ": build an engine whose tile or profile covers it"
                 raise EngineError(f"{self.name} takes {spec}, got {array.dtype.name} {array.shape}{bounded}.")
             sides = spec.sides(array.shape)
-            if any(side % self.card.step for side in sides):
+            if any(side % self.card.multiple for side in sides):
                 raise EngineError(
-                    f"{self.name} takes heights and widths that are multiples of {self.card.step}, got {sides}: "
+                    f"{self.name} takes heights and widths that are multiples of {self.card.multiple}, got {sides}: "
                     "border the frame first."
                 )
         results = self._run(feeds)

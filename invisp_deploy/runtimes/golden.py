@@ -79,7 +79,7 @@ class Golden:
 
 
 def make_golden(reference: Runtime, height: int = EDGE, width: int = EDGE) -> Golden:
-    """Compute the crops with `reference`; the sides are multiples of its card's step.
+    """Compute the crops with `reference`; the sides are multiples of its card's.
 
     Where that is less work, each crop is computed from its window alone, the crop and the exact receptive radius
     around it: the same values up to the choice of kernels, 0.13 of the work for `paper` at 1024x1024.
@@ -94,7 +94,7 @@ def make_golden(reference: Runtime, height: int = EDGE, width: int = EDGE) -> Go
     )
     whole = golden.input()
     rows, columns = (
-        [_window(start, edge, size, card.reach, card.step) for start in starts]
+        [_window(start, edge, size, card.reach, card.multiple) for start in starts]
         for starts, size in ((places[:, 0], height), (places[:, 1], width))
     )
     if sum((r.stop - r.start) * (c.stop - c.start) for r, c in zip(rows, columns, strict=True)) >= height * width:
@@ -203,9 +203,10 @@ def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _window(start: int, edge: int, size: int, halo: int, step: int) -> slice:
-    """What the network must see of one axis for `edge` exact pixels from `start` on; a multiple of the step."""
-    return slice(max(start // step * step - halo, 0), min(-(-(start + edge) // step) * step + halo, size))
+def _window(start: int, edge: int, size: int, halo: int, multiple: int) -> slice:
+    """What the network must see of one axis for `edge` exact pixels from `start` on; cut at such a multiple."""
+    first, last = start // multiple * multiple, -(-(start + edge) // multiple) * multiple
+    return slice(max(first - halo, 0), min(last + halo, size))
 
 
 def _folded(size: int, side: int) -> npt.NDArray[np.int64]:
