@@ -63,9 +63,10 @@ def check_profile(profile: Profile, card: GraphCard, option: str = "`sizes`") ->
             f"{option} {_text(profile.largest)} leaves no core: {config} needs a halo of {halo} pixels to every side "
             f"of a tile, so its sides must be larger than {2 * halo}."
         )
-    elements = config.widest * profile.largest[0] * profile.largest[1] // multiple**2
+    squeezed = config.squeeze**2  # pixels to one element of a channel
+    elements = config.widest * profile.largest[0] * profile.largest[1] // squeezed
     if elements > MOST_ELEMENTS:
-        most = int((MOST_ELEMENTS * multiple**2 / config.widest) ** 0.5) // multiple * multiple
+        most = int((MOST_ELEMENTS * squeezed / config.widest) ** 0.5) // multiple * multiple
         raise RequestError(
             f"{option} {_text(profile.largest)} makes a tensor of {elements} elements, TensorRT takes {MOST_ELEMENTS}: "
             f"pass at most {_text((most, most))}; larger pictures are tiled."
