@@ -12,7 +12,8 @@ from typing import Any
 from invisp_deploy.benchmark.timing import Contender, HasDevice
 from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds, Runtime
 from invisp_deploy.runtimes.golden import natural_feeds
 from invisp_deploy.runtimes.open import open_graph, open_runtime
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES

@@ -28,6 +28,7 @@ from invisp_deploy.formats.record import Record
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.memory import forget_peak, peak_memory
 from invisp_deploy.rendering.files import decode
 from invisp_deploy.rendering.options import RunOptions
@@ -35,7 +36,7 @@ from invisp_deploy.rendering.recover import recover, way_back_of
 from invisp_deploy.rendering.render import AlignedFrame, render
 from invisp_deploy.rendering.tiled import plan_for
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
-from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.open import open_runtime
 
 _PATCH = 512

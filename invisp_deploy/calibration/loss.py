@@ -23,9 +23,8 @@ from invisp_deploy.evaluation.metrics import paper_domain
 from invisp_deploy.formats.raw import render_libraw
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Float
 from invisp_deploy.network.invisp import InvISP
-
-Float = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

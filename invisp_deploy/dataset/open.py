@@ -26,9 +26,10 @@ import numpy.typing as npt
 
 from invisp_deploy.contract import CameraContract, camera_name
 from invisp_deploy.dataset.options import PrepareOptions
-from invisp_deploy.dataset.strips import StripJpeg, Window
+from invisp_deploy.dataset.strips import StripJpeg
 from invisp_deploy.errors import DatasetError, InvispError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.develop import Window
 from invisp_deploy.isp.frame import FrameFacts, facts_from_json
 from invisp_deploy.isp.recipe import Recipe
 

@@ -34,7 +34,8 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 from invisp_deploy.arithmetic import QUANTISED, REMAINDER, Arithmetic, block_input
-from invisp_deploy.export.nodes import Array, Nodes
+from invisp_deploy.export.nodes import Nodes
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.network.coupling import CouplingFunction
 from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, round_weight, weight_scales
 

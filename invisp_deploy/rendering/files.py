@@ -15,13 +15,14 @@ from invisp_deploy.formats.picture import Picture, bit_depth, read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import recover, recover_by, way_back_of
 from invisp_deploy.rendering.render import AlignedFrame, render, render_aligned
 from invisp_deploy.rendering.tiled import Progress, plan_for, seam_error, silent
 from invisp_deploy.rendering.tiles import Plan
-from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.runtimes.base import Runtime
 
 StartProgress = Callable[[int], Progress]
 """Called with the number of pixels ahead; returns what each tile is reported to."""

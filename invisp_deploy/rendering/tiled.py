@@ -9,8 +9,9 @@ import numpy as np
 from invisp_deploy.errors import ContractError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.recipe import Numbers
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Grain, Plan, Span, Tile, plan_tiles, plan_windows
-from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.golden import shares
 
 Progress = Callable[[int], object]

@@ -13,17 +13,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from invisp_deploy.errors import EngineError, GraphError
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
 
-Array = npt.NDArray[Any]
 Feeds = Mapping[str, Array]
 
 MEAN: Final = "mean"

@@ -31,8 +31,8 @@ from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.develop import undevelop
 from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers, Recipe
-from invisp_deploy.isp.steps import Codes
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, to_bytes
+from invisp_deploy.isp.steps import Array, Codes
+from invisp_deploy.runtimes.base import Feeds, Runtime, to_bytes
 
 EDGE: Final = 64
 """Pixels of a patch's and of a crop's side."""

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot, Split
-from invisp_deploy.dataset.strips import Window
 from invisp_deploy.errors import ContractError, TrainingError
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.demosaic import window_cfa
-from invisp_deploy.isp.develop import develop
+from invisp_deploy.isp.develop import Window, develop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 

@@ -9,9 +9,10 @@ from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.tiled import plan_for, run_tiles, seam_error
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Plan, bytes_per_pixel, plan_tiles, plan_windows
-from invisp_deploy.runtimes.base import Array, Runtime, Size
+from invisp_deploy.runtimes.base import Runtime, Size
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES
 from tests.graphs import write_graphs

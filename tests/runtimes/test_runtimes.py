@@ -15,8 +15,9 @@ from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.around import StepsAround
-from invisp_deploy.runtimes.base import Array, Runtime, from_bytes, graph_specs, to_bytes
+from invisp_deploy.runtimes.base import Runtime, from_bytes, graph_specs, to_bytes
 from invisp_deploy.runtimes.golden import mirrored, natural_pixels
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.open import open_graph, open_runtime
