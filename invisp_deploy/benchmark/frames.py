@@ -87,13 +87,13 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
         else:
             recover(given, runtime, RunOptions(memory=task["memory"]))
         seconds = time.perf_counter() - begun
-        plan = plan_for(runtime, *shape, task["memory"])
+        tiling = plan_for(runtime, *shape, task["memory"])
     return {
         "height": shape[0],
         "width": shape[1],
         "megapixels": shape[0] * shape[1] / 1e6,
-        "tiles": len(plan),
-        "computed": plan.computed / (shape[0] * shape[1]),
+        "tiles": len(tiling),
+        "computed": tiling.computed / (shape[0] * shape[1]),
         "seconds": seconds,
         "peak_mb": peak_memory() / 1e6,
     }
@@ -149,13 +149,13 @@ def bare_calls(task: dict[str, Any]) -> dict[str, Any]:
         else:
             pixels, numbers = decoded.pixels, way_back_of(decoded, runtime).recipe.numbers()
         height, width = pixels.shape[:2]
-        plan = plan_for(runtime, height, width, options.memory)
-        inputs = [np.ascontiguousarray(pixels[tile.rows.window, tile.columns.window]) for tile in plan]
+        tiling = plan_for(runtime, height, width, options.memory)
+        inputs = [np.ascontiguousarray(pixels[tile.rows.window, tile.columns.window]) for tile in tiling]
         begun = time.perf_counter()
         for window in inputs:
             runtime.apply(window, numbers)
         seconds = time.perf_counter() - begun
-    return {"seconds": seconds, "tiles": len(inputs), "pixels": height * width, "computed": plan.computed}
+    return {"seconds": seconds, "tiles": len(inputs), "pixels": height * width, "computed": tiling.computed}
 
 
 def fits(file: Path, runtime: Runtime) -> bool:

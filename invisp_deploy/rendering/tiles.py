@@ -68,7 +68,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Tiling:
     """All tiles of a picture, row by row."""
 
     rows: tuple[Span, ...]
@@ -114,7 +114,7 @@ def plan_tiles(
     memory: int = DEFAULT_MEMORY,
     halo: int | None = None,
     grain: Grain | None = None,
-) -> Plan:
+) -> Tiling:
     """The grid of tiles that computes the fewest pixels within a memory budget.
 
     height, width: multiples of the grain's. memory: megabytes. halo: pixels, default the exact
@@ -139,7 +139,7 @@ def plan_tiles(
             f"A tile of {config} with a halo of {reach} needs about {smallest:.0f} MB, `memory` allows {memory}: "
             "pass more, or a smaller `halo`."
         )
-    return Plan(best[2].spans, best[3].spans, reach)
+    return Tiling(best[2].spans, best[3].spans, reach)
 
 
 def plan_windows(
@@ -150,7 +150,7 @@ def plan_windows(
     largest: tuple[int, int],
     halo: int | None = None,
     grain: Grain | None = None,
-) -> Plan:
+) -> Tiling:
     """The grid of tiles for an engine: every window lies within (height, width) `smallest` and `largest`.
 
     All windows of a picture have one size, so an engine of a fixed tile takes every one. Where the last would
@@ -171,7 +171,7 @@ def plan_windows(
         _windows(size, low, high, reach, config, grain)
         for size, low, high in zip((height, width), smallest, largest, strict=True)
     )
-    return Plan(rows, columns, reach)
+    return Tiling(rows, columns, reach)
 
 
 def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig, grain: Grain) -> tuple[Span, ...]:
@@ -205,7 +205,7 @@ def _reach(config: NetworkConfig, halo: int | None, grain: Grain) -> int:
 
 
 class _Split:
-    """One axis cut into spans, its sums taken once: a plan is chosen out of up to 65 536 pairs."""
+    """One axis cut into spans, its sums taken once: a tiling is chosen out of up to 65 536 pairs."""
 
     def __init__(self, spans: tuple[Span, ...]) -> None:
         self.spans = spans
