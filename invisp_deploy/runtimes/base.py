@@ -126,7 +126,7 @@ class Runtime(ABC):
             if any(side % self.card.multiple for side in sides):
                 raise EngineError(
                     f"{self.name} takes heights and widths that are multiples of {self.card.multiple}, got {sides}: "
-                    "border the frame first."
+                    "align the frame first."
                 )
         results = self._run(feeds)
         for spec in self.outputs:
