@@ -10,10 +10,10 @@ import pytest
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.report.round_trip import FULL_SCALE, Sheet, draw_sheet, error_map, round_trip_page
+from invisp_deploy.report.round_trip import WHITE_DIFFERENCE, Sheet, draw_sheet, error_map, round_trip_page
 
 RECIPE = Recipe("RGGB", (0.0,) * 4, 12_000.0, (1.0, 1.0, 1.0), 1.0)
-STEP = round(12_000 * FULL_SCALE / 3)
+STEP = round(12_000 * WHITE_DIFFERENCE / 3)
 """DN that fill one of the three colours of the map."""
 
 
@@ -40,7 +40,7 @@ def test_the_error_map_counts_from_black_and_leaves_an_odd_edge_out() -> None:
     recovered[4], recovered[:, 6] = 9000, 9000
     shown = error_map(recovered, mosaic, replace(RECIPE, black=(100.0, 120.0, 120.0, 110.0), white=400.0))
     assert shown.shape == (2, 3, 3)
-    heat = 1 / 300 / FULL_SCALE
+    heat = 1 / 300 / WHITE_DIFFERENCE
     assert (shown == [round(255 * min(3 * heat, 1)), 0, 0]).all()
 
 
