@@ -34,7 +34,7 @@ EXPONENT_FACTOR: Final = "twice_bound"
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """precision: of `PRECISIONS`. scales: tensor name -> value of one step, for int8 and fp8.
+    """precision: of `PRECISIONS`. scales: tensor name -> what neighbours of its grid differ by, for int8 and fp8.
 
     channels: inner tensor -> share of its scale that each of its channels has, in (0, 1]; all 1 where absent.
     kept: functions ("block3.G") or convolutions ("block3.G.conv5") that stay fp16 in an int8 or fp8 graph.

@@ -74,15 +74,15 @@ class GraphCard:
                 raise GraphError(f"A graph's {name} is one of {', '.join(map(str, known))}, got {value!r}.")
 
     @property
-    def step(self) -> int:
+    def multiple(self) -> int:
         """Pixels that heights and widths are multiples of: the squeeze, and 2 where a mosaic goes in or out."""
         return self.config.squeeze if self.form == "tensor" else math.lcm(self.config.squeeze, 2)
 
     @property
     def reach(self) -> int:
-        """Exact receptive radius of all that is in the graph, pixels: demosaicing adds one, rounded up to `step`."""
+        """Exact receptive radius of all in the graph, pixels. Demosaicing adds one, rounded up to `multiple`."""
         demosaics = self.form == "mosaic" and self.direction is Direction.FORWARD
-        return self.config.halo + (self.step if demosaics else 0)
+        return self.config.halo + (self.multiple if demosaics else 0)
 
     def to_metadata(self) -> dict[str, str]:
         """Flat text properties for ONNX `metadata_props`, in a fixed order."""

@@ -122,7 +122,7 @@ The round trip goes through 8-bit codes: its limit only tells a pair that belong
 """
 
 _FLIPS: Final = (
-    "the same steps of 8 bits, but a value next to a half may round the other way; or, where that is lower, what the "
+    "the same grids of 8 bits, but a value next to a half may round the other way; or, where that is lower, what the "
     "graph reaches against itself, less `engine-self`"
 )
 

@@ -28,11 +28,12 @@ from invisp_deploy.device.machine import read_machine
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.models import shipped_folder
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.report.figures import write_figure
 from invisp_deploy.runtimes.around import StepsAround
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
+from invisp_deploy.runtimes.base import Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.open import open_runtime
 from invisp_deploy.streaming.pipeline import STAGES, Frame, Pipeline
 from invisp_deploy.streaming.sources import played

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.around import StepsAround
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
+from invisp_deploy.runtimes.base import Feeds, Runtime, graph_specs
 
 
 class CallableRuntime(Runtime):

@@ -1,4 +1,4 @@
-"""One meaning each: no two classes of the package have one name, and no two public functions."""
+"""One meaning each: no two classes or types of the package have one name, and no two public functions."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "invisp_deploy"
 
 
-def public_classes() -> dict[str, set[str]]:
-    """Name -> modules that define a class of it at their top level, or an alias that is called (`Stage = Callable`)."""
+def is_type(name: str) -> bool:
+    """Spelled as a class is (`Stage`, `OnnxRuntime`), where constants and functions are not (`EDGE`, `run_options`)."""
+    return name[0].isupper() and not (name.isupper() and len(name) > 1)
+
+
+def public_types() -> dict[str, set[str]]:
+    """Name -> modules that define a class or an alias of a type at their top level (`Window = tuple[slice, slice]`)."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in PACKAGE.rglob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            alias = isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Callable[")
-            names = [ast.unparse(target) for target in node.targets] if isinstance(node, ast.Assign) and alias else []
-            names += [node.name] if isinstance(node, ast.ClassDef) else []
-            for name in names:
-                if not name.startswith("_"):
-                    found[name].add(path.relative_to(PACKAGE).as_posix())
+            if isinstance(node, ast.ClassDef):
+                names = [node.name]
+            elif isinstance(node, ast.Assign):
+                names = [ast.unparse(target) for target in node.targets]
+            else:
+                names = [ast.unparse(node.target)] if isinstance(node, ast.AnnAssign) else []
+            for name in filter(is_type, names):
+                found[name].add(path.relative_to(PACKAGE).as_posix())
     return found
 
 
@@ -33,9 +40,10 @@ def public_functions() -> dict[str, set[str]]:
     return found
 
 
-def test_no_class_name_is_used_twice() -> None:
-    found = public_classes()
+def test_no_name_of_a_type_is_used_twice() -> None:
+    found = public_types()
     assert len(found) > 100, "the package is looked at"
+    assert {"GraphCard", "Window", "BuildProgress", "Size"} <= set(found), "classes, and aliases of every spelling"
     assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from invisp_deploy.benchmark.cases import Key
 from invisp_deploy.benchmark.machine import COMPARED
-from invisp_deploy.benchmark.measure import FORMAT
+from invisp_deploy.benchmark.measure import RESULT_FORMAT
 from invisp_deploy.errors import RequestError
 
 _RESAMPLES: Final = 1000
@@ -22,10 +22,12 @@ def read_result(path: Path) -> dict[str, Any]:
     """What `invisp bench --report` wrote. Raises RequestError for anything else."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] == FORMAT and {"cases", "machine", "clock_setup", "threads", "matrix_rate"} <= set(data):
+        if data["format"] == RESULT_FORMAT and {"cases", "machine", "clock_setup", "threads", "matrix_rate"} <= set(
+            data
+        ):
             found: dict[str, Any] = data
             return found
-        raise ValueError(f"its format is {data['format']}, this version reads {FORMAT}")
+        raise ValueError(f"its format is {data['format']}, this version reads {RESULT_FORMAT}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{path} is not a measurement of `invisp bench --report FILE` ({error}).") from error
 

@@ -12,7 +12,8 @@ from typing import Any
 from invisp_deploy.benchmark.timing import Contender, HasDevice
 from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds, Runtime
 from invisp_deploy.runtimes.golden import natural_feeds
 from invisp_deploy.runtimes.open import open_graph, open_runtime
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES
@@ -160,18 +161,18 @@ def tiles_of(runtime: Runtime, edges: Sequence[int], path: Path) -> list[tuple[i
 
     Raises RequestError where it takes none of them.
     """
-    limits, step = runtime.inputs[0].limits, runtime.card.step
+    limits, multiple = runtime.inputs[0].limits, runtime.card.multiple
     if limits is not None and limits.smallest == limits.largest:
         return [limits.largest]
-    fitting = [edge for edge in edges if edge % step == 0]
+    fitting = [edge for edge in edges if edge % multiple == 0]
     if limits is not None:
         low, high = max(limits.smallest), min(limits.largest)
         fitting = [edge for edge in fitting if low <= edge <= high]
     if not fitting:
         bounds = "" if limits is None else f" within {limits}"
         raise RequestError(
-            f"{path} takes multiples of {step} pixels{bounds}, got `tiles` {','.join(map(str, edges))}: pass one of "
-            "these."
+            f"{path} takes multiples of {multiple} pixels{bounds}, got `tiles` {','.join(map(str, edges))}: pass one "
+            "of these."
         )
     return [(edge, edge) for edge in fitting]
 

@@ -28,6 +28,7 @@ from invisp_deploy.formats.record import Record
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import BITS, Direction, GraphCard
 from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.memory import forget_peak, peak_memory
 from invisp_deploy.rendering.files import decode
 from invisp_deploy.rendering.options import RunOptions
@@ -35,16 +36,16 @@ from invisp_deploy.rendering.recover import recover, way_back_of
 from invisp_deploy.rendering.render import AlignedFrame, render
 from invisp_deploy.rendering.tiled import plan_for
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
-from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.open import open_runtime
 
 _PATCH = 512
 _PAIRS: Final = 3
 
 
-def frame_shape(megapixels: float, step: int) -> tuple[int, int]:
-    """Height and width of a 3:2 frame of about that size, multiples of `step` and of 2."""
-    multiple = math.lcm(step, 2)
+def frame_shape(megapixels: float, multiple: int) -> tuple[int, int]:
+    """Height and width of a 3:2 frame of about that size, multiples of `multiple` and of 2."""
+    multiple = math.lcm(multiple, 2)
     height = max(round(math.sqrt(megapixels * 1e6 / 1.5) / multiple), 1) * multiple
     return height, max(round(height * 1.5 / multiple), 1) * multiple
 
@@ -76,7 +77,7 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
     """
     with open_runtime(Path(task["graph"]), task["provider"], task["threads"]) as runtime:
         card = runtime.card
-        shape = frame_shape(task["megapixels"], card.step)
+        shape = frame_shape(task["megapixels"], card.multiple)
         forget_peak()
         forward = card.direction is Direction.FORWARD
         given = made_frame(shape, card) if forward else made_picture(shape, card)
@@ -86,13 +87,13 @@ def run_frame(task: dict[str, Any]) -> dict[str, Any]:
         else:
             recover(given, runtime, RunOptions(memory=task["memory"]))
         seconds = time.perf_counter() - begun
-        plan = plan_for(runtime, *shape, task["memory"])
+        tiling = plan_for(runtime, *shape, task["memory"])
     return {
         "height": shape[0],
         "width": shape[1],
         "megapixels": shape[0] * shape[1] / 1e6,
-        "tiles": len(plan),
-        "computed": plan.computed / (shape[0] * shape[1]),
+        "tiles": len(tiling),
+        "computed": tiling.computed / (shape[0] * shape[1]),
         "seconds": seconds,
         "peak_mb": peak_memory() / 1e6,
     }
@@ -148,13 +149,13 @@ def bare_calls(task: dict[str, Any]) -> dict[str, Any]:
         else:
             pixels, numbers = decoded.pixels, way_back_of(decoded, runtime).recipe.numbers()
         height, width = pixels.shape[:2]
-        plan = plan_for(runtime, height, width, options.memory)
-        inputs = [np.ascontiguousarray(pixels[tile.rows.window, tile.columns.window]) for tile in plan]
+        tiling = plan_for(runtime, height, width, options.memory)
+        inputs = [np.ascontiguousarray(pixels[tile.rows.window, tile.columns.window]) for tile in tiling]
         begun = time.perf_counter()
         for window in inputs:
             runtime.apply(window, numbers)
         seconds = time.perf_counter() - begun
-    return {"seconds": seconds, "tiles": len(inputs), "pixels": height * width, "computed": plan.computed}
+    return {"seconds": seconds, "tiles": len(inputs), "pixels": height * width, "computed": tiling.computed}
 
 
 def fits(file: Path, runtime: Runtime) -> bool:

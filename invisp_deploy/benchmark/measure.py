@@ -15,9 +15,9 @@ from invisp_deploy.benchmark.energy import Meter, joules_of
 from invisp_deploy.benchmark.timing import Turn, Until, WarmUp, paired_ratio, percentiles, take_turns, warm_up
 from invisp_deploy.errors import InvispError
 
-FORMAT: Final = 1
+RESULT_FORMAT: Final = 1
 
-DEFINITIONS: Final[dict[str, str]] = {
+COLUMNS: Final[dict[str, str]] = {
     "p50, p90, p99, max": "milliseconds by the host's clock around one call, copies and waiting included, opening the "
     "file not; of all calls after the warm-up, none left out, linear between neighbours",
     "warm-up": "calls until the medians of two consecutive windows (each at least 2 calls and 0.1 s) agree within 5 %; "

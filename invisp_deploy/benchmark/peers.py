@@ -27,10 +27,11 @@ from invisp_deploy.benchmark.cases import Case, Key, feeds_for
 from invisp_deploy.errors import ContractError, EngineError
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.psnr import psnr
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.network.invisp import Block, InvISP
 from invisp_deploy.network.mixing import InvertibleMixing
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, graph_specs
+from invisp_deploy.runtimes.base import Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
 from invisp_deploy.runtimes.onnxruntime_ import provider_with_options
 from invisp_deploy.runtimes.tensorrt.contexts import Times

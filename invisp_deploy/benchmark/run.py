@@ -14,7 +14,7 @@ from invisp_deploy.benchmark.cases import Candidate, Case, cases_of, open_candid
 from invisp_deploy.benchmark.energy import find_meters
 from invisp_deploy.benchmark.frames import fits, measure_file, measure_sizes
 from invisp_deploy.benchmark.machine import describe, matrix_rate
-from invisp_deploy.benchmark.measure import DEFINITIONS, FORMAT, Conditions, measure_cases
+from invisp_deploy.benchmark.measure import COLUMNS, RESULT_FORMAT, Conditions, measure_cases
 from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.errors import RequestError
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
@@ -52,7 +52,7 @@ def run_benchmark(asked: Benchmark, stage: _Stage = lambda name, done: None) -> 
     if asked.against is not None:
         before = read_result(asked.against)
         check_comparable(before, facts, asked.against)
-    result: dict[str, Any] = {"format": FORMAT, "definitions": dict(DEFINITIONS), **facts}
+    result: dict[str, Any] = {"format": RESULT_FORMAT, "definitions": dict(COLUMNS), **facts}
     result |= {"cases": [], "failed": [], "sizes": [], "files": [], "energy": "not measured", "device_rates": None}
     candidates = [replace(candidate, label=candidate.label or str(candidate.path)) for candidate in asked.candidates]
     fitting: list[Candidate] = []

@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from invisp_deploy.runtimes.base import Array, Feeds
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 AGREEMENT: Final = 0.05

@@ -6,13 +6,11 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from invisp_deploy.formats.picture import Rgb8
 from invisp_deploy.isp.steps import Codes
-
-Pixels = npt.NDArray[np.uint8]
 
 
 class JpegCodec:
@@ -37,11 +35,11 @@ class JpegCodec:
         return planes_of(decoded)
 
 
-def codes_of(srgb: Tensor) -> list[Pixels]:
+def codes_of(srgb: Tensor) -> list[Rgb8]:
     """(B, 3, H, W) float on the CPU -> B pictures (H, W, 3) uint8, as rendering writes them."""
     return [Codes().forward(planes, {}) for planes in srgb.float().numpy()]
 
 
-def planes_of(pictures: Sequence[Pixels]) -> Tensor:
+def planes_of(pictures: Sequence[Rgb8]) -> Tensor:
     """Pictures (H, W, 3) uint8 of one size -> (B, 3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(np.stack([Codes().inverse(codes, {}) for codes in pictures]))

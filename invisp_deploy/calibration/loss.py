@@ -23,9 +23,8 @@ from invisp_deploy.evaluation.metrics import paper_domain
 from invisp_deploy.formats.raw import render_libraw
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Float
 from invisp_deploy.network.invisp import InvISP
-
-Float = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,12 @@ MEASURES: Final = {
 
 @dataclass(frozen=True)
 class HeldOutTile:
-    """raw (3, H, W) float32 of the network's domain; libraw (H, W, 3) uint8; levels of the frame."""
+    """raw (3, H, W) float32 of the network's domain; libraw (H, W, 3) uint8; recipe of the frame."""
 
     path: Path
     raw: npt.NDArray[np.float32]
     libraw: npt.NDArray[np.uint8]
-    levels: Recipe
+    recipe: Recipe
 
 
 def held_out_tiles(
@@ -73,14 +72,14 @@ def held_out_tiles(
     found = []
     for index, path in enumerate(paths):
         source = TileSource.open(path, contract)
-        check_content(source.mosaic, source.levels, path)
-        border = source.border
-        around = ((border.top, border.bottom), (border.left, border.right), (0, 0))
+        check_content(source.mosaic, source.recipe, path)
+        alignment = source.alignment
+        around = ((alignment.top, alignment.bottom), (alignment.left, alignment.right), (0, 0))
         target = np.pad(render_libraw(path), around, mode="reflect")
         rng = np.random.default_rng((seed, index, 1))
         for tile in source.tiles(per_file, size, rng, avoid=avoid.get(path, ())):
             window = (slice(tile.row, tile.row + size), slice(tile.column, tile.column + size))
-            found.append(HeldOutTile(path, tile.raw[0], target[window].copy(), source.levels))
+            found.append(HeldOutTile(path, tile.raw[0], target[window].copy(), source.recipe))
         on_file(1)
     return found
 
@@ -162,7 +161,7 @@ def _call(network: InvISP, apply: Callable[[Tensor], Tensor], x: Tensor) -> Tens
 
 
 def _raw_psnr(back: Tensor, tile: HeldOutTile) -> float:
-    return psnr(paper_domain(_array(back), tile.levels), paper_domain(tile.raw, tile.levels), 1)
+    return psnr(paper_domain(_array(back), tile.recipe), paper_domain(tile.raw, tile.recipe), 1)
 
 
 def _array(tensor: Tensor) -> Float:

@@ -218,7 +218,7 @@ def _observe(
     with bars(per_file * len(paths), "ranges") as bar:
         for index, path in enumerate(paths):
             source = TileSource.open(path, checkpoint.contract)
-            check_content(source.mosaic, source.levels, path)
+            check_content(source.mosaic, source.recipe, path)
             places[path] = []
             brightness: list[float] = []
             for tile in source.tiles(per_file, options.tile, np.random.default_rng((options.seed, index))):

@@ -1,7 +1,7 @@
 """What a tensor holds, as a histogram in bounded memory, and the range that is chosen of it.
 
 A range is the maximum, a percentile, that of least entropy or that of least squared error. Percentile and entropy are
-ONNX Runtime's, over our counts. A wide range makes every step coarse, a narrow one saturates the largest values.
+ONNX Runtime's, over our counts. A wide range makes the grid coarse, a narrow one saturates the largest values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from invisp_deploy.calibration.record import METHODS
 from invisp_deploy.errors import CalibrationError, RequestError
 
 BINS: Final = 8192
-"""At least 32 of them lie in one int8 step of the largest range."""
+"""At least 32 of them lie between two neighbours of int8's grid over the largest range."""
 
 _LEVELS: Final = int(FULL_SCALE["int8"])
 _CANDIDATES: Final = 128
@@ -74,7 +74,7 @@ class Histogram:
 
 
 def chosen_range(histogram: Histogram, name: str, method: str, percentile: float = 99.99) -> float:
-    """The magnitude that 127 steps are to reach, at most the maximum seen.
+    """The magnitude that the end of int8's grid, 127, is to reach, at most the maximum seen.
 
     method: of `METHODS`. percentile: in percent, for that method. name: of the tensor. Raises CalibrationError for a
     tensor of nothing but zeros, RequestError for another method or a percentile outside (0, 100].
@@ -93,10 +93,10 @@ def chosen_range(histogram: Histogram, name: str, method: str, percentile: float
 
 
 def squared_error(histogram: Histogram, limit: float) -> float:
-    """Mean squared error of int8 with 127 steps up to `limit`; each bin stands for its centre."""
+    """Mean squared error of int8 whose 127 is `limit`; each bin stands for its centre."""
     edges = histogram.edges.astype(np.float64)
-    centres, step = (edges[:-1] + edges[1:]) / 2, limit / _LEVELS
-    rounded = np.minimum(np.rint(centres / step), _LEVELS) * step
+    centres, scale = (edges[:-1] + edges[1:]) / 2, limit / _LEVELS
+    rounded = np.minimum(np.rint(centres / scale), _LEVELS) * scale
     return float(np.dot(histogram.counts, np.square(rounded - centres)) / histogram.counts.sum())
 
 

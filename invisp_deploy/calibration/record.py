@@ -31,7 +31,8 @@ METHODS: Final = ("maximum", "percentile", "entropy", "mse")
 
 @dataclass(frozen=True)
 class TensorScale:
-    """scale: one step of int8's grid. maximum: largest magnitude seen. saturated: share of values beyond 127 steps.
+    """scale: what neighbours of int8's grid differ by. maximum: largest magnitude seen. saturated: share of values
+    beyond 127 scales.
 
     channels: largest magnitude seen of each channel, for inner tensors.
     """

@@ -41,13 +41,13 @@ class CalibrationTile:
 
 @dataclass(frozen=True)
 class TileSource:
-    """One RAW file, aligned to the contract, whose tiles can be cut. border: what alignment added to `frame`."""
+    """One RAW file, aligned to the contract, whose tiles can be cut. mosaic: `frame`'s after `alignment`."""
 
     path: Path
     frame: RawFrame
     mosaic: Mosaic
-    levels: Recipe
-    border: Alignment = field(default_factory=Alignment)
+    recipe: Recipe
+    alignment: Alignment = field(default_factory=Alignment)
 
     @classmethod
     def open(cls, path: Path, contract: CameraContract) -> TileSource:
@@ -57,9 +57,9 @@ class TileSource:
             raise ContractError(
                 f"{path} is from {frame.camera or 'an unknown camera'}, these weights are for {contract.camera}."
             )
-        border = alignment_for(frame.mosaic.shape, frame.cfa, contract.cfa, 2)
-        levels = frame.recipe(contract).shifted(border.top, border.left)
-        return cls(path, frame, border.forward(frame.mosaic), levels, border)
+        alignment = alignment_for(frame.mosaic.shape, frame.cfa, contract.cfa, 2)
+        recipe = frame.recipe(contract).shifted(alignment.top, alignment.left)
+        return cls(path, frame, alignment.forward(frame.mosaic), recipe, alignment)
 
     def tiles(
         self, count: int, size: int, rng: np.random.Generator, *, avoid: Sequence[Place] = ()
@@ -83,7 +83,7 @@ class TileSource:
                     "smaller tiles, or hold other files out."
                 )
             window = (slice(row, row + size), slice(column, column + size))
-            yield CalibrationTile(self.path, row, column, develop(self.mosaic, self.levels, window)[None])
+            yield CalibrationTile(self.path, row, column, develop(self.mosaic, self.recipe, window)[None])
 
 
 def check_tiles(paths: Sequence[Path], size: int, per_file: int) -> None:

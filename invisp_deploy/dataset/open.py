@@ -26,13 +26,14 @@ import numpy.typing as npt
 
 from invisp_deploy.contract import CameraContract, camera_name
 from invisp_deploy.dataset.options import PrepareOptions
-from invisp_deploy.dataset.strips import StripJpeg, Window
+from invisp_deploy.dataset.strips import StripJpeg
 from invisp_deploy.errors import DatasetError, InvispError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.develop import Window
 from invisp_deploy.isp.frame import FrameFacts, facts_from_json
 from invisp_deploy.isp.recipe import Recipe
 
-FORMAT: Final = "invisp-dataset"
+DATASET_FORMAT: Final = "invisp-dataset"
 VERSION: Final = 1
 DATASET_FILE: Final = "dataset.json"
 PREPARING_FILE: Final = "preparing.json"
@@ -250,10 +251,10 @@ def open_dataset(folder: Path) -> Dataset:
         )
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != FORMAT or data["version"] != VERSION:
+        if data["format"] != DATASET_FORMAT or data["version"] != VERSION:
             raise DatasetError(
-                f"{path} is {data['format']!r} version {data['version']!r}, expected {FORMAT!r} version {VERSION}: "
-                "prepare the dataset again."
+                f"{path} is {data['format']!r} version {data['version']!r}, expected {DATASET_FORMAT!r} version "
+                f"{VERSION}: prepare the dataset again."
             )
         return _dataset(folder, data)
     except DatasetError:

@@ -25,7 +25,7 @@ import numpy as np
 from invisp_deploy.contract import camera_name
 from invisp_deploy.dataset.open import (
     DATASET_FILE,
-    FORMAT,
+    DATASET_FORMAT,
     PREPARING_FILE,
     VERSION,
     Dataset,
@@ -157,7 +157,7 @@ def _finish(
         _facts_path(folder, Path(one.path).stem).unlink(missing_ok=True)
     first = done[used[0].name]
     data = {
-        "format": FORMAT,
+        "format": DATASET_FORMAT,
         "version": VERSION,
         "make": first.frame.make,
         "model": first.frame.model,

@@ -26,8 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.errors import DatasetError
-
-Window = tuple[slice, slice]
+from invisp_deploy.isp.develop import Window
 
 _SEGMENT: Final = 10
 """MCUs that a segment aims at: 160 pixels with 4:2:2. Each costs 2 to 4 bytes, a narrow one is decoded sooner."""

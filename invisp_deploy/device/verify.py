@@ -16,7 +16,8 @@ import numpy as np
 
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.psnr import psnr
-from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.golden import Golden, mirrored, shares
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES, read_engine_card
 from invisp_deploy.tolerances import Figure, Parity, engine_parity, parity_for

@@ -38,7 +38,7 @@ def self_psnr(onnx: Path, golden: Golden) -> float:
     """How near the golden crops an int8 or fp8 graph comes with a factor of its spine 1e-5 off; dB, at most 200.
 
     A right engine adds up in another order, so a value next to a half rounds the other way now and then, and each such
-    step of 8 bits sets off others behind it. How far that goes lies in the weights, and not in the size of what set it
+    value of 8 bits sets off others behind it. How far that goes lies in the weights, and not in the size of what set it
     off: between 1e-6 and 1e-4 it was the same up to 4 dB. 1e-5 is more than any device's exponential is off.
     """
     factor = np.array([2 * SCALE_BOUND * (1 + _OFF)], np.float32)

@@ -20,8 +20,8 @@ from invisp_deploy.engines.targets import parse_targets, rtx_targets, tensorrt_t
 from invisp_deploy.errors import EngineError, MissingFileError, MissingPackageError, ParityError, RequestError
 from invisp_deploy.files import check_output, sha256_file, whole_folder, write_whole
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.golden import golden_path, make_golden
+from invisp_deploy.runtimes.open import open_graph
 from invisp_deploy.runtimes.tensorrt.backend import require_backend
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice, find_device, require_device
 from invisp_deploy.runtimes.tensorrt.engine_card import (
@@ -75,7 +75,7 @@ def make_engine(
     OutputError. In each case no file is left.
     """
     _check_paths(request)
-    with _open_graph(request.onnx) as reference:
+    with open_graph(request.onnx) as reference:
         card = reference.card
         if card.form != "mosaic":
             raise RequestError(
@@ -163,12 +163,6 @@ def _check_paths(request: EngineRequest) -> None:
         )
     for path in (request.output, golden_path(request.output), sidecar_path(request.output)):
         check_output(path, overwrite=request.overwrite)
-
-
-def _open_graph(path: Path) -> Runtime:
-    from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
-
-    return OnnxRuntime(path)
 
 
 def _settle(

@@ -42,16 +42,16 @@ def make_profile(card: GraphCard, tile: str | None = None, sizes: tuple[str, str
 def check_profile(profile: Profile, card: GraphCard, option: str = "`sizes`") -> None:
     """Raise RequestError unless an engine of that graph can be built for the sizes and tile with the largest.
 
-    Sides are multiples of the card's step, do not shrink from smallest to largest, and the largest keeps a core
+    Sides are multiples of the card's `multiple`, do not shrink from smallest to largest, and the largest keeps a core
     between two halos: pictures beyond it are cut into tiles of that size.
     """
-    config, step, halo = card.config, card.step, card.reach
+    config, multiple, halo = card.config, card.multiple, card.reach
     order = (profile.smallest, profile.optimal, profile.largest)
     for size in order:
-        if size[0] % step or size[1] % step:
+        if size[0] % multiple or size[1] % multiple:
             raise RequestError(
-                f"{option} must have sides that are multiples of {step} for {config}, got {_text(size)}: "
-                f"pass {_text((_up(size[0], step), _up(size[1], step)))}."
+                f"{option} must have sides that are multiples of {multiple} for {config}, got {_text(size)}: "
+                f"pass {_text((_up(size[0], multiple), _up(size[1], multiple)))}."
             )
     if any(low[axis] > high[axis] for low, high in zip(order, order[1:], strict=False) for axis in (0, 1)):
         raise RequestError(
@@ -63,9 +63,10 @@ def check_profile(profile: Profile, card: GraphCard, option: str = "`sizes`") ->
             f"{option} {_text(profile.largest)} leaves no core: {config} needs a halo of {halo} pixels to every side "
             f"of a tile, so its sides must be larger than {2 * halo}."
         )
-    elements = config.widest * profile.largest[0] * profile.largest[1] // step**2
+    squeezed = config.squeeze**2  # pixels to one element of a channel
+    elements = config.widest * profile.largest[0] * profile.largest[1] // squeezed
     if elements > MOST_ELEMENTS:
-        most = int((MOST_ELEMENTS * step**2 / config.widest) ** 0.5) // step * step
+        most = int((MOST_ELEMENTS * squeezed / config.widest) ** 0.5) // multiple * multiple
         raise RequestError(
             f"{option} {_text(profile.largest)} makes a tensor of {elements} elements, TensorRT takes {MOST_ELEMENTS}: "
             f"pass at most {_text((most, most))}; larger pictures are tiled."
@@ -76,5 +77,5 @@ def _text(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def _up(size: int, step: int) -> int:
-    return -(-size // step) * step
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple

@@ -14,9 +14,7 @@ import numpy.typing as npt
 from invisp_deploy.isp.develop import develop
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.isp.steps import Curve
-
-Float = npt.NDArray[np.float32]
+from invisp_deploy.isp.steps import Curve, Float
 
 PAPER_GAMMA: Final = 2.2
 _PATCHES: Final = 3

@@ -23,7 +23,7 @@ from invisp_deploy.rendering.files import RunResult, StartProgress, run_file
 from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import silent
-from invisp_deploy.report.round_trip import FULL_SCALE, Sheet, draw_sheet, round_trip_page
+from invisp_deploy.report.round_trip import WHITE_DIFFERENCE, Sheet, draw_sheet, round_trip_page
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def report_round_trip(
             f"RAW: {raw.name}, {raw.stat().st_size / 1e6:.1f} MB",
             f"JPEG: {size / 1e6:.1f} MB, {trip.metrics['rgb-psnr']:.1f} dB to LibRaw's rendering",
             f"RAW recovered from the JPEG: {trip.metrics['raw-psnr-paper']:.1f} dB (raw-psnr-paper)",
-            f"difference of the two RAWs, white = {FULL_SCALE:.0%} of full scale",
+            f"difference of the two RAWs, white = {WHITE_DIFFERENCE:.0%} of full scale",
         ),
     )
     from PIL import Image

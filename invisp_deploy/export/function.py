@@ -34,9 +34,10 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 from invisp_deploy.arithmetic import QUANTISED, REMAINDER, Arithmetic, block_input
-from invisp_deploy.export.nodes import Array, Nodes
+from invisp_deploy.export.nodes import Nodes
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.network.coupling import CouplingFunction
-from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, round_weight, weight_steps
+from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, round_weight, weight_scales
 
 _SLOPE: Final = 0.2
 _BLOCK: Final = 8
@@ -66,13 +67,13 @@ class _Value:
 
 
 class _Writer:
-    def __init__(self, nodes: Nodes, name: str, step: float, x: str, growth: int) -> None:
+    def __init__(self, nodes: Nodes, name: str, scale: float, x: str, growth: int) -> None:
         self.nodes = nodes
         self.x = x
         self.growth = growth
         self.name = name
         self.source = block_input(name)
-        self.step = step
+        self.scale = scale
 
     def convolution(self, layer: GainedConvolution, index: int, seen: Sequence[_Value]) -> _Value:
         half = layer.precision == "fp16"
@@ -90,7 +91,7 @@ class _Writer:
             x = self.joined(f"concat{index}", [source, *inner])
             weight = self.nodes.constant(f"{layer.name}.weight", columns)
         edge, remark = layer.weight.shape[-1], ""
-        if len(layer.gain) > 1 and self.step:
+        if len(layer.gain) > 1 and self.scale:
             remark = json.dumps([float(f"{gain:.9g}") for gain in layer.gain.tolist()])
         return _Value(self.nodes.convolution(layer.name, x, weight, edge, bias, remark=remark), half)
 
@@ -143,14 +144,14 @@ class _Writer:
     def grid(self, precision: str) -> tuple[str, str]:
         kind = _EIGHT_BITS[precision]
         zero = self.nodes.tensor(f"zero.{precision}", lambda: helper.make_tensor(f"zero.{precision}", kind, [], [0]))
-        return self.nodes.constant(f"{self.source}.scale", np.array(self.step, np.float32)), zero
+        return self.nodes.constant(f"{self.source}.scale", np.array(self.scale, np.float32)), zero
 
     def eight_bit_weight(self, layer: GainedConvolution) -> str:
         name, precision = f"{layer.name}.weight", layer.precision
-        steps = weight_steps(layer.weight, precision)
-        codes = _array(round_weight(layer.weight, precision) / steps[:, None, None, None])
+        scales = weight_scales(layer.weight, precision)
+        codes = _array(round_weight(layer.weight, precision) / scales[:, None, None, None])
         held = self.nodes.tensor(f"{name}.{precision}", lambda: _codes(f"{name}.{precision}", codes, precision))
-        scale = self.nodes.constant(f"{name}.scale", _array(steps))
+        scale = self.nodes.constant(f"{name}.scale", _array(scales))
         return self.nodes.node("DequantizeLinear", name, held, scale, axis=0)
 
     def half(self, value: _Value) -> str:

@@ -32,10 +32,10 @@ from invisp_deploy.arithmetic import EXPONENT_FACTOR, FP32, Arithmetic
 from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import GraphError, RequestError
 from invisp_deploy.export.function import write_function
-from invisp_deploy.export.nodes import Array, Nodes
+from invisp_deploy.export.nodes import Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.isp.steps import Codes, steps
+from invisp_deploy.isp.steps import Array, Codes, steps
 from invisp_deploy.network.coupling import Coupling, CouplingFunction
 from invisp_deploy.runtimes.base import MEAN, TensorSpec, graph_specs
 

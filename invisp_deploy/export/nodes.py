@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-Array = npt.NDArray[Any]
+from invisp_deploy.isp.steps import Array
 
 
 class Nodes:

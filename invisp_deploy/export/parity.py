@@ -10,7 +10,7 @@ the peak. ONNX Runtime computes fp16 convolutions in fp32 on a CPU: what fp16 co
 
 A mosaic graph's steps are compared with those of `isp` in numpy around the network that the graph holds, at all four
 Bayer phases, with levels that differ from site to site. In fp32 and fp16 the picture may differ by one code where a
-rounding crosses a half. In int8 and fp8 the last bit of an input may move a value to the next step of the 8-bit grid,
+rounding crosses a half. In int8 and fp8 the last bit of an input may move a value to the next value of the 8-bit grid,
 so they are held to the decibels that their precision has against fp32.
 """
 
@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
 
@@ -31,6 +30,7 @@ from invisp_deploy.export.graph import network_inside
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Array, Float
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.base import Feeds, Runtime, graph_specs
@@ -40,8 +40,6 @@ from invisp_deploy.tolerances import TOLERANCES, Figure, parity_for
 _CEILING: Final = 200.0
 _EDGE: Final = 24
 _PHASES: Final = Recipe("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (1.0, 0.51, 0.85), 2.2)
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ def parity_shapes(squeeze: int) -> list[tuple[int, int, int, int]]:
     return [(batch, 3, height * squeeze, width * squeeze) for batch, height, width in sizes]
 
 
-def pytorch_pair(network: InvISP, raw: Array) -> tuple[Array, Array]:
+def pytorch_pair(network: InvISP, raw: Float) -> tuple[Float, Float]:
     """PyTorch's forward of `raw`, and its inverse of that."""
     with torch.no_grad():
         srgb = network(torch.from_numpy(raw))
@@ -205,7 +203,7 @@ def _lowered_limits(precision: str) -> dict[str, float]:
 class _Direction(Protocol):
     """One direction, however it is computed."""
 
-    def run(self, array: Array) -> Array: ...
+    def run(self, array: Float) -> Float: ...
 
 
 class _Simulated:
@@ -215,8 +213,8 @@ class _Simulated:
         self.apply = network if direction is Direction.FORWARD else network.inverse
 
     @torch.inference_mode()
-    def run(self, array: Array) -> Array:
-        made: Array = self.apply(torch.from_numpy(array)).numpy()
+    def run(self, array: Float) -> Float:
+        made: Float = self.apply(torch.from_numpy(array)).numpy()
         return made
 
 
@@ -232,8 +230,8 @@ class _Session:
         if names != expected:
             raise ParityError(f"{self.name} has the input and output {names}, expected {expected}.")
 
-    def run(self, array: Array) -> Array:
-        result: Array = self.session.run([self.direction.output_name], {self.direction.input_name: array})[0]
+    def run(self, array: Float) -> Float:
+        result: Float = self.session.run([self.direction.output_name], {self.direction.input_name: array})[0]
         if result.shape != array.shape:
             raise ParityError(f"{self.name} makes {_by(result.shape)} of {_by(array.shape)}, expected the same shape.")
         if not np.isfinite(result).all():
@@ -328,11 +326,11 @@ def _advice(condition: float, peak: float) -> str:
     )
 
 
-def _error(array: Array, reference: Array) -> float:
+def _error(array: Float, reference: Float) -> float:
     return float(np.abs(array.astype(np.float64) - reference).max())
 
 
-def _decibels(array: Array, reference: Array, peak: float) -> float:
+def _decibels(array: Float, reference: Float, peak: float) -> float:
     return min(psnr(array / peak, reference / peak), _CEILING)
 
 

@@ -132,7 +132,7 @@ def _report(
         "conditions": list(condition_numbers),
         "warnings": [
             f"The 1x1 matrix of block {index} has the condition number {condition:.1e} (above {WORST_CONDITION:.0e}): "
-            "the inverse multiplies rounding errors and 8-bit steps by as much."
+            "the inverse multiplies rounding errors and 8-bit rounding by as much."
             for index, condition in enumerate(condition_numbers)
             if condition > WORST_CONDITION
         ],

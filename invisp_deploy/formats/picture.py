@@ -22,7 +22,11 @@ from invisp_deploy.formats.record import IDENTIFIER, Record
 from invisp_deploy.formats.tiff_exif import append_exif, stand_in
 from invisp_deploy.formats.walk import PICTURE_SUFFIXES
 
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Rgb8 = npt.NDArray[np.uint8]
+"""(H, W, 3)."""
+
+Pixels = Rgb8 | npt.NDArray[np.uint16]
+"""(H, W, 3)."""
 
 
 _MARKER: Final = 9  # APP9

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float32]
+_Plane = npt.NDArray[np.float32]
 
 
 def sites(cfa: str) -> dict[str, list[tuple[int, int]]]:
@@ -40,7 +40,7 @@ def window_cfa(cfa: str, row: int, column: int) -> str:
     return "".join(cfa[((row + r) % 2) * 2 + (column + c) % 2] for r in (0, 1) for c in (0, 1))
 
 
-def demosaic(mosaic: Float, cfa: str) -> Float:
+def demosaic(mosaic: _Plane, cfa: str) -> _Plane:
     """(H, W) float32 mosaic -> (3, H, W) float32 R, G, B, bilinear. H and W are at least 2.
 
     Values stay within the range of the mosaic's own colour plane.
@@ -52,7 +52,7 @@ def demosaic(mosaic: Float, cfa: str) -> Float:
         shape = (len(range(row, height, 2)), len(range(column, width, 2)))
         out = (slice(row, None, 2), slice(column, None, 2))
 
-        def around(dy: int, dx: int, row: int = row, column: int = column, shape: tuple[int, int] = shape) -> Float:
+        def around(dy: int, dx: int, row: int = row, column: int = column, shape: tuple[int, int] = shape) -> _Plane:
             top, left = 1 + row + dy, 1 + column + dx
             return padded[top : top + 2 * shape[0] - 1 : 2, left : left + 2 * shape[1] - 1 : 2]
 
@@ -74,7 +74,7 @@ def demosaic(mosaic: Float, cfa: str) -> Float:
     return rgb
 
 
-def remosaic(rgb: Float, cfa: str) -> Float:
+def remosaic(rgb: _Plane, cfa: str) -> _Plane:
     """(3, H, W) -> (H, W): sample each pixel's own colour. Undoes `demosaic` bit for bit."""
     mosaic = np.empty(rgb.shape[1:], rgb.dtype)
     for (row, column), colour in zip(((0, 0), (0, 1), (1, 0), (1, 1)), cfa, strict=True):

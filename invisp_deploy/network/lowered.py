@@ -1,14 +1,14 @@
 """F, G and H that compute in fp16, int8 or fp8 as the exported graphs do, and that can still be trained.
 
-Within a function every quantised tensor has one and the same step s, the step of its input, so that the graph's
-concatenations join tensors of one scale. A tensor r_i that wants the step s_i gets there by a gain g_i = s / s_i:
+Within a function every quantised tensor has one and the same scale s, that of its input, so that the graph's
+concatenations join tensors of one grid. A tensor r_i that wants the scale s_i gets there by a gain g_i = s / s_i:
 
     r_i' = g_i r_i = LeakyRelu(g_i W_i x + g_i b_i)        the activation is positively homogeneous
     W_j' = W_j / g_i on the channels of r_i                every later convolution takes the gain back
 
 which changes no value but its grid (cross-layer equalisation: Nagel et al., ICCV 2019). A channel that never grows as
 large as its tensor gets a larger gain of its own, so that it, too, uses the whole grid. Weights are rounded after
-the gains, one step for each output channel. What stays fp16 sees the same gained tensors, not rounded to 8 bit.
+the gains, one scale for each output channel. What stays fp16 sees the same gained tensors, not rounded to 8 bit.
 
 The input of a function carries the picture itself, in 1 to 6 channels, and its rounding is most of the error. So
 8-bit convolutions read it as two tensors on the same grid, value and remainder:
@@ -33,7 +33,7 @@ from invisp_deploy.network.invisp import InvISP
 _SLOPE = 0.2
 
 _GRID = {"int8": (-128.0, 127.0), "fp8": (-448.0, 448.0)}
-"""Ends of the grid in steps, as QuantizeLinear saturates: the scale of int8 spans 127 of them to either side."""
+"""Ends of the grid in units of the scale, as QuantizeLinear saturates: int8 spans 127 to either side."""
 
 _EDGE = {"int8": (-128.5, 127.5), "fp8": (-464.0, 464.0)}
 """What lies between rounds to a value of the grid, so that a largest weight never counts as saturated."""
@@ -139,12 +139,12 @@ def _gains(layers: list[nn.Conv2d], name: str, arithmetic: Arithmetic) -> list[T
 
 
 def round_weight(weight: Tensor, precision: str) -> Tensor:
-    """Weights on their grid, float32: one step for each output channel, its largest magnitude over full scale."""
-    return _on_grid(weight, weight_steps(weight, precision)[:, None, None, None], precision)
+    """Weights on their grid, float32: one scale for each output channel, its largest magnitude over full scale."""
+    return _on_grid(weight, weight_scales(weight, precision)[:, None, None, None], precision)
 
 
-def weight_steps(weight: Tensor, precision: str) -> Tensor:
-    """(outputs,) float32 steps."""
+def weight_scales(weight: Tensor, precision: str) -> Tensor:
+    """(outputs,) float32: what two neighbours of each channel's grid differ by."""
     largest = weight.detach().abs().amax(dim=(1, 2, 3))
     return (largest / FULL_SCALE[precision]).clamp_min(torch.finfo(torch.float32).tiny)
 
@@ -153,13 +153,13 @@ class _Grid(torch.autograd.Function):
     """The nearest value of the grid, saturated; the gradient passes where nothing saturates."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, step: Tensor, precision: str) -> Tensor:
-        scaled = x / step
+    def forward(ctx: Any, x: Tensor, scale: Tensor, precision: str) -> Tensor:
+        scaled = x / scale
         low, high = _EDGE[precision]
         ctx.save_for_backward((scaled > low) & (scaled < high))
         inside = scaled.clamp_(*_GRID[precision])
         grid = inside.round_() if precision == "int8" else inside.to(torch.float8_e4m3fn).to(torch.float32)
-        return grid.mul_(step)
+        return grid.mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
@@ -167,8 +167,8 @@ class _Grid(torch.autograd.Function):
         return gradients[0] * passes, None, None
 
 
-def _on_grid(x: Tensor, step: Tensor, precision: str) -> Tensor:
-    result: Tensor = _Grid.apply(x, step, precision)  # type: ignore[no-untyped-call]
+def _on_grid(x: Tensor, scale: Tensor, precision: str) -> Tensor:
+    result: Tensor = _Grid.apply(x, scale, precision)  # type: ignore[no-untyped-call]
     return result
 
 

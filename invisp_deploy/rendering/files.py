@@ -15,13 +15,14 @@ from invisp_deploy.formats.picture import Picture, bit_depth, read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.recover import recover, recover_by, way_back_of
 from invisp_deploy.rendering.render import AlignedFrame, render, render_aligned
 from invisp_deploy.rendering.tiled import Progress, plan_for, seam_error, silent
-from invisp_deploy.rendering.tiles import Plan
-from invisp_deploy.runtimes.base import Array, Runtime
+from invisp_deploy.rendering.tiles import Tiling
+from invisp_deploy.runtimes.base import Runtime
 
 StartProgress = Callable[[int], Progress]
 """Called with the number of pixels ahead; returns what each tile is reported to."""
@@ -123,7 +124,7 @@ def run_file(
         aligned = AlignedFrame(decoded, runtime, name=name, force=options.force)
         pixels: Array = aligned.mosaic
         recipe, forced = aligned.recipe, not aligned.fits
-        make: Callable[[Runtime, Plan, Progress], Picture | RawFrame] = partial(render_aligned, aligned)
+        make: Callable[[Runtime, Tiling, Progress], Picture | RawFrame] = partial(render_aligned, aligned)
     else:
         runtime = model.runtime(Direction.INVERSE, decoded.pixels.dtype.itemsize * 8)
         way_back = way_back_of(decoded, runtime, options, name=name)
@@ -131,21 +132,21 @@ def run_file(
         pixels, recipe = decoded.pixels, way_back.recipe
         make = partial(recover_by, way_back, decoded)
     height, width = pixels.shape[:2]
-    plan = plan_for(runtime, height, width, options.memory, options.halo)
+    tiling = plan_for(runtime, height, width, options.memory, options.halo)
     inner = time.perf_counter()
-    made = make(runtime, plan, start(height * width))
+    made = make(runtime, tiling, start(height * width))
     network = time.perf_counter() - inner
-    error = 0.0 if options.halo is None else seam_error(runtime, plan, pixels, recipe.numbers())
+    error = 0.0 if options.halo is None else seam_error(runtime, tiling, pixels, recipe.numbers())
     save(output, made, options)
     return RunResult(
         output=output,
         height=height,
         width=width,
-        tiles=len(plan),
-        computed=plan.computed / (height * width),
+        tiles=len(tiling),
+        computed=tiling.computed / (height * width),
         network_seconds=network,
         seconds=time.perf_counter() - begun,
-        halo=plan.halo,
+        halo=tiling.halo,
         halo_error=error,
         forced=forced,
         runtime=runtime.name,

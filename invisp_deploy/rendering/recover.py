@@ -16,7 +16,7 @@ from invisp_deploy.isp.frame import FrameFacts
 from invisp_deploy.isp.recipe import recipe_for
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
-from invisp_deploy.rendering.tiles import Plan
+from invisp_deploy.rendering.tiles import Tiling
 from invisp_deploy.runtimes.base import Runtime
 
 
@@ -33,19 +33,19 @@ def recover(
     With `options.force`, one that carries no record takes the explicit values. Raises as `way_back_of`.
     """
     way_back = way_back_of(picture, runtime, options, name=name)
-    plan = plan_for(runtime, way_back.height, way_back.width, options.memory, options.halo)
-    return recover_by(way_back, picture, runtime, plan, progress)
+    tiling = plan_for(runtime, way_back.height, way_back.width, options.memory, options.halo)
+    return recover_by(way_back, picture, runtime, tiling, progress)
 
 
 def recover_by(
-    way_back: Record, picture: Picture, runtime: Runtime, plan: Plan, progress: Progress = silent
+    way_back: Record, picture: Picture, runtime: Runtime, tiling: Tiling, progress: Progress = silent
 ) -> RawFrame:
-    """`recover` of what is ready: the way back of that picture through that runtime, and a plan of its size.
+    """`recover` of what is ready: the way back of that picture through that runtime, and a tiling of its size.
 
     Raises EngineError.
     """
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
-    run_tiles(runtime, plan, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
+    run_tiles(runtime, tiling, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
     shown = way_back.alignment.inverse(picture.pixels)
     preview = shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8)
     own = np.ascontiguousarray(way_back.alignment.inverse(mosaic))
@@ -94,9 +94,9 @@ def way_back_of(
             f"{name} is {picture.pixels.shape[1]}x{picture.pixels.shape[0]}, its way back is for "
             f"{way_back.width}x{way_back.height}."
         )
-    if way_back.height % card.step or way_back.width % card.step:
+    if way_back.height % card.multiple or way_back.width % card.multiple:
         raise ContractError(
-            f"{name} is {way_back.width}x{way_back.height}, this graph takes multiples of {card.step}: recover "
+            f"{name} is {way_back.width}x{way_back.height}, this graph takes multiples of {card.multiple}: recover "
             "it with the inverse of the graph that rendered it."
         )
     return way_back
@@ -113,9 +113,9 @@ def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name:
     height, width = picture.pixels.shape[:2]
     if card.contract.cfa not in ("any", cfa):
         raise ContractError(f"These weights recover {card.contract.cfa} mosaics: pass that as `cfa`, got {cfa}.")
-    if alignment_for((height, width), cfa, "any", card.step) != Alignment():
+    if alignment_for((height, width), cfa, "any", card.multiple) != Alignment():
         raise RequestError(
-            f"{name} is {width}x{height}, these weights take multiples of {card.step}: crop the picture."
+            f"{name} is {width}x{height}, these weights take multiples of {card.multiple}: crop the picture."
         )
     make, model = make_and_model(load_exif(picture.exif))
     facts = FrameFacts(cfa, (black,) * 4, white, gains, make=make, model=model)

@@ -12,7 +12,7 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.alignment import alignment_for
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
-from invisp_deploy.rendering.tiles import Plan
+from invisp_deploy.rendering.tiles import Tiling
 from invisp_deploy.runtimes.base import Runtime
 
 
@@ -34,7 +34,7 @@ class AlignedFrame:
                 f"{name} is from {frame.camera or 'an unknown camera'}, these weights are for {card.contract.camera}: "
                 "use weights for that camera, or pass `force` to render it all the same."
             )
-        self.alignment = alignment_for(frame.mosaic.shape, frame.cfa, card.contract.cfa, card.step)
+        self.alignment = alignment_for(frame.mosaic.shape, frame.cfa, card.contract.cfa, card.multiple)
         self.mosaic = self.alignment.forward(frame.mosaic)
         self.recipe = frame.recipe(card.contract).shifted(self.alignment.top, self.alignment.left)
 
@@ -54,16 +54,16 @@ def render(
     """
     aligned = AlignedFrame(frame, runtime, name=name, force=options.force)
     height, width = aligned.mosaic.shape
-    plan = plan_for(runtime, height, width, options.memory, options.halo)
-    return render_aligned(aligned, runtime, plan, progress)
+    tiling = plan_for(runtime, height, width, options.memory, options.halo)
+    return render_aligned(aligned, runtime, tiling, progress)
 
 
-def render_aligned(aligned: AlignedFrame, runtime: Runtime, plan: Plan, progress: Progress = silent) -> Picture:
-    """`render` of what is ready: a frame aligned for that runtime, and a plan of its size. Raises EngineError."""
+def render_aligned(aligned: AlignedFrame, runtime: Runtime, tiling: Tiling, progress: Progress = silent) -> Picture:
+    """`render` of what is ready: a frame aligned for that runtime, and a tiling of its size. Raises EngineError."""
     height, width = aligned.mosaic.shape
     shape = (height, width, 3)
     pixels: Pixels = np.empty(shape, np.uint8) if runtime.card.bits == 8 else np.empty(shape, np.uint16)
-    run_tiles(runtime, plan, aligned.mosaic, aligned.recipe.numbers(), pixels, progress)
+    run_tiles(runtime, tiling, aligned.mosaic, aligned.recipe.numbers(), pixels, progress)
     record = Record(
         weights=runtime.card.weights,
         precision=runtime.card.precision,

@@ -28,9 +28,9 @@ _MAX_SPLITS: Final = 256
 
 
 class Grain(NamedTuple):
-    """step: pixels that tiles begin and end at multiples of. reach: exact halo. Those of a graph are its card's."""
+    """multiple: pixels; tiles begin and end at multiples of it. reach: exact halo. Those of a graph are its card's."""
 
-    step: int
+    multiple: int
     reach: int
 
 
@@ -68,7 +68,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Tiling:
     """All tiles of a picture, row by row."""
 
     rows: tuple[Span, ...]
@@ -114,19 +114,19 @@ def plan_tiles(
     memory: int = DEFAULT_MEMORY,
     halo: int | None = None,
     grain: Grain | None = None,
-) -> Plan:
+) -> Tiling:
     """The grid of tiles that computes the fewest pixels within a memory budget.
 
-    height, width: multiples of the step. memory: megabytes. halo: pixels, default the exact
-    receptive radius; smaller ones are rounded up to a multiple of the step. grain: default the network's own,
+    height, width: multiples of the grain's. memory: megabytes. halo: pixels, default the exact
+    receptive radius; smaller ones are rounded up to such a multiple. grain: default the network's own,
     its squeeze and its halo. Full-width strips come out where they compute less than squares.
     Raises RequestError if not even the smallest tile fits, or for a halo beyond the exact one.
     """
     grain = grain or Grain(config.squeeze, config.halo)
-    step, reach = grain.step, _reach(config, halo, grain)
+    multiple, reach = grain.multiple, _reach(config, halo, grain)
     budget = memory * 1_000_000 / bytes_per_pixel(config)
-    row_splits = [_Split(_spans(height, count, reach, step)) for count in _counts(height, step)]
-    column_splits = [_Split(_spans(width, count, reach, step)) for count in _counts(width, step)]
+    row_splits = [_Split(_spans(height, count, reach, multiple)) for count in _counts(height, multiple)]
+    column_splits = [_Split(_spans(width, count, reach, multiple)) for count in _counts(width, multiple)]
     fitting = (
         (rows.computed * columns.computed, len(rows.spans) * len(columns.spans), rows, columns)
         for rows, columns in product(row_splits, column_splits)
@@ -139,7 +139,7 @@ def plan_tiles(
             f"A tile of {config} with a halo of {reach} needs about {smallest:.0f} MB, `memory` allows {memory}: "
             "pass more, or a smaller `halo`."
         )
-    return Plan(best[2].spans, best[3].spans, reach)
+    return Tiling(best[2].spans, best[3].spans, reach)
 
 
 def plan_windows(
@@ -150,13 +150,13 @@ def plan_windows(
     largest: tuple[int, int],
     halo: int | None = None,
     grain: Grain | None = None,
-) -> Plan:
+) -> Tiling:
     """The grid of tiles for an engine: every window lies within (height, width) `smallest` and `largest`.
 
     All windows of a picture have one size, so an engine of a fixed tile takes every one. Where the last would
     reach past the picture it is moved inward until it ends at the true border: nothing is padded, and the core
     keeps at least its halo.
-    height, width: multiples of the step. halo, grain: as for `plan_tiles`; there must be room for the exact halo,
+    height, width: multiples of the grain's. halo, grain: as for `plan_tiles`; there must be room for the exact halo,
     which a reduced one is compared with. Raises RequestError where the picture is smaller than the smallest
     window, or larger than a window that has no room for a core.
     """
@@ -171,13 +171,13 @@ def plan_windows(
         _windows(size, low, high, reach, config, grain)
         for size, low, high in zip((height, width), smallest, largest, strict=True)
     )
-    return Plan(rows, columns, reach)
+    return Tiling(rows, columns, reach)
 
 
 def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig, grain: Grain) -> tuple[Span, ...]:
     """The fewest windows of one size along an axis; it takes the first core from the border, the others go on."""
-    step, exact = grain
-    low, high = -(-low // step) * step, high // step * step
+    multiple, exact = grain
+    low, high = -(-low // multiple) * multiple, high // multiple * multiple
     if size <= high:
         return (Span(0, 0, size, size),)
     if high <= 2 * exact:
@@ -186,7 +186,7 @@ def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig, 
             f"it for a tile above {2 * exact}, or with a profile that covers the whole picture."
         )
     count = -(-(size - 2 * reach) // (high - 2 * reach))
-    window = max(-(-(size + 2 * reach * (count - 1)) // (count * step)) * step, low)
+    window = max(-(-(size + 2 * reach * (count - 1)) // (count * multiple)) * multiple, low)
     spans: list[Span] = []
     core = 0
     while core < size:
@@ -198,14 +198,14 @@ def _windows(size: int, low: int, high: int, reach: int, config: NetworkConfig, 
 
 
 def _reach(config: NetworkConfig, halo: int | None, grain: Grain) -> int:
-    step, exact = grain
+    multiple, exact = grain
     if halo is not None and not 0 <= halo <= exact:
         raise RequestError(f"`halo` must be 0 to {exact}, the receptive radius of {config}, got {halo}.")
-    return exact if halo is None else -(-halo // step) * step
+    return exact if halo is None else -(-halo // multiple) * multiple
 
 
 class _Split:
-    """One axis cut into spans, its sums taken once: a plan is chosen out of up to 65 536 pairs."""
+    """One axis cut into spans, its sums taken once: a tiling is chosen out of up to 65 536 pairs."""
 
     def __init__(self, spans: tuple[Span, ...]) -> None:
         self.spans = spans
@@ -213,13 +213,13 @@ class _Split:
         self.largest = max(span.size for span in spans)
 
 
-def _counts(size: int, step: int) -> range:
-    return range(1, min(size // step, _MAX_SPLITS) + 1)
+def _counts(size: int, multiple: int) -> range:
+    return range(1, min(size // multiple, _MAX_SPLITS) + 1)
 
 
-def _spans(size: int, count: int, reach: int, step: int) -> tuple[Span, ...]:
-    """`count` cores of equal size, rounded up to the step; the last takes what is left (fewer cores may do)."""
-    core = -(-size // (count * step)) * step
+def _spans(size: int, count: int, reach: int, multiple: int) -> tuple[Span, ...]:
+    """`count` cores of equal size, rounded up to a multiple; the last takes what is left (fewer cores may do)."""
+    core = -(-size // (count * multiple)) * multiple
     return tuple(
         Span(max(start - reach, 0), start, min(start + core, size), min(start + core + reach, size))
         for start in range(0, size, core)

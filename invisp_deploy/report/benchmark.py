@@ -17,7 +17,7 @@ from invisp_deploy.report.markdown import table
 
 _NOTHING: Final = "-"
 
-PICTURES: Final = {
+BENCHMARK_PICTURES: Final = {
     "latency": "Milliseconds a call: bars to p50, lines to p99; one panel for each direction and tile.",
     "sizes": "Whole frames: seconds and peak memory against megapixels, with the straight lines.",
 }
@@ -31,14 +31,14 @@ def write_benchmark_report(folder: Path, result: Mapping[str, Any]) -> Path:
     pictures = draw(folder, result)
     lines = ["# Benchmark", "", *result_lines(result)]
     for path in pictures:
-        lines += [f"![{PICTURES[path.stem]}]({path.name})", ""]
+        lines += [f"![{BENCHMARK_PICTURES[path.stem]}]({path.name})", ""]
     write_whole(folder / "report.json", json.dumps(result, indent=2) + "\n")
     write_whole(folder / "report.md", "\n".join(lines))
     return folder / "report.md"
 
 
 def draw(folder: Path, result: Mapping[str, Any]) -> list[Path]:
-    """Write a PNG for those of `PICTURES` that the result has data for. Raises OutputError."""
+    """Write a PNG for those of `BENCHMARK_PICTURES` that the result has data for. Raises OutputError."""
     written = []
     for name, painter, there in (("latency", _latency, result["cases"]), ("sizes", _sizes_panels, result["sizes"])):
         if there:

@@ -15,7 +15,7 @@ from invisp_deploy.report.figures import write_figure
 from invisp_deploy.report.markdown import number, table
 
 PICTURES: Final = {
-    "ranges": "What each tensor holds: largest magnitude in both directions, and the range that 127 steps span.",
+    "ranges": "What each tensor holds: largest magnitude in both directions, and the range that 127 scales span.",
     "convergence": "Ranges after so many files, as shares of the final ones.",
     "coverage": "What the files cover.",
     "sensitivity": "RAW PSNR that each function costs alone at int8.",

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from invisp_deploy.report.figures import write_figure
 from invisp_deploy.report.markdown import number, table
-from invisp_deploy.report.round_trip import FULL_SCALE
+from invisp_deploy.report.round_trip import WHITE_DIFFERENCE
 
 
 class PaperRow(NamedTuple):
@@ -197,7 +197,7 @@ def write_error_maps(path: Path, panels: Mapping[str, npt.NDArray[np.uint8]]) ->
             axis.imshow(pixels, interpolation="nearest")
             axis.set_title(title, fontsize=8)
 
-    _panels(path, len(panels), draw, f"|RAW - recovered RAW|, white from {FULL_SCALE:.0%} of full scale on", 2.4)
+    _panels(path, len(panels), draw, f"|RAW - recovered RAW|, white from {WHITE_DIFFERENCE:.0%} of full scale on", 2.4)
 
 
 def _curve(log: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:

@@ -15,7 +15,7 @@ from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.report.heat import heat
 from invisp_deploy.report.markdown import table
 
-FULL_SCALE: Final = 0.01
+WHITE_DIFFERENCE: Final = 0.01
 """Difference, as a share of the range from black to white, that the error map shows as white."""
 
 _PANEL: Final = 640
@@ -81,4 +81,4 @@ def error_map(recovered: Mosaic, mosaic: Mosaic, recipe: Recipe) -> npt.NDArray[
     height, width = (size - size % 2 for size in mosaic.shape)
     difference = np.abs(recovered[:height, :width].astype(np.int32) - mosaic[:height, :width])
     squares = difference.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3), dtype=np.float32)
-    return heat(squares / (recipe.white - min(recipe.black)) / FULL_SCALE)
+    return heat(squares / (recipe.white - min(recipe.black)) / WHITE_DIFFERENCE)

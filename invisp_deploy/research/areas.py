@@ -7,18 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Shot
-from invisp_deploy.dataset.strips import Window
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.demosaic import window_cfa
-
-Float = npt.NDArray[np.float32]
+from invisp_deploy.isp.develop import Window
+from invisp_deploy.isp.steps import Float
 
 GRAIN: Final = 32
 """Sides of all areas are multiples of it, which every method takes."""

@@ -17,13 +17,12 @@ import numpy.typing as npt
 from invisp_deploy.errors import ContractError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.demosaic import sites
+from invisp_deploy.isp.steps import Float
 
 BORDERS: Final = ("constant", "reflect")
 
 _BESIDE: Final = {"R": (0.5, 0.25), "G": (0.25, 0.0), "B": (0.5, 0.25)}
 """Weights of the edge neighbour and of the diagonal one in the bilinear kernel of a colour; the centre's is 1."""
-
-Float = npt.NDArray[np.float32]
 
 
 def authors_frame(frame: RawFrame) -> RawFrame:

@@ -82,10 +82,10 @@ def upi_method(label: str, dataset: Dataset, contract: CameraContract, curve: st
     """
     samples = []
     for shot in dataset.shots("train")[:_GAIN_FILES]:
-        frame, levels = shot.frame, shot.recipe(contract)
+        frame, recipe = shot.frame, shot.recipe(contract)
         upi = Upi(shot.facts.brightest_frame(), contract, curve=curve)
         for window in areas_of(shot, contract, _GAIN_TILES):
-            raw = torch.from_numpy(develop(frame.mosaic, levels, window))[None]
+            raw = torch.from_numpy(develop(frame.mosaic, recipe, window))[None]
             target = Codes().inverse(shot.target(window), {})
             samples.append((upi, raw, torch.from_numpy(np.ascontiguousarray(target))[None]))
     gain = fitted_gain(samples)

@@ -23,19 +23,16 @@ from torch import nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
-from invisp_deploy.dataset.strips import Window
 from invisp_deploy.evaluation.metrics import paper_domain, raw_psnr, rgb_psnr, rgb_ssim
+from invisp_deploy.formats.picture import Rgb8
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.isp.develop import develop, undevelop
+from invisp_deploy.isp.develop import Window, develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.isp.steps import Codes
+from invisp_deploy.isp.steps import Codes, Float
 from invisp_deploy.research.areas import Terms, apply, areas_of, patches_of
 from invisp_deploy.research.methods import Method
-
-Float = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
 
 CLIPPED: Final = 250
 """A pixel counts as clipped where LibRaw's rendering has a channel from here on; 255 with room for JPEG's error."""
@@ -94,8 +91,8 @@ class Recovery:
 
     mosaic: Mosaic
     recipe: Recipe
-    target: Pixels
-    decoded: Pixels
+    target: Rgb8
+    decoded: Rgb8
     recovered: Mosaic
     jpeg_bytes: int
     raw: Float = field(repr=False)
@@ -215,16 +212,14 @@ def _as_run(
     return {**figures, "raw-psnr": min(CAP, psnr(ours, true, 1))}
 
 
-def _through_jpeg(
-    picture: Pixels, stored: tuple[int, str], terms: Terms, folder: Path, *, own: bool
-) -> tuple[Pixels, int]:
+def _through_jpeg(picture: Rgb8, stored: tuple[int, str], terms: Terms, folder: Path, *, own: bool) -> tuple[Rgb8, int]:
     """Decoded picture and bytes; 0 for LibRaw's own JPEG, which is not coded again where `stored` is what is asked."""
     if not own and stored == (terms.quality, terms.subsampling):
         return picture, 0
     return _jpeg(picture, terms, folder)
 
 
-def _jpeg(picture: Pixels, terms: Terms, folder: Path) -> tuple[Pixels, int]:
+def _jpeg(picture: Rgb8, terms: Terms, folder: Path) -> tuple[Rgb8, int]:
     from PIL import Image
 
     path = folder / "picture.jpg"

@@ -12,8 +12,8 @@ import numpy as np
 
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import forward, inverse
-from invisp_deploy.isp.steps import Codes
-from invisp_deploy.runtimes.base import MEAN, Array, Feeds, Runtime, from_bytes, graph_specs, to_bytes
+from invisp_deploy.isp.steps import Array, Codes
+from invisp_deploy.runtimes.base import MEAN, Feeds, Runtime, from_bytes, graph_specs, to_bytes
 
 
 class StepsAround(Runtime):

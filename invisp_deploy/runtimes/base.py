@@ -13,17 +13,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from invisp_deploy.errors import EngineError, GraphError
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
 
-Array = npt.NDArray[Any]
 Feeds = Mapping[str, Array]
 
 MEAN: Final = "mean"
@@ -124,10 +123,10 @@ class Runtime(ABC):
                 bounded = "" if spec.limits is None else ": build an engine whose tile or profile covers it"
                 raise EngineError(f"{self.name} takes {spec}, got {array.dtype.name} {array.shape}{bounded}.")
             sides = spec.sides(array.shape)
-            if any(side % self.card.step for side in sides):
+            if any(side % self.card.multiple for side in sides):
                 raise EngineError(
-                    f"{self.name} takes heights and widths that are multiples of {self.card.step}, got {sides}: "
-                    "border the frame first."
+                    f"{self.name} takes heights and widths that are multiples of {self.card.multiple}, got {sides}: "
+                    "align the frame first."
                 )
         results = self._run(feeds)
         for spec in self.outputs:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from invisp_deploy.runtimes.base import Array, Feeds
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 if TYPE_CHECKING:

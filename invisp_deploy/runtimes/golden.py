@@ -31,8 +31,8 @@ from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.develop import undevelop
 from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers, Recipe
-from invisp_deploy.isp.steps import Codes
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, to_bytes
+from invisp_deploy.isp.steps import Array, Codes
+from invisp_deploy.runtimes.base import Feeds, Runtime, to_bytes
 
 EDGE: Final = 64
 """Pixels of a patch's and of a crop's side."""
@@ -101,7 +101,7 @@ class Golden:
 
 
 def make_golden(reference: Runtime, height: int = EDGE, width: int = EDGE) -> Golden:
-    """Compute the crops with `reference`; the sides are multiples of its card's step.
+    """Compute the crops with `reference`; the sides are multiples of its card's.
 
     Where that is less work, each crop is computed from its window alone, the crop and the exact receptive radius
     around it: the same values up to the choice of kernels, 0.13 of the work for `paper` at 1024x1024.
@@ -116,7 +116,7 @@ def make_golden(reference: Runtime, height: int = EDGE, width: int = EDGE) -> Go
     )
     whole = golden.input()
     rows, columns = (
-        [_window(start, edge, size, card.reach, card.step) for start in starts]
+        [_window(start, edge, size, card.reach, card.multiple) for start in starts]
         for starts, size in ((places[:, 0], height), (places[:, 1], width))
     )
     if sum((r.stop - r.start) * (c.stop - c.start) for r, c in zip(rows, columns, strict=True)) >= height * width:
@@ -227,9 +227,10 @@ def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _window(start: int, edge: int, size: int, halo: int, step: int) -> slice:
-    """What the network must see of one axis for `edge` exact pixels from `start` on; a multiple of the step."""
-    return slice(max(start // step * step - halo, 0), min(-(-(start + edge) // step) * step + halo, size))
+def _window(start: int, edge: int, size: int, halo: int, multiple: int) -> slice:
+    """What the network must see of one axis for `edge` exact pixels from `start` on; cut at such a multiple."""
+    first, last = start // multiple * multiple, -(-(start + edge) // multiple) * multiple
+    return slice(max(first - halo, 0), min(last + halo, size))
 
 
 def _folded(size: int, side: int) -> npt.NDArray[np.int64]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invisp_deploy.errors import EngineError, GraphError, MissingFileError, OutOfMemoryError
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, check_tensors, graph_specs
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds, Runtime, Size, check_tensors, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 

@@ -14,7 +14,8 @@ from invisp_deploy.errors import (
     OutOfMemoryError,
 )
 from invisp_deploy.graph_card import GraphCard
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, check_tensors, graph_specs
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds, Runtime, Size, check_tensors, graph_specs
 
 _LARGEST: Final = 65536
 """Pixels of a side; more than any picture has."""

@@ -8,8 +8,9 @@ import torch
 
 from invisp_deploy.errors import OutOfMemoryError
 from invisp_deploy.graph_card import Direction, GraphCard
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.network.checkpoint import Checkpoint
-from invisp_deploy.runtimes.base import Array, Runtime, graph_specs
+from invisp_deploy.runtimes.base import Runtime, graph_specs
 
 
 class TorchRuntime(Runtime):

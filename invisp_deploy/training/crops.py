@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.isp.psnr import psnr
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.report.crops import crop_sheet
 from invisp_deploy.training.data import Pair, sample_batch
 
 _SEED: Final = 1_000_003
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot, Split
-from invisp_deploy.dataset.strips import Window
 from invisp_deploy.errors import ContractError, TrainingError
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.demosaic import window_cfa
-from invisp_deploy.isp.develop import develop
+from invisp_deploy.isp.develop import Window, develop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 
@@ -38,7 +37,7 @@ class Pair:
 
     path: Path
     mosaic: Mosaic
-    levels: Recipe
+    recipe: Recipe
     target: Callable[[Window], npt.NDArray[np.uint8]]
 
 
@@ -121,7 +120,7 @@ def sample_batch(
     for index, crop in enumerate(crops[rank * part : (rank + 1) * part]):
         picture = crop.pair.target(crop.window)  # first: it finds that a mapped file was cut short
         target[index] = crop.turned(picture.transpose(2, 0, 1))
-        raw[index] = crop.turned(develop(crop.pair.mosaic, crop.pair.levels, crop.window))
+        raw[index] = crop.turned(develop(crop.pair.mosaic, crop.pair.recipe, crop.window))
     target /= np.float32(255)
     return torch.from_numpy(raw), torch.from_numpy(target)
 
@@ -151,7 +150,7 @@ def _drawn(pair: Pair, contract: CameraContract, patch: int, rng: np.random.Gene
         for row in (0, 1)
         for column in (0, 1)
         if contract.cfa == "any"
-        or _turned_cfa(window_cfa(pair.levels.cfa, row, column), upside, sideways, transposed) == contract.cfa
+        or _turned_cfa(window_cfa(pair.recipe.cfa, row, column), upside, sideways, transposed) == contract.cfa
     ]
     row, column = parities[rng.integers(len(parities))]
     height, width = pair.mosaic.shape

@@ -12,7 +12,8 @@ from invisp_deploy.benchmark.timing import Until
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.runtimes.base import Array, Feeds
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 from tests.callable_runtime import CallableRuntime
 

@@ -15,8 +15,8 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.network.checkpoint import Checkpoint, load_authors, save_checkpoint
-from invisp_deploy.runtimes.base import Array
 from invisp_deploy.tolerances import TOLERANCES
 from tests.benchmark.conftest import Small
 from tests.callable_runtime import CallableRuntime

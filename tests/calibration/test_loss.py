@@ -73,7 +73,7 @@ def test_fp32_is_measured_as_defined(bench: Bench, tiles: list[HeldOutTile]) -> 
             shown = np.rint(decoded[0].numpy() * 255).transpose(1, 2, 0)
             rgb.append(10 * math.log10(255**2 / np.mean((shown - tile.libraw) ** 2)))
             back = bench.network.inverse(decoded)[0].numpy().astype(np.float64)
-            gain = max(tile.levels.gains) ** (1 / 2.2)  # gamma 2.2 in the contract and in the paper
+            gain = max(tile.recipe.gains) ** (1 / 2.2)  # gamma 2.2 in the contract and in the paper
             ours, true = (np.clip(np.maximum(x, 0) / gain, 0, 1) for x in (back, tile.raw))
             raw.append(-10 * math.log10(np.mean((ours - true) ** 2)))
     assert figures.forward == math.inf

@@ -12,7 +12,7 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.device.verify import Figure, Subject, Verification, verify
 from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.runtimes.base import Array
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.golden import golden_path, make_golden, read_golden, write_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import parity_for

@@ -16,8 +16,8 @@ from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.engines.gate import check_engine, self_psnr
 from invisp_deploy.errors import ParityError
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.network.lowered import lowered
-from invisp_deploy.runtimes.base import Array
 from invisp_deploy.runtimes.golden import Golden, make_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.openvino_ import OpenVinoRuntime

@@ -28,7 +28,8 @@ from invisp_deploy.errors import (
 )
 from invisp_deploy.files import sha256_file
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.runtimes.base import MEAN, Array, Feeds, Runtime
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import MEAN, Feeds, Runtime
 from invisp_deploy.runtimes.golden import golden_path, read_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt import backend

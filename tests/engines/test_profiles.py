@@ -60,6 +60,7 @@ def test_what_is_no_size(text: str) -> None:
         (PAPER, None, ("128", "256x600", "512"), "got 128x128 256x600 512x512"),
         (PAPER, "512", ("128", "256", "512"), "`tile` fixes one size and `sizes` give a range"),
         (PAPER, "4096", None, "makes a tensor of 2181038080 elements.*at most 4064x4064"),
+        (card_of(CONFIGURATIONS["paper"], "mosaic"), "4096", None, "of 2181038080 elements.*at most 4064x4064"),
     ],
 )
 def test_what_cannot_be_built_or_tiled(

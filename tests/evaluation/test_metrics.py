@@ -46,9 +46,9 @@ def test_one_level_everywhere_is_the_known_figure() -> None:
 
 
 def test_equal_arrays_are_infinitely_good(small_frame: RawFrame) -> None:
-    levels = small_frame.recipe(CameraContract())
-    assert raw_psnr(small_frame.mosaic, small_frame.mosaic, levels) == math.inf
-    assert raw_psnr_paper(small_frame.mosaic, small_frame.mosaic, levels) == math.inf
+    recipe = small_frame.recipe(CameraContract())
+    assert raw_psnr(small_frame.mosaic, small_frame.mosaic, recipe) == math.inf
+    assert raw_psnr_paper(small_frame.mosaic, small_frame.mosaic, recipe) == math.inf
 
 
 def test_shapes_that_differ_are_refused() -> None:
@@ -60,8 +60,8 @@ def test_raw_psnr_is_its_definition(small_frame: RawFrame, recovered: np.ndarray
     black = np.tile(np.reshape(small_frame.black, (2, 2)), (128, 128))
     a, b = ((mosaic - black) / (4095 - black) for mosaic in (recovered, small_frame.mosaic))
     expected = -10 * math.log10(np.square(a - b).mean())
-    levels = small_frame.recipe(CameraContract())
-    assert raw_psnr(recovered, small_frame.mosaic, levels) == pytest.approx(expected, abs=0.01)
+    recipe = small_frame.recipe(CameraContract())
+    assert raw_psnr(recovered, small_frame.mosaic, recipe) == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("white_balance", ["max", "min", "none"])
@@ -71,11 +71,11 @@ def test_the_papers_raw_psnr_is_its_definition_under_every_contract(
 ) -> None:
     """Gains divided by the largest, gamma 1/2.2, clipped, three channels, mean over 3x3 patches."""
     contract = CameraContract(white_balance=white_balance, gamma=gamma)
-    levels = small_frame.recipe(contract)
+    recipe = small_frame.recipe(contract)
     black = np.tile(np.reshape(small_frame.black, (2, 2)), (128, 128))
     sites = np.zeros((256, 256))
     for index, colour in enumerate("RGGB"):
-        gains = levels.gains
+        gains = recipe.gains
         sites[index // 2 :: 2, index % 2 :: 2] = gains["RGB".index(colour)] / max(gains)
 
     def domain(mosaic: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_the_papers_raw_psnr_is_its_definition_under_every_contract(
         for t, u in zip(edges, edges[1:], strict=False)
         for l, r in zip(edges, edges[1:], strict=False)  # noqa: E741
     ]
-    assert raw_psnr_paper(recovered, small_frame.mosaic, levels) == pytest.approx(np.mean(figures), abs=1e-3)
+    assert raw_psnr_paper(recovered, small_frame.mosaic, recipe) == pytest.approx(np.mean(figures), abs=1e-3)
 
 
 def test_the_papers_domain_does_not_depend_on_how_gains_are_normalised(small_frame: RawFrame) -> None:
@@ -101,8 +101,8 @@ def test_the_papers_domain_does_not_depend_on_how_gains_are_normalised(small_fra
 
 
 def test_the_papers_domain_is_clipped(small_frame: RawFrame) -> None:
-    levels = small_frame.recipe(CameraContract())
-    wild = paper_domain(np.array([[[-1.0, 0.5, 3.0]]] * 3, np.float32), levels)
+    recipe = small_frame.recipe(CameraContract())
+    wild = paper_domain(np.array([[[-1.0, 0.5, 3.0]]] * 3, np.float32), recipe)
     assert wild.min() == 0
     assert wild.max() == 1
 

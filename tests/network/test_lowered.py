@@ -15,7 +15,7 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import RequestError
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.network.invisp import InvISP
-from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, lowered, round_weight, weight_steps
+from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions, lowered, round_weight, weight_scales
 from invisp_deploy.runtimes.golden import natural_planes
 from tests.quantisation import arithmetic_of
 
@@ -127,9 +127,9 @@ def test_kept_layers_lose_less(network: InvISP, raw: Tensor) -> None:
 
 def test_weights_land_on_the_grid_that_numpy_finds() -> None:
     weight = torch.randn(5, 3, 3, 3, generator=torch.Generator().manual_seed(0))
-    steps = weight_steps(weight, "int8").numpy()
-    codes = round_weight(weight, "int8").numpy() / steps[:, None, None, None]
-    assert np.allclose(codes, np.rint(weight.numpy() / steps[:, None, None, None]), atol=1e-4)
+    scales = weight_scales(weight, "int8").numpy()
+    codes = round_weight(weight, "int8").numpy() / scales[:, None, None, None]
+    assert np.allclose(codes, np.rint(weight.numpy() / scales[:, None, None, None]), atol=1e-4)
     assert np.allclose(np.abs(codes).max(axis=(1, 2, 3)), 127)
 
 

@@ -54,11 +54,11 @@ def test_tiled_equals_whole(
         height, width = aligned.mosaic.shape
         results = []
         for memory in (1000, 3 if config.squeeze == 2 else 6):
-            plan = plan_for(runtime, height, width, memory)
+            tiling = plan_for(runtime, height, width, memory)
             result = np.zeros((height, width, 3), np.uint8)
-            run_tiles(runtime, plan, aligned.mosaic, aligned.recipe.numbers(), result)
+            run_tiles(runtime, tiling, aligned.mosaic, aligned.recipe.numbers(), result)
             results.append(result.astype(int))
-        assert len(plan) >= tiles
+        assert len(tiling) >= tiles
     assert np.abs(results[0] - results[1]).max() <= TOLERANCES["step-codes-8"].limit
     assert (results[0] != results[1]).mean() < 1e-3
 

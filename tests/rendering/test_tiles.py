@@ -9,9 +9,10 @@ from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.tiled import plan_for, run_tiles, seam_error
-from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Plan, bytes_per_pixel, plan_tiles, plan_windows
-from invisp_deploy.runtimes.base import Array, Runtime, Size
+from invisp_deploy.rendering.tiles import DEFAULT_MEMORY, Tiling, bytes_per_pixel, plan_tiles, plan_windows
+from invisp_deploy.runtimes.base import Runtime, Size
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES
 from tests.graphs import write_graphs
@@ -31,9 +32,9 @@ EDGE, PAPER = CONFIGURATIONS["edge"], CONFIGURATIONS["paper"]
     ],
 )
 def test_cores_cover_the_picture_once(height: int, width: int, config: NetworkConfig, memory: int) -> None:
-    plan = plan_tiles(height, width, config, memory)
+    tiling = plan_tiles(height, width, config, memory)
     seen = np.zeros((height, width), np.uint8)
-    for tile in plan:
+    for tile in tiling:
         seen[tile.rows.core, tile.columns.core] += 1
         for span, size in ((tile.rows, height), (tile.columns, width)):
             assert span.start == max(span.core_start - config.halo, 0)
@@ -41,12 +42,12 @@ def test_cores_cover_the_picture_once(height: int, width: int, config: NetworkCo
             assert span.start % config.squeeze == 0
             assert span.size % config.squeeze == 0
     assert (seen == 1).all()
-    assert plan.largest * bytes_per_pixel(config) <= memory * 1e6
+    assert tiling.largest * bytes_per_pixel(config) <= memory * 1e6
 
 
 def test_eight_megapixels_compute_at_most_1_4_times_the_pixels() -> None:
-    plan = plan_tiles(2348, 3522, EDGE)
-    assert plan.computed / (2348 * 3522) <= 1.4
+    tiling = plan_tiles(2348, 3522, EDGE)
+    assert tiling.computed / (2348 * 3522) <= 1.4
 
 
 def test_strips_where_they_compute_less() -> None:
@@ -55,7 +56,7 @@ def test_strips_where_they_compute_less() -> None:
 
 
 def test_the_plan_is_the_cheapest_grid() -> None:
-    plan = plan_tiles(600, 900, EDGE, memory=60)
+    tiling = plan_tiles(600, 900, EDGE, memory=60)
     limit = 60e6 / bytes_per_pixel(EDGE)
     for rows in range(1, 40):
         for columns in range(1, 40):
@@ -65,7 +66,7 @@ def test_the_plan_is_the_cheapest_grid() -> None:
                 for c, size in zip((core[0] + core[0] % 2, core[1] + core[1] % 2), (600, 900), strict=True)
             ]
             if max(spans[0]) * max(spans[1]) <= limit:
-                assert plan.computed <= sum(spans[0]) * sum(spans[1])
+                assert tiling.computed <= sum(spans[0]) * sum(spans[1])
 
 
 def test_too_little_memory_says_how_much() -> None:
@@ -79,10 +80,10 @@ def test_halo_beyond_the_receptive_radius_is_refused() -> None:
     assert plan_tiles(500, 500, EDGE, memory=20, halo=19).halo == 20
 
 
-def check(plan: Plan, height: int, width: int, config: NetworkConfig, low: int, high: int) -> None:
+def check(tiling: Tiling, height: int, width: int, config: NetworkConfig, low: int, high: int) -> None:
     """Cores cover once; windows have an engine's size, end at true borders, and reach a halo around their core."""
-    reach = plan.halo
-    for spans, size in ((plan.rows, height), (plan.columns, width)):
+    reach = tiling.halo
+    for spans, size in ((tiling.rows, height), (tiling.columns, width)):
         assert [span.core_start for span in spans[1:]] == [span.core_stop for span in spans[:-1]]
         assert (spans[0].core_start, spans[-1].core_stop) == (0, size)
         for span in spans:
@@ -102,12 +103,12 @@ def test_windows_of_an_engine_at_every_size(config: NetworkConfig, tile: int, fi
     tile += tile % step
     low = tile if fixed else 2 * step
     for size in range(low, 4 * tile, 7 * step):
-        plan = plan_windows(size, tile, config, (low, low), (tile, tile))
-        check(plan, size, tile, config, low, tile)
+        tiling = plan_windows(size, tile, config, (low, low), (tile, tile))
+        check(tiling, size, tile, config, low, tile)
         room = tile - 2 * config.halo
         fewest = 1 if size <= tile else -(-(size - 2 * config.halo) // room)
-        assert len(plan.rows) == fewest, "ends keep one halo less, so n tiles reach 2 halos further than n cores"
-        assert len(plan.columns) == 1
+        assert len(tiling.rows) == fewest, "ends keep one halo less, so n tiles reach 2 halos further than n cores"
+        assert len(tiling.columns) == 1
 
 
 def test_a_profile_computes_less_than_its_largest_tile_would() -> None:
@@ -118,9 +119,9 @@ def test_a_profile_computes_less_than_its_largest_tile_would() -> None:
 
 
 def test_sides_of_an_engine_differ() -> None:
-    plan = plan_windows(1200, 2000, EDGE, (384, 768), (384, 768))
-    assert {span.size for span in plan.rows} == {384}
-    assert {span.size for span in plan.columns} == {768}
+    tiling = plan_windows(1200, 2000, EDGE, (384, 768), (384, 768))
+    assert {span.size for span in tiling.rows} == {384}
+    assert {span.size for span in tiling.columns} == {768}
 
 
 @pytest.mark.parametrize(
@@ -154,9 +155,9 @@ class Bounded(Runtime):
         return self._inner.run(feeds)
 
 
-def tiled(runtime: Runtime, mosaic: Array, plan: Plan) -> Array:
+def tiled(runtime: Runtime, mosaic: Array, tiling: Tiling) -> Array:
     result = np.zeros((*mosaic.shape, 3), np.uint8)
-    run_tiles(runtime, plan, mosaic, NUMBERS, result)
+    run_tiles(runtime, tiling, mosaic, NUMBERS, result)
     return result.astype(int)
 
 
@@ -174,9 +175,9 @@ def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("size", [(100, 100), (102, 250), (130, 168), (202, 100), (118, 318)], ids=str)
 def test_an_engine_s_tiles_equal_the_whole(graph: Path, side: Size, size: tuple[int, int]) -> None:
     runtime, mosaic = Bounded(graph, side), noise(*size)
-    plan = plan_for(runtime, *size)
+    tiling = plan_for(runtime, *size)
     whole = OnnxRuntime(graph).apply(mosaic, NUMBERS).astype(int)
-    made = tiled(runtime, mosaic, plan)
+    made = tiled(runtime, mosaic, tiling)
     assert np.abs(made - whole).max() <= TOLERANCES["step-codes-8"].limit
     assert (made != whole).mean() < 1e-3
     assert whole.std() > 10

@@ -10,10 +10,10 @@ import pytest
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.report.round_trip import FULL_SCALE, Sheet, draw_sheet, error_map, round_trip_page
+from invisp_deploy.report.round_trip import WHITE_DIFFERENCE, Sheet, draw_sheet, error_map, round_trip_page
 
-LEVELS = Recipe("RGGB", (0.0,) * 4, 12_000.0, (1.0, 1.0, 1.0), 1.0)
-STEP = round(12_000 * FULL_SCALE / 3)
+RECIPE = Recipe("RGGB", (0.0,) * 4, 12_000.0, (1.0, 1.0, 1.0), 1.0)
+STEP = round(12_000 * WHITE_DIFFERENCE / 3)
 """DN that fill one of the three colours of the map."""
 
 
@@ -25,7 +25,7 @@ def test_the_error_map_is_the_mean_difference_of_each_square() -> None:
     recovered[2:4, 0:2] += 1000  # far beyond full scale: white
     recovered[2, 2] += 4 * STEP  # a fourth of the square: its mean is one step
     recovered[3, 5] += 2 * STEP  # half a step
-    shown = error_map(recovered, mosaic, LEVELS)
+    shown = error_map(recovered, mosaic, RECIPE)
     assert shown.dtype == np.uint8
     expected = [
         [(0, 0, 0), (255, 0, 0), (255, 255, 0)],
@@ -38,9 +38,9 @@ def test_the_error_map_counts_from_black_and_leaves_an_odd_edge_out() -> None:
     mosaic = np.full((5, 7), 200, np.uint16)
     recovered = mosaic + np.uint16(1)
     recovered[4], recovered[:, 6] = 9000, 9000
-    shown = error_map(recovered, mosaic, replace(LEVELS, black=(100.0, 120.0, 120.0, 110.0), white=400.0))
+    shown = error_map(recovered, mosaic, replace(RECIPE, black=(100.0, 120.0, 120.0, 110.0), white=400.0))
     assert shown.shape == (2, 3, 3)
-    heat = 1 / 300 / FULL_SCALE
+    heat = 1 / 300 / WHITE_DIFFERENCE
     assert (shown == [round(255 * min(3 * heat, 1)), 0, 0]).all()
 
 
@@ -51,9 +51,9 @@ def test_a_sheet_has_four_panels_of_the_pictures_shape(
     shape: tuple[int, int], panel: tuple[int, int], small_frame: RawFrame
 ) -> None:
     mosaic = np.ascontiguousarray(small_frame.mosaic[: shape[0], : shape[1]])
-    levels = small_frame.recipe(CameraContract())
+    recipe = small_frame.recipe(CameraContract())
     jpeg = np.full((*shape, 3), (10, 200, 30), np.uint8)
-    page = draw_sheet(Sheet(mosaic, mosaic, levels, jpeg, ("", "", "", "")))
+    page = draw_sheet(Sheet(mosaic, mosaic, recipe, jpeg, ("", "", "", "")))
     height, width = panel
     assert page.dtype == np.uint8
     assert page.shape == (2 * (height + 26) + 3 * 12, 2 * width + 3 * 12, 3)
@@ -65,7 +65,7 @@ def test_a_sheet_has_four_panels_of_the_pictures_shape(
     assert (top_right == (10, 200, 30)).all()
     lower_right = page[lower : lower + height, right : right + width]
     assert not lower_right.any(), "two equal mosaics differ nowhere"
-    captions = draw_sheet(Sheet(mosaic, mosaic, levels, jpeg, ("one", "two", "three", "four"))) != page
+    captions = draw_sheet(Sheet(mosaic, mosaic, recipe, jpeg, ("one", "two", "three", "four"))) != page
     ys, _ = np.nonzero(captions.any(-1))
     assert {12 <= y < 38 or lower - 26 <= y < lower for y in ys} == {True}
 
@@ -76,8 +76,8 @@ def test_a_colour_is_developed_as_that_colour(cfa: str) -> None:
     mosaic = np.full((8, 8), 100, np.uint16)
     row, column = divmod(cfa.index("R"), 2)
     mosaic[row::2, column::2] = 1100
-    levels = Recipe(cfa, (100.0,) * 4, 2100.0, (1.0, 1.0, 1.0), 1.0)
-    page = draw_sheet(Sheet(mosaic, mosaic, levels, np.zeros((8, 8, 3), np.uint8), ("", "", "", "")))
+    recipe = Recipe(cfa, (100.0,) * 4, 2100.0, (1.0, 1.0, 1.0), 1.0)
+    page = draw_sheet(Sheet(mosaic, mosaic, recipe, np.zeros((8, 8, 3), np.uint8), ("", "", "", "")))
     for left, top in ((12, 38), (12, 38 + 640 + 12 + 26)):  # the RAW and the recovered RAW
         assert (page[top : top + 640, left : left + 640] == (128, 0, 0)).all()
 

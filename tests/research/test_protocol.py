@@ -49,8 +49,8 @@ def test_correct_figures_are_scikit_images(photo_set: Dataset, method: Callable[
     judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D, Terms(tiles=1, tile_size=96))
     for shot in photo_set.shots("test"):
         (window,) = areas_of(shot, CANON_30D, Terms(tiles=1, tile_size=96))
-        levels = shot.recipe(CANON_30D)
-        raw = develop(shot.frame.mosaic, levels, window)
+        recipe = shot.recipe(CANON_30D)
+        raw = develop(shot.frame.mosaic, recipe, window)
         decoded = jpeg(np.rint(raw * 0.5 * 255).astype(np.uint8).transpose(1, 2, 0))
         target = shot.target(window)
         figures = judged.files[shot.name]
@@ -62,13 +62,13 @@ def test_correct_figures_are_scikit_images(photo_set: Dataset, method: Callable[
         linear = (decoded.astype(np.float64) / 255 / 0.5) ** 2.2
         true = shot.frame.mosaic[window].astype(np.float64)
         back = np.empty(true.shape)
-        local = levels.shifted(window[0].start, window[1].start)
+        local = recipe.shifted(window[0].start, window[1].start)
         for site, colour in enumerate(local.cfa):
             at = (slice(site // 2, None, 2), slice(site % 2, None, 2))
             channel = "RGB".index(colour)
-            share = np.clip(linear[(*at, channel)] / levels.gains[channel], 0, 1)
-            back[at] = np.rint(share * (levels.white - local.black[site]) + local.black[site])
-        span = levels.white - np.mean(levels.black)
+            share = np.clip(linear[(*at, channel)] / recipe.gains[channel], 0, 1)
+            back[at] = np.rint(share * (recipe.white - local.black[site]) + local.black[site])
+        span = recipe.white - np.mean(recipe.black)
         assert figures["raw-psnr"] == pytest.approx(peak_signal_noise_ratio(true, back, data_range=span), abs=0.01)
 
 
@@ -78,11 +78,11 @@ def test_as_run_truncates_and_takes_no_mosaic(photo_set: Dataset, method: Callab
     expected = []
     for shot in photo_set.shots("test"):
         (window,) = areas_of(shot, CANON_30D, settings)
-        levels = shot.recipe(CANON_30D)
-        raw = develop(shot.frame.mosaic, levels, window)
+        recipe = shot.recipe(CANON_30D)
+        raw = develop(shot.frame.mosaic, recipe, window)
         decoded = jpeg((raw * np.float32(0.5) * 255).astype(np.uint8).transpose(1, 2, 0))
         back = decoded.transpose(2, 0, 1).astype(np.float32) / 255 / np.float32(0.5)
-        pair = (paper_domain(planes, levels) for planes in (raw, back))
+        pair = (paper_domain(planes, recipe) for planes in (raw, back))
         expected.append(peak_signal_noise_ratio(*pair, data_range=1))
     assert judged.as_run["raw-psnr"] == pytest.approx(np.mean(expected), abs=0.01)
     assert judged.as_run["rgb-psnr"] != pytest.approx(judged.correct["rgb-psnr"], abs=0.005)

@@ -15,7 +15,8 @@ from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Numbers
-from invisp_deploy.runtimes.base import Array, Runtime, graph_specs
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Runtime, graph_specs
 from invisp_deploy.runtimes.golden import (
     make_golden,
     mirrored,

@@ -15,8 +15,9 @@ from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.around import StepsAround
-from invisp_deploy.runtimes.base import Array, Runtime, from_bytes, graph_specs, to_bytes
+from invisp_deploy.runtimes.base import Runtime, from_bytes, graph_specs, to_bytes
 from invisp_deploy.runtimes.golden import mirrored, natural_pixels
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.open import open_graph, open_runtime
@@ -152,16 +153,16 @@ def test_metadata_that_promises_other_tensors_is_refused(graphs: Graphs, tmp_pat
         entry.value = before
 
 
-@pytest.mark.parametrize(("squeeze", "step", "reach"), [(1, 2, 12), (2, 2, 22), (3, 6, 36), (4, 4, 44)])
-def test_sides_and_reach_keep_the_phase(squeeze: int, step: int, reach: int) -> None:
+@pytest.mark.parametrize(("squeeze", "multiple", "reach"), [(1, 2, 12), (2, 2, 22), (3, 6, 36), (4, 4, 44)])
+def test_sides_and_reach_keep_the_phase(squeeze: int, multiple: int, reach: int) -> None:
     config = NetworkConfig(1, 4, squeeze)
     forward = GraphCard(Direction.FORWARD, config, CameraContract(), "a" * 64)
-    assert (forward.step, forward.reach) == (step, reach)
+    assert (forward.multiple, forward.reach) == (multiple, reach)
     inverse = GraphCard(Direction.INVERSE, config, CameraContract(), "a" * 64)
-    assert (inverse.step, inverse.reach) == (step, config.halo)
+    assert (inverse.multiple, inverse.reach) == (multiple, config.halo)
     tensor = GraphCard(Direction.FORWARD, config, CameraContract(), "a" * 64, form="tensor")
-    assert (tensor.step, tensor.reach) == (squeeze, config.halo)
-    assert forward.reach % step == inverse.reach % step == 0
+    assert (tensor.multiple, tensor.reach) == (squeeze, config.halo)
+    assert forward.reach % multiple == inverse.reach % multiple == 0
 
 
 def test_a_graph_has_the_table_as_inputs() -> None:

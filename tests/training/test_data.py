@@ -96,7 +96,7 @@ def test_loaded_pairs_are_the_file_and_its_rendering(small_frame: RawFrame, tmp_
     (pair,) = load_pairs([path], CameraContract(cfa="BGGR"))
     np.testing.assert_array_equal(pair.mosaic, odd.mosaic)
     np.testing.assert_array_equal(pair.target((slice(None), slice(None))), render_libraw(path))
-    assert pair.levels.cfa == "RGGB"  # crops are drawn to the contract's phase, frames are not
+    assert pair.recipe.cfa == "RGGB"  # crops are drawn to the contract's phase, frames are not
 
 
 def test_progress_is_told_each_file(small_dng: Path) -> None:

@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from invisp_deploy.errors import EngineError, OutOfMemoryError
-from invisp_deploy.runtimes.base import Array, Feeds, TensorSpec
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds, TensorSpec
 from invisp_deploy.runtimes.tensorrt.cuda import Cuda
 
 _OUT_OF_MEMORY: Final = re.compile("out ?of ?memory|could not be allocated|cudaErrorMemoryAllocation", re.I)

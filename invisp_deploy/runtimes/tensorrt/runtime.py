@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from invisp_deploy.errors import EngineError, MissingFileError, OutOfMemoryError
 from invisp_deploy.files import sha256_file
-from invisp_deploy.runtimes.base import Array, Feeds, Runtime, Size, TensorSpec, graph_specs
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import Feeds, Runtime, Size, TensorSpec, graph_specs
 from invisp_deploy.runtimes.tensorrt.backend import load_backend
 from invisp_deploy.runtimes.tensorrt.contexts import ContextPool, Loaded, Times, refusal
 from invisp_deploy.runtimes.tensorrt.cuda import Cuda

@@ -18,7 +18,8 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import EngineError, MissingPackageError, OutOfMemoryError, RequestError
 from invisp_deploy.files import sha256_file
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.runtimes.base import Array, to_bytes
+from invisp_deploy.isp.steps import Array
+from invisp_deploy.runtimes.base import to_bytes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.engine_card import BACKENDS, Profile, sidecar_path
 from invisp_deploy.runtimes.tensorrt.runtime import TensorRTRuntime, rebuild_command
