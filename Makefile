@@ -26,7 +26,7 @@ demo: $(VENV)/.base ## sample RAW -> demo/photo.jpg -> demo/photo.dng, and a rep
 	$(BIN)/invisp eval roundtrip $(SAMPLE) -o demo/report --overwrite
 
 test: $(VENV)/.test ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.test ## formatting, lint, types
 	$(BIN)/ruff format --check .
