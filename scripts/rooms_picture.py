@@ -16,7 +16,8 @@ WIDTH, ROW, BOX, GAP, MARGIN = 1080, 74, 46, 14, 24
 def rooms_of(page: str) -> dict[str, tuple[str, list[str]]]:
     """Room -> what it does, and the rooms that it may import."""
     table = re.search(r"\| room \|.*?\n\|[-|]+\n(.*?)\n\n", page, re.S)
-    assert table is not None
+    if table is None:
+        sys.exit("The page has no table of rooms, which begins with `| room |`: pass docs/architecture.md.")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
     return {row[0]: (row[1], [name for name in row[2].split(", ") if name]) for row in rows}
 

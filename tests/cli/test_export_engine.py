@@ -19,6 +19,7 @@ from invisp_deploy.runtimes.golden import golden_path
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, sidecar_path
+from tests.cli.refusal import refused_at_once
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
 ROOT = Path(__file__).parents[2]
@@ -43,15 +44,6 @@ def engine(*arguments: object) -> Result:
 
 def rtx(path: Path, output: Path, *arguments: object) -> Result:
     return engine(path, "-o", output, "--backend", "tensorrt-rtx", *arguments)
-
-
-def failed(result: Result, code: int, *parts: str) -> None:
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("Error: ")
-    assert len(result.stderr.splitlines()) == 1
-    for part in parts:
-        assert part in result.stderr
 
 
 def test_result_lines_name_file_size_time_memory_and_what_comes_next(graphs: Graphs, tmp_path: Path) -> None:
@@ -135,16 +127,16 @@ def test_where_a_gpu_is_the_line_says_what_it_measured(
 def test_a_refusal_is_one_sentence_and_leaves_nothing(
     graphs: Graphs, tmp_path: Path, arguments: list[str], code: int, parts: list[str]
 ) -> None:
-    failed(rtx(graphs.forward, tmp_path / "f.trt", *arguments), code, *parts)
+    refused_at_once(rtx(graphs.forward, tmp_path / "f.trt", *arguments), code, *parts)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_engine_is_no_graph(graphs: Graphs, tmp_path: Path) -> None:
     assert rtx(graphs.forward, tmp_path / "f.trt", "--tile", 64).exit_code == 0
-    failed(rtx(tmp_path / "f.trt", tmp_path / "g.trt"), 2, "is named like an engine: pass the ONNX graph")
+    refused_at_once(rtx(tmp_path / "f.trt", tmp_path / "g.trt"), 2, "is named like an engine: pass the ONNX graph")
     (tmp_path / "f.onnx").write_bytes((tmp_path / "f.trt").read_bytes())
-    failed(rtx(tmp_path / "f.onnx", tmp_path / "g.trt"), 1, "f.onnx is not an ONNX graph")
-    failed(rtx(graphs.forward, tmp_path / "f.trt"), 2, "exists already", "--overwrite")
+    refused_at_once(rtx(tmp_path / "f.onnx", tmp_path / "g.trt"), 1, "f.onnx is not an ONNX graph")
+    refused_at_once(rtx(graphs.forward, tmp_path / "f.trt"), 2, "exists already", "--overwrite")
 
 
 def test_neither_torch_nor_onnx_is_needed(graphs: Graphs, tmp_path: Path) -> None:

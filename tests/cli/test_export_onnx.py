@@ -23,6 +23,7 @@ from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.golden import natural_planes
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import parity_for
+from tests.cli.refusal import refused_at_once
 from tests.graphs import CANON_30D, gentle_network
 from tests.quantisation import maxima
 
@@ -38,15 +39,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def export(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["onnx", *map(str, arguments)])
-
-
-def failed(result: Result, code: int, *parts: str) -> None:
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("Error: ")
-    assert len(result.stderr.splitlines()) == 1
-    for part in parts:
-        assert part in result.stderr
 
 
 def test_result_lines_name_files_figures_and_what_comes_next(tmp_path: Path, weights: Path) -> None:
@@ -93,7 +85,7 @@ def test_another_process_in_another_folder_writes_the_same_bytes(tmp_path: Path,
 
 def test_an_authors_checkpoint_says_how_it_is_converted(tmp_path: Path, golden_checkpoint: Path) -> None:
     refused = export("--checkpoint", golden_checkpoint, "-o", tmp_path / "o")
-    failed(
+    refused_at_once(
         refused, 1, "authors_b2_seed5.pth is no .safetensors file", "`invisp export checkpoint WEIGHTS.pth --contract"
     )
     assert list(tmp_path.iterdir()) == []
@@ -101,24 +93,24 @@ def test_an_authors_checkpoint_says_how_it_is_converted(tmp_path: Path, golden_c
 
 def test_checkpoints_that_are_none(tmp_path: Path) -> None:
     out = ("-o", tmp_path / "o")
-    failed(export("--checkpoint", tmp_path / "no.safetensors", *out), 2, "no.safetensors")
+    refused_at_once(export("--checkpoint", tmp_path / "no.safetensors", *out), 2, "no.safetensors")
     for name in ("text.safetensors", "text.pth"):
         (tmp_path / name).write_text("these are no weights\n")
-        failed(export("--checkpoint", tmp_path / name, *out), 1, name)
+        refused_at_once(export("--checkpoint", tmp_path / name, *out), 1, name)
     assert not (tmp_path / "o").exists()
 
 
 def test_outputs_that_cannot_be(tmp_path: Path, weights: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    failed(export("--checkpoint", weights, "-o", tmp_path / "file"), 2, "is a file: name a folder")
-    failed(export("--checkpoint", weights, "-o", tmp_path / "no" / "o"), 2, "does not exist")
-    failed(export("--checkpoint", weights, "-o", "/proc/invisp"), 1, "/proc/invisp could not be written")
+    refused_at_once(export("--checkpoint", weights, "-o", tmp_path / "file"), 2, "is a file: name a folder")
+    refused_at_once(export("--checkpoint", weights, "-o", tmp_path / "no" / "o"), 2, "does not exist")
+    refused_at_once(export("--checkpoint", weights, "-o", "/proc/invisp"), 1, "/proc/invisp could not be written")
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_an_earlier_export_is_replaced_only_on_request(tmp_path: Path, weights: Path) -> None:
     (tmp_path / "inverse.onnx").write_text("old")
-    failed(export("--checkpoint", weights, "-o", tmp_path), 2, "inverse.onnx exists already", "--overwrite")
+    refused_at_once(export("--checkpoint", weights, "-o", tmp_path), 2, "inverse.onnx exists already", "--overwrite")
     assert [path.name for path in tmp_path.iterdir()] == ["inverse.onnx"]
     assert export("--checkpoint", weights, "-o", tmp_path, "--overwrite").exit_code == 0
     onnx.checker.check_model(onnx.load(tmp_path / "inverse.onnx"))
@@ -129,7 +121,7 @@ def test_weights_that_do_not_invert_are_not_exported(tmp_path: Path) -> None:
     network.blocks()[0].invconv.set_matrix(torch.diag(torch.tensor([1, 1, 1e-9], dtype=torch.float64)))
     save_checkpoint(tmp_path / "bad.safetensors", Checkpoint(network, CANON_30D))
     result = export("--checkpoint", tmp_path / "bad.safetensors", "-o", tmp_path / "o")
-    failed(result, 1, "at 1x3x64x64", "tolerance", "nothing was exported")
+    refused_at_once(result, 1, "at 1x3x64x64", "tolerance", "nothing was exported")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.safetensors"]
 
 
@@ -149,7 +141,7 @@ def test_a_missing_package_is_one_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     result = export("--checkpoint", weights, "-o", tmp_path / "o")
-    failed(result, 2, f"`{package}`", install_line("export"))
+    refused_at_once(result, 2, f"`{package}`", install_line("export"))
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -202,16 +194,20 @@ def test_low_precisions_say_how_near_they_are_and_what_stays_fp16(
 
 def test_scales_are_asked_for_and_belong_to_the_weights(tmp_path: Path, weights: Path, scales: Path) -> None:
     out = tmp_path / "out"
-    failed(export("--checkpoint", weights, "-o", out, "--precision", "int8"), 2, "needs --scales", "invisp calibrate")
-    failed(export("--checkpoint", weights, "-o", out, "--scales", scales), 2, "--scales belongs to int8 and fp8")
-    failed(
+    refused_at_once(
+        export("--checkpoint", weights, "-o", out, "--precision", "int8"), 2, "needs --scales", "invisp calibrate"
+    )
+    refused_at_once(
+        export("--checkpoint", weights, "-o", out, "--scales", scales), 2, "--scales belongs to int8 and fp8"
+    )
+    refused_at_once(
         export("--checkpoint", weights, "-o", out, "--precision", "int8", "--scales", scales, "--opset", 19),
         2,
         "The opset of an int8 graph must be 17 or 18, got 19",
     )
     other = tmp_path / "other.safetensors"
     save_checkpoint(other, Checkpoint(gentle_network(SMALL, seed=9), CANON_30D))
-    failed(
+    refused_at_once(
         export("--checkpoint", other, "-o", out, "--precision", "int8", "--scales", scales),
         1,
         "was measured on the weights",
@@ -219,7 +215,7 @@ def test_scales_are_asked_for_and_belong_to_the_weights(tmp_path: Path, weights:
     )
     damaged = tmp_path / "damaged.json"
     damaged.write_text(scales.read_text().replace('"block0.x2"', '"block9.x2"'))
-    failed(
+    refused_at_once(
         export("--checkpoint", weights, "-o", out, "--precision", "int8", "--scales", damaged),
         1,
         "is damaged",
