@@ -37,7 +37,7 @@ def output_folder(folder: Path) -> Iterator[None]:
     Raises RequestError if the path is a file or the parent is missing, OutputError if it cannot be created.
     """
     there = folder.is_dir()
-    if folder.exists() and not there:
+    if folder.exists() and not folder.is_dir():  # looked at again: processes of one run make it at the same time
         raise RequestError(f"The output {folder} is a file: name a folder.")
     if not folder.parent.is_dir():
         raise MissingFileError(f"The folder {folder.parent} does not exist: create it first.")

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -263,3 +263,17 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
     ):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_another_process_makes_meanwhile_is_no_file(tmp_path: Path) -> None:
+    class Contested(PosixPath):
+        """Made by somebody else as soon as one has looked whether it is there."""
+
+        def is_dir(self) -> bool:
+            there = super().is_dir()
+            os.makedirs(self, exist_ok=True)
+            return there
+
+    with output_folder(Contested(tmp_path / "run")):
+        (tmp_path / "run" / "weights").write_text("whole")
+    assert (tmp_path / "run" / "weights").is_file()
