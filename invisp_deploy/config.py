@@ -19,7 +19,8 @@ KINDS: Final = ("dense", "chain")
 class NetworkConfig:
     """Depth, width and resolution of an invertible network.
 
-    blocks: coupling blocks, each an invertible 1x1 convolution and an enhanced affine coupling.
+    blocks: coupling blocks, each an invertible 1x1 convolution and an enhanced affine coupling. 0 is no network at all:
+        the steps around it alone, the closed form that every network is compared with.
     growth: channels that each inner convolution of F, G and H makes.
     squeeze: edge of the pixel square that is folded into channels before the first block. 1 keeps
         3 channels at full resolution (the paper); 2 gives 12 channels at half resolution.
@@ -38,7 +39,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("blocks", 1, 64), ("growth", 1, 256), ("squeeze", 1, 4), ("depth", 2, 8), ("first", 0, 47),
+            ("blocks", 0, 64), ("growth", 1, 256), ("squeeze", 1, 4), ("depth", 2, 8), ("first", 0, 47),
         ):  # fmt: skip
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -119,6 +120,8 @@ class NetworkConfig:
 CONFIGURATIONS: Final[dict[str, NetworkConfig]] = {
     "paper": NetworkConfig(blocks=8, growth=32, squeeze=1),
     "edge": NetworkConfig(blocks=8, growth=16, squeeze=2),
+    "closed-form": NetworkConfig(blocks=0, growth=1, squeeze=2, depth=3, kind="chain"),
+    "universal": NetworkConfig(blocks=2, growth=16, squeeze=2, depth=3, kind="chain"),
     "nano": NetworkConfig(blocks=8, growth=32, squeeze=2, depth=3, kind="chain"),
 }
 """Configurations with a name: `paper` is the authors', `edge` a tenth of its work, `nano` a fiftieth."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -24,7 +23,9 @@ class CameraContract:
         level); a number is that level for every file.
     white_balance: `max` divides the as-shot gains by their largest (nothing exceeds 1, green is pulled
         down), `min` by their smallest (green stays, clipped highlights exceed 1), `none` applies none.
-    gamma: the network sees x**(1/gamma).
+    color: `camera`, the network sees the camera's own RGB; `srgb`, white-balanced RGB is clipped at 1 and taken to
+        linear sRGB by the file's colour matrix, as LibRaw does, so one network serves every camera.
+    curve: the network sees x**(1/curve) of a number, or `bt709`, the curve of ITU-R BT.709.
     cfa: `any` Bayer phase, or the phase (`RGGB`, ...) that frames are aligned to before a network that
         folds pixel squares sees them.
     """
@@ -33,7 +34,8 @@ class CameraContract:
     model: str = ""
     white: str | int = "file"
     white_balance: str = "max"
-    gamma: float = 2.2
+    color: str = "camera"
+    curve: float | str = 2.2
     cfa: str = "any"
 
     def __post_init__(self) -> None:
@@ -46,9 +48,8 @@ class CameraContract:
                 "A camera contract's 'white' must be 'file', 'adjusted' or a level from 1 to 65535, "
                 f"got {self.white!r}."
             )
-        number = isinstance(self.gamma, (int, float)) and not isinstance(self.gamma, bool)
-        if not number or not math.isfinite(self.gamma) or not 1 <= self.gamma <= 4:
-            raise RequestError(f"A camera contract's 'gamma' must be a number from 1 (none) to 4, got {self.gamma!r}.")
+        _choice("color", self.color, ("camera", "srgb"))
+        check_curve(self.curve)
         if not isinstance(self.make, str) or not isinstance(self.model, str):
             raise RequestError(
                 f"A camera contract's 'make' and 'model' must be text, got {self.make!r} and {self.model!r}."
@@ -75,6 +76,13 @@ class CameraContract:
         return cls(**data)
 
 
+def check_curve(curve: object) -> None:
+    """Raise RequestError for what is no curve of a contract."""
+    number = isinstance(curve, (int, float)) and not isinstance(curve, bool)
+    if curve != "bt709" and not (number and 1 <= curve <= 4):  # type: ignore[operator]
+        raise RequestError(f"A camera contract's 'curve' must be 'bt709' or a gamma from 1 (none) to 4, got {curve!r}.")
+
+
 def camera_name(make: str, model: str) -> str:
     """Make and model as one name; models that repeat their make are not doubled.
 
@@ -88,3 +96,9 @@ def camera_name(make: str, model: str) -> str:
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise RequestError(f"A camera contract's '{name}' must be one of {', '.join(choices)}, got {value!r}.")
+
+
+UNIVERSAL = CameraContract(
+    white="adjusted", white_balance="min", color="srgb", curve="bt709", cfa="RGGB",
+)  # fmt: skip
+"""Any Bayer camera: LibRaw's rendering but for its demosaicing."""

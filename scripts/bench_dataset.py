@@ -52,7 +52,7 @@ def enlarged(frame: RawFrame, shift: int) -> RawFrame:
 
 def write_authors(folder: Path, path: Path, contract: CameraContract) -> None:
     frame = read_raw(path)
-    rgb = develop(frame.mosaic, replace(frame.recipe(contract), gamma=1.0))
+    rgb = develop(frame.mosaic, replace(frame.recipe(contract), curve=1.0, matrix=None))
     np.savez(folder / f"{path.stem}.npz", raw=rgb.transpose(1, 2, 0).astype(np.float64))
     Image.fromarray(render_libraw(path)).save(folder / f"{path.stem}.jpg", quality=90, subsampling=1)
 

@@ -64,14 +64,19 @@ _size_options: Final = together(
 run_options: Final = together(
     output_option("Folder of the run; made if absent."),
     click.option("--repeat", "run_file", type=PATH, help="run.json of another run."),
-    click.option("--white-level", "white", help="file, adjusted, or a level in DN.  [default: file]"),
+    click.option("--white-level", "white", help="file, adjusted, or a level in DN.  [default: adjusted]"),
     click.option(
         "--gains",
         "white_balance",
         type=click.Choice(["max", "min", "none"]),
-        help="What the as-shot gains are divided by: their largest, or smallest.  [default: max]",
+        help="What the as-shot gains are divided by: their largest, or smallest.  [default: min]",
     ),
-    click.option("--gamma", type=click.FloatRange(1, 4), help="[default: 2.2]"),
+    click.option(
+        "--color",
+        type=click.Choice(["srgb", "camera"]),
+        help="The network's RGB: linear sRGB by the file's matrix, or the camera's own.  [default: srgb]",
+    ),
+    click.option("--curve", help="bt709, or a gamma from 1 to 4.  [default: bt709]"),
     click.option(
         "--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with folding the first file's."
     ),
@@ -180,6 +185,8 @@ def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
         raise RequestError("--minutes chooses the steps: pass it or --steps, not both.")
     if "white" in given:
         given["white"] = _white(given["white"])
+    if "curve" in given:
+        given["curve"] = _curve(given["curve"])
     if "quality" in given:
         given["quality"] = _quality(given["quality"])
     return given
@@ -309,6 +316,13 @@ def _comparison(columns: Mapping[str, Mapping[str, float]], files: int) -> list[
 def _changed(options: Options, given: Mapping[str, Any]) -> Options:
     """The options with those of their fields that were given."""
     return replace(options, **{field.name: given[field.name] for field in fields(options) if field.name in given})
+
+
+def _curve(text: str) -> str | float:
+    try:
+        return text if text == "bt709" else float(text)
+    except ValueError:
+        raise RequestError(f"--curve must be bt709 or a gamma from 1 to 4, got {text!r}.") from None
 
 
 def _white(text: str) -> str | int:

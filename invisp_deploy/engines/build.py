@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read_layers
 from invisp_deploy.engines.progress import BuildProgress, interrupts, progress_monitor
 from invisp_deploy.errors import EngineError, GraphError, RequestError
-from invisp_deploy.isp.recipe import GRAPH_INPUTS
+from invisp_deploy.isp.recipe import graph_inputs
 from invisp_deploy.memory import peak_memory
 from invisp_deploy.runtimes.tensorrt.backend import strongly_typed_flag
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
@@ -68,6 +69,15 @@ class Built:
     notes: tuple[str, ...] = ()
 
 
+_ENDS: Final = {
+    (1 + len(graph_inputs(CameraContract(color=color, cfa=cfa), direction)), 2)
+    for color in ("camera", "srgb")
+    for cfa in ("any", CFA_PATTERNS[0])
+    for direction in ("forward", "inverse")
+}
+"""How many inputs and outputs our graphs have."""
+
+
 def check_level(level: int | None, backend: str) -> None:
     """Raise RequestError for an optimisation level that is none or that the backend does not have."""
     if level is None:
@@ -97,7 +107,7 @@ def parse_graph(module: Any, onnx: Path, logger: Any) -> tuple[Any, Any]:
             f"({reasons or 'no reason given'}): export it again with `invisp-export onnx`."
         )
     given = (network.num_inputs, network.num_outputs)
-    if given != (1 + len(GRAPH_INPUTS), 2):  # the parser takes some files that are no graphs at all
+    if given not in _ENDS:  # the parser takes some files that are no graphs at all
         raise GraphError(
             f"{onnx} has {given[0]} inputs and {given[1]} outputs for the parser of "
             f"{module.__name__}, which none of our graphs has: export it with `invisp-export onnx`."

@@ -5,6 +5,7 @@ The definitions are the text that reports print; `DEFINITIONS` maps a metric's n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from invisp_deploy.isp.develop import develop
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.isp.steps import Curve, Float
+from invisp_deploy.isp.steps import Curve, Float, steps
 
 PAPER_GAMMA: Final = 2.2
 _PATCHES: Final = 3
@@ -71,6 +72,7 @@ def raw_psnr(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], 
 
 def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], recipe: Recipe) -> float:
     """(H, W) uint16 DN both; `raw-psnr-paper`."""
+    measured = paper_recipe(recipe)
     height, width = mosaic.shape
     rows = np.linspace(0, height, _PATCHES + 1).astype(int)
     columns = np.linspace(0, width, _PATCHES + 1).astype(int)
@@ -78,13 +80,26 @@ def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uin
     for top, bottom in pairwise(rows):
         for left, right in pairwise(columns):
             window = (slice(int(top), int(bottom)), slice(int(left), int(right)))
-            ours, true = (paper_domain(develop(array, recipe, window), recipe) for array in (recovered, mosaic))
+            ours, true = (develop(array, measured, window) for array in (recovered, mosaic))
             figures.append(psnr(ours, true, 1))
     return float(np.mean(figures))
+
+
+_BALANCED: Final = 4
+"""Steps until white-balanced planes: samples, levels, white balance, demosaic."""
+
+
+def paper_recipe(recipe: Recipe) -> Recipe:
+    """The recipe of the domain that the paper measures RAW in: camera RGB, gains divided by the largest, gamma 2.2."""
+    red, green, blue = (gain / max(recipe.gains) for gain in recipe.gains)
+    return replace(recipe, gains=(red, green, blue), curve=PAPER_GAMMA, matrix=None)
 
 
 def paper_domain(planes: Float, recipe: Recipe) -> Float:
     """(3, H, W) of the contract's domain -> the domain that the paper measures RAW in, clipped to [0, 1]."""
     numbers = recipe.numbers()
-    linear = Curve(recipe.gamma).inverse(planes, numbers) / np.float32(max(recipe.gains))
+    linear = planes
+    for step in reversed(steps(recipe.color, recipe.curve)[_BALANCED:]):
+        linear = step.inverse(linear, numbers)
+    linear = linear / np.float32(max(recipe.gains))
     return Curve(PAPER_GAMMA).forward(np.clip(linear, 0, 1), numbers)

@@ -10,6 +10,8 @@ Names: `block3.F.conv1` is a node, the tensor it makes and, with `.weight` or `.
 and constants of a block are the same in both graphs. The spine is `fold`, `unfold` and `blockN.*`; what lies
 within `blockN.F`, `blockN.G` and `blockN.H` is the work, and the part that stands lower precision.
 
+Mosaic graphs hold planes at half the resolution, as the steps do: a network of squeeze 2 then has nothing to fold.
+
 Pixel squares: ONNX's SpaceToDepth orders channels (row, column, colour), PyTorch's pixel_unshuffle (colour,
 row, column). Forward, the permutation is multiplied into the first 1x1 matrix; the inverse begins with a
 coupling and has a 1x1 convolution of zeros and ones for it. DepthToSpace in CRD mode is pixel_shuffle. One
@@ -24,7 +26,7 @@ from typing import Final
 
 import numpy as np
 import onnx
-from onnx import TensorProto, ValueInfoProto, helper
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
 from invisp_deploy import __version__
@@ -35,13 +37,16 @@ from invisp_deploy.export.function import write_function
 from invisp_deploy.export.nodes import Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.isp.steps import Array, Codes, steps
+from invisp_deploy.isp.steps import Array, Codes, folded, steps, unfolded
 from invisp_deploy.network.coupling import Coupling, CouplingFunction
 from invisp_deploy.runtimes.base import MEAN, TensorSpec, graph_specs
 
 OPERATORS: Final = frozenset(
-    {"Add", "Concat", "Conv", "DepthToSpace", "Exp", "LeakyRelu", "Mul", "Sigmoid", "SpaceToDepth", "Split", "Sub"}
-)
+    {
+        "Add", "Concat", "Conv", "DepthToSpace", "Exp", "Identity", "LeakyRelu", "Mul", "Sigmoid", "SpaceToDepth",
+        "Split", "Sub",
+    }
+)  # fmt: skip
 """The only operators that an fp32 graph may hold."""
 
 LOWERING: Final = {
@@ -60,7 +65,9 @@ STEP_OPERATORS: Final = frozenset(
         "Equal",
         "Floor",
         "Gather",
+        "Log",
         "Max",
+        "Min",
         "Pad",
         "Pow",
         "ReduceMean",
@@ -125,14 +132,15 @@ def _interface(graph: _Graph, card: GraphCard) -> tuple[list[ValueInfoProto], li
     if card.form == "tensor":
         graph.build(source, target)
     else:
-        developing, codes = steps(card.contract.gamma), Codes(card.bits)
+        contract = card.contract
+        developing, codes = steps(contract.color, contract.curve, contract.cfa), Codes(card.bits)
         if card.direction is Direction.FORWARD:
             _written([step.write_forward for step in developing], graph, "mosaic", source)
-            graph.build(source, target)
+            graph.build(source, target, at_half=True)
             codes.write_forward(graph, target, "rgb")
         else:
             codes.write_inverse(graph, "rgb", source)
-            graph.build(source, target)
+            graph.build(source, target, at_half=True)
             _written([step.write_inverse for step in reversed(developing)], graph, target, "mosaic")
         shape = graph.constant("mean.shape", np.array([1], np.int64))
         graph.node("Reshape", MEAN, graph.node("ReduceMean", "mean.all", target), shape)
@@ -181,27 +189,37 @@ class _Graph(Nodes):
         self.arithmetic = arithmetic
         self.forward = view.direction is Direction.FORWARD
 
-    def build(self, source: str, target: str) -> None:
-        squeeze = self.view.config.squeeze
-        x = source
+    def build(self, source: str, target: str, *, at_half: bool = False) -> None:
+        """at_half: both ends are (1, 12, H/2, W/2), as the steps have planes, and not (batch, 3, H, W)."""
+        squeeze, blocks = self.view.config.squeeze, self.view.blocks()
+        direct = at_half and squeeze == 2
+        if not blocks:
+            self.node("Identity", "nothing", source, output=target)
+            return
+        x = unfolded(self, source, "planes") if at_half and not direct else source
         order: Array | None = None
-        if squeeze > 1:
+        if squeeze > 1 and not direct:
             x = self.node("SpaceToDepth", "fold", x, blocksize=squeeze)
             order = _pixel_order(squeeze)
             if not self.forward:
                 x = self.mixing("fold.order", x, order[..., None, None])
-        blocks = self.view.blocks()
+        ends_here = direct or (squeeze == 1 and not at_half)
         for step, (index, coupling, mixing) in enumerate(blocks):
             name, weight = f"block{index}", _array(mixing.weight)
-            last = target if squeeze == 1 and step == len(blocks) - 1 else ""
+            last = target if ends_here and step == len(blocks) - 1 else ""
             if self.forward:
                 if order is not None and step == 0:
                     weight = (weight[..., 0, 0] @ order)[..., None, None]
                 x = self.coupling(name, coupling, self.mixing(f"{name}.mix", x, weight), last)
             else:
                 x = self.mixing(f"{name}.unmix", self.decoupling(name, coupling, x), weight, last)
+        if ends_here:
+            return
         if squeeze > 1:
-            self.node("DepthToSpace", "unfold", x, output=target, blocksize=squeeze, mode="CRD")
+            planes = "" if at_half else target
+            x = self.node("DepthToSpace", "unfold", x, output=planes, blocksize=squeeze, mode="CRD")
+        if at_half:
+            folded(self, x, "result", target)
 
     def coupling(self, name: str, coupling: Coupling, x: str, output: str) -> str:
         x1, x2 = f"{name}.x1", f"{name}.x2"
@@ -249,7 +267,10 @@ def _array(tensor: Tensor) -> Array:
 
 
 def network_inside(model: onnx.ModelProto, direction: Direction) -> onnx.ModelProto:
-    """The float graph that a mosaic graph holds between its steps, as a model of its own with the same constants."""
+    """The float graph that a mosaic graph holds between its steps, as a model of its own with the same constants.
+
+    Planes at half the resolution become (batch, 3, height, width) at both ends.
+    """
     source, target = direction.input_name, direction.output_name
     made = {name: node for node in model.graph.node for name in node.output}
     needed: set[str] = set()
@@ -260,9 +281,18 @@ def network_inside(model: onnx.ModelProto, direction: Direction) -> onnx.ModelPr
             continue
         needed.add(name)
         pending += made[name].input if name in made else []
-    nodes = [node for node in model.graph.node if needed.intersection(node.output)]
+    ends = Nodes()
+    folded(ends, source, "ends", "ends.source")
+    unfolded(ends, "ends.target", "ends", target)
+    inner = {source: "ends.source", target: "ends.target"}
+    nodes = [NodeProto.FromString(node.SerializeToString()) for node in model.graph.node if needed & set(node.output)]
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [inner.get(name, name) for name in names]
     constants = [tensor for tensor in model.graph.initializer if tensor.name in needed]
+    constants += [tensor for name, tensor in ends.constants.items() if name not in needed]
     shape = ("batch", 3, "height", "width")
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (source, target)]
-    inside = helper.make_graph(nodes, model.graph.name, ends[:1], ends[1:], constants)
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (source, target)]
+    whole = [*ends.nodes[:2], *nodes, *ends.nodes[2:]]
+    inside = helper.make_graph(whole, model.graph.name, values[:1], values[1:], constants)
     return helper.make_model(inside, ir_version=model.ir_version, opset_imports=list(model.opset_import))

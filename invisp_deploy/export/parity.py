@@ -34,7 +34,7 @@ from invisp_deploy.isp.steps import Array, Float
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.base import Feeds, Runtime, graph_specs
-from invisp_deploy.runtimes.golden import natural_planes, shares
+from invisp_deploy.runtimes.golden import natural_planes, natural_recipe, shares
 from invisp_deploy.tolerances import TOLERANCES, Figure, parity_for
 
 _CEILING: Final = 200.0
@@ -79,7 +79,8 @@ def check_steps(card: GraphCard, forward: onnx.ModelProto, inverse: onnx.ModelPr
     Raises ParityError.
     """
     pairs = (_pair(card, forward, Direction.FORWARD), _pair(card, inverse, Direction.INVERSE))
-    return [_phase(card, pairs, row, column) for row in (0, 1) for column in (0, 1)]
+    every = [_of_contract(_PHASES, card).shifted(row, column) for row in (0, 1) for column in (0, 1)]
+    return [_phase(card, pairs, recipe) for recipe in every if card.contract.cfa in ("any", recipe.cfa)]
 
 
 def check_parity(
@@ -272,11 +273,15 @@ def _pair(card: GraphCard, model: onnx.ModelProto, direction: Direction) -> tupl
     return _Bytes(model, direction, card), StepsAround(inside, card.bits)
 
 
+def _of_contract(recipe: Recipe, card: GraphCard) -> Recipe:
+    own = natural_recipe(card)
+    return replace(recipe, curve=own.curve, matrix=own.matrix)
+
+
 def _phase(
-    card: GraphCard, pairs: tuple[tuple[Runtime, Runtime], tuple[Runtime, Runtime]], row: int, column: int
+    card: GraphCard, pairs: tuple[tuple[Runtime, Runtime], tuple[Runtime, Runtime]], recipe: Recipe
 ) -> PhaseParity:
     (forward, render), (inverse, recover) = pairs
-    recipe = replace(_PHASES, gamma=card.contract.gamma).shifted(row, column)
     edge = _EDGE * card.config.squeeze
     plane = natural_planes((1, 3, edge, edge + 2 * card.config.squeeze), 7)[0, 1]
     mosaic = np.rint(127 + plane * (recipe.white - 100)).astype(np.uint16)  # some pixels below black, some above white

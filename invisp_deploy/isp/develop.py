@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Numbers, Recipe
-from invisp_deploy.isp.steps import REACH, Codes, Curve, Demosaic, Float, steps
+from invisp_deploy.isp.steps import REACH, Bt709, Codes, Colour, Curve, Demosaic, Float, steps
 
 Window = tuple[slice, slice]
 """Rows and columns, each with a start and a stop."""
@@ -18,14 +18,14 @@ Window = tuple[slice, slice]
 def develop(mosaic: Mosaic, recipe: Recipe, window: Window | None = None) -> Float:
     """(H, W) uint16 DN -> (3, h, w) float32 of the network's domain, for a window of the frame.
 
-    ((DN - black) / (white - black), clipped to [0, 1]) x gain, demosaiced, to the power 1/gamma. The
-    range is [0, 1] with gains of at most 1. A window sees its real neighbours, so windows join without seams.
+    ((DN - black) / (white - black), clipped to [0, 1]) x gain, demosaiced, by the matrix if there is one,
+    behind the curve. Without a matrix the range is [0, 1] with gains of at most 1. A window sees its real neighbours, so windows join without seams.
     """
     height, width = mosaic.shape
     rows, columns = window or (slice(0, height), slice(0, width))
     top, left = max(rows.start - REACH, 0), max(columns.start - REACH, 0)
     x: npt.NDArray[Any] = mosaic[top : min(rows.stop + REACH, height), left : min(columns.stop + REACH, width)]
-    x = forward(x, recipe.gamma, recipe.shifted(top, left).numbers())
+    x = forward(x, recipe.color, recipe.curve, recipe.shifted(top, left).numbers())
     y, z = rows.start - top, columns.start - left
     domain: Float = x[:, y : y + rows.stop - rows.start, z : z + columns.stop - columns.start]
     return domain
@@ -37,21 +37,21 @@ def undevelop(planes: Float, recipe: Recipe, origin: tuple[int, int] = (0, 0)) -
     origin: row and column of the window in the recipe's frame, which set the CFA phase. Values outside the domain are
     clipped to [black, white] before rounding.
     """
-    return inverse(planes, recipe.gamma, recipe.shifted(*origin).numbers())
+    return inverse(planes, recipe.color, recipe.curve, recipe.shifted(*origin).numbers())
 
 
-def forward(mosaic: npt.NDArray[Any], gamma: float, numbers: Numbers) -> Float:
+def forward(mosaic: npt.NDArray[Any], color: str, curve: float | str, numbers: Numbers) -> Float:
     """All steps in their order; the numbers are those of the mosaic's top left pixel."""
     x = mosaic
-    for step in steps(gamma):
+    for step in steps(color, curve):
         x = step.forward(x, numbers)
     return x
 
 
-def inverse(planes: Float, gamma: float, numbers: Numbers) -> Mosaic:
+def inverse(planes: Float, color: str, curve: float | str, numbers: Numbers) -> Mosaic:
     """All steps backwards."""
     x: npt.NDArray[Any] = planes
-    for step in reversed(steps(gamma)):
+    for step in reversed(steps(color, curve)):
         x = step.inverse(x, numbers)
     return x
 
@@ -65,12 +65,12 @@ def quick_look(mosaic: Mosaic, recipe: Recipe) -> npt.NDArray[np.uint8]:
     x: npt.NDArray[Any] = mosaic[: 2 * height, : 2 * width]
     numbers = recipe.numbers()
     numbers["gains"] = numbers["gains"] / numbers["gains"].min()
-    for step in steps(recipe.gamma):
+    for step in steps(recipe.color, recipe.curve):
         if isinstance(step, Demosaic):
             x = np.stack([_mean_of(x, recipe.cfa, colour) for colour in "RGB"])
-        elif isinstance(step, Curve):
+        elif isinstance(step, (Curve, Bt709)):
             x = step.forward(np.clip(x, 0, 1), numbers)
-        else:
+        elif not isinstance(step, Colour):
             x = step.forward(x, numbers)
     shown: npt.NDArray[np.uint8] = Codes(8).forward(x, numbers)
     return shown

@@ -2,15 +2,16 @@
 
 ::
 
-    mosaic, DN --Samples--> --Levels--> --WhiteBalance--> --Demosaic--> --Curve--> domain, 3 planes
+    mosaic, DN --Samples--> --Levels--> --WhiteBalance--> --Demosaic--> [--Colour-->] --Curve--> domain, 3 planes
     sRGB, 3 planes --Codes--> interleaved codes
 
 A step is written twice, in numpy and as graph nodes, both ways: four functions that stand beside each other. All of
 them read the frame's numbers by the names of `recipe.GRAPH_INPUTS`; what a contract decides once for all frames
-(gamma, bits) is a field. `steps` is the one list that numpy (`isp.develop`) and the ONNX writer walk.
+(colour, curve, phase, bits) is a field. `steps` is the one list that numpy (`isp.develop`) and the ONNX writer walk.
 
 In numpy a mosaic is (h, w) whose top left pixel is the first site of the numbers' pattern, planes are (3, h, w)
-float32. In a graph a mosaic is its four sites (1, 4, H/2, W/2), planes are (1, 3, H, W) FLOAT.
+float32. In a graph all is at half the resolution: a mosaic is its four sites (1, 4, H/2, W/2), planes are (1, 12, H/2,
+W/2) FLOAT, colour by colour, within a colour the sites of the 2x2 square row by row, as PyTorch's pixel_unshuffle.
 """
 
 from __future__ import annotations
@@ -62,9 +63,15 @@ class Step(Protocol):
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str: ...
 
 
-def steps(gamma: float) -> tuple[Step, ...]:
-    """All steps from a mosaic to the domain of a network with that gamma, in the order of developing."""
-    return (Samples(), Levels(), WhiteBalance(), Demosaic(), Curve(gamma))
+def steps(color: str, curve: float | str, cfa: str = "any") -> tuple[Step, ...]:
+    """All steps from a mosaic to the domain that a contract's `color` and `curve` ask for, in the order of developing.
+
+    cfa: the one phase of a graph, or `any`; numpy reads the numbers' own.
+    """
+    srgb = color == "srgb"
+    colour: tuple[Step, ...] = (Colour(),) if srgb else ()
+    last = Bt709() if curve == "bt709" else Curve(float(curve))
+    return (Samples(), Levels(), WhiteBalance(srgb, cfa), Demosaic(cfa), *colour, last)
 
 
 @dataclass(frozen=True)
@@ -126,16 +133,25 @@ class Levels:
 
 @dataclass(frozen=True)
 class WhiteBalance:
-    """Each site times the gain of its colour."""
+    """Each site times the gain of its colour. clips: at 1, as LibRaw does before its matrix, so that highlights that
+    one colour clips in stay white; the way back cannot know what lay above. cfa: as that of `Demosaic`.
+    """
+
+    clips: bool = False
+    cfa: str = "any"
 
     def forward(self, x: Array, numbers: Numbers) -> Float:
-        return np.multiply(x, _tiled(numbers["gains"][numbers["cfa"]], x.shape), dtype=np.float32)
+        balanced: Float = np.multiply(x, _tiled(numbers["gains"][numbers["cfa"]], x.shape), dtype=np.float32)
+        return np.minimum(balanced, 1, out=balanced) if self.clips else balanced
 
     def inverse(self, x: Array, numbers: Numbers) -> Float:
         return np.divide(x, _tiled(numbers["gains"][numbers["cfa"]], x.shape), dtype=np.float32)
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
-        return nodes.node("Mul", "balance.balanced", x, self._gains(nodes), output=output)
+        if not self.clips:
+            return nodes.node("Mul", "balance.balanced", x, self._gains(nodes), output=output)
+        balanced = nodes.node("Mul", "balance.balanced", x, self._gains(nodes))
+        return nodes.node("Min", "balance.clipped", balanced, _scalar(nodes, "one", 1), output=output)
 
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         return nodes.node("Div", "balance.native", x, self._gains(nodes), output=output)
@@ -143,7 +159,11 @@ class WhiteBalance:
     def _gains(self, nodes: GraphNodes) -> str:
         """(1, 4, 1, 1): the gain of each site's colour."""
         # TensorRT for RTX refuses an fp32 MatMul on Turing
-        of_sites = nodes.once("Gather", "balance.of_sites", "gains", "cfa", axis=0)
+        sites = "cfa"
+        if self.cfa != "any":
+            colours = np.array(["RGB".index(colour) for colour in self.cfa], np.int32)
+            sites = nodes.constant("balance.colours", colours)
+        of_sites = nodes.once("Gather", "balance.of_sites", "gains", sites, axis=0)
         return nodes.once("Reshape", "balance.gains", of_sites, _broadcast(nodes, 4))
 
 
@@ -151,8 +171,12 @@ class WhiteBalance:
 class Demosaic:
     """Bilinear, mirrored at the edges; the way back samples each pixel's own colour (`isp.demosaic`).
 
-    In a graph it is one 3x3 convolution for each colour over the plane with holes, mirrored by one pixel.
+    cfa: the one phase that a graph is for, or `any`. In a graph of one phase it is one constant 3x3 convolution at
+    half the resolution, from the four sites to the three colours of each. For any phase it is one 3x3 convolution for
+    each colour over the plane with holes.
     """
+
+    cfa: str = "any"
 
     def forward(self, x: Array, numbers: Numbers) -> Float:
         return demosaic(x, _pattern(numbers))
@@ -161,28 +185,70 @@ class Demosaic:
         return remosaic(x, _pattern(numbers))
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        if self.cfa != "any":
+            return self._write_folded(nodes, x, output)
         thrice = nodes.node("Concat", "demosaic.thrice", x, x, x, axis=1)
         spread = nodes.node("Mul", "demosaic.spread", thrice, self._masks(nodes))
         holes = nodes.node("DepthToSpace", "demosaic.holes", spread, blocksize=2, mode="CRD")
         mirror = nodes.constant("demosaic.mirror", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
         padded = nodes.node("Pad", "demosaic.padded", holes, mirror, mode="reflect")
         kernels = nodes.constant("demosaic.kernels", _KERNELS[:, None] / 4)
-        return nodes.node("Conv", "demosaic.planes", padded, kernels, output=output, kernel_shape=[3, 3], group=3)
+        planes = nodes.node("Conv", "demosaic.planes", padded, kernels, kernel_shape=[3, 3], group=3)
+        return folded(nodes, planes, "demosaic", output)
 
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
-        folded = nodes.node("SpaceToDepth", "demosaic.folded", x, blocksize=2)  # site by site, colour within
-        order = nodes.constant("demosaic.order", np.arange(12).reshape(4, 3).T.reshape(-1).astype(np.int64))
-        by_colour = nodes.node("Gather", "demosaic.by_colour", folded, order, axis=1)
-        chosen = nodes.node("Mul", "demosaic.chosen", by_colour, self._masks(nodes))
+        if self.cfa != "any":
+            own = ["RGB".index(colour) * 4 + site for site, colour in enumerate(self.cfa)]
+            return nodes.node(
+                "Gather", "demosaic.sites", x, nodes.constant("demosaic.own", np.array(own, np.int64)),
+                output=output, axis=1,
+            )  # fmt: skip
+        chosen = nodes.node("Mul", "demosaic.chosen", x, self._masks(nodes))
         parts = [f"demosaic.{colour}" for colour in ("red", "green", "blue")]
         nodes.split("demosaic", (4, 4, 4), chosen, parts, "demosaic.parts")
         two = nodes.node("Add", "demosaic.two", *parts[:2])
         return nodes.node("Add", "demosaic.sites", two, parts[2], output=output)
 
+    def _write_folded(self, nodes: GraphNodes, x: str, output: str) -> str:
+        # Mirrored, row -1 is row 1: the second row of the square before the first is that of the first square, and its
+        # first row is never read. So squares repeat at the edges.
+        mirror = nodes.constant("demosaic.mirror", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+        padded = nodes.node("Pad", "demosaic.padded", x, mirror, mode="edge")
+        weight = nodes.constant("demosaic.weight", _folded_kernels(self.cfa))
+        return nodes.node("Conv", "demosaic.planes", padded, weight, output=output, kernel_shape=[3, 3])
+
     def _masks(self, nodes: GraphNodes) -> str:
         """(1, 12, 1, 1): 1 where a site has that colour, colour by colour."""
         shape = nodes.constant("demosaic.mask_shape", np.array([1, 12, 1, 1], np.int64))
         return nodes.once("Reshape", "demosaic.masks", _sites_of_colours(nodes), shape)
+
+
+@dataclass(frozen=True)
+class Colour:
+    """White-balanced camera RGB to linear sRGB by the file's matrix, `to_srgb`; the way back by its inverse.
+
+    Nothing is clipped: what lies outside sRGB becomes negative or exceeds 1, and comes back.
+    """
+
+    def forward(self, x: Array, numbers: Numbers) -> Float:
+        return _by_matrix(numbers["to_srgb"], x)
+
+    def inverse(self, x: Array, numbers: Numbers) -> Float:
+        return _by_matrix(numbers["to_camera"], x)
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        return self._write(nodes, x, "to_srgb", output)
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        return self._write(nodes, x, "to_camera", output)
+
+    def _write(self, nodes: GraphNodes, x: str, matrix: str, output: str) -> str:
+        """A 1x1 convolution whose weight, (12, 12, 1, 1), has the matrix once for each site."""
+        apart = nodes.node("Reshape", "colour.apart", matrix, _shape(nodes, "colour.apart.shape", 3, 1, 3, 1))
+        eye = nodes.constant("colour.same_site", np.eye(4, dtype=np.float32).reshape(1, 4, 1, 4))
+        spread = nodes.node("Mul", "colour.spread", apart, eye)
+        weight = nodes.node("Reshape", "colour.weight", spread, _shape(nodes, "colour.weight.shape", 12, 12, 1, 1))
+        return nodes.node("Conv", "colour.converted", x, weight, output=output, kernel_shape=[1, 1])
 
 
 @dataclass(frozen=True)
@@ -203,6 +269,53 @@ class Curve:
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         positive = nodes.node("Max", "curve.positive", x, _scalar(nodes, "zero", 0))
         return nodes.node("Pow", "curve.linear", positive, _scalar(nodes, "curve.exponent", self.gamma), output=output)
+
+
+@dataclass(frozen=True)
+class Bt709:
+    """The curve of ITU-R BT.709, 4.5 x up to a knee and a power above, continued below 0 and above 1: invertible.
+
+    The constants are those of ITU-R BT.2020 for more than 10 bits, with which both parts meet: LibRaw's default curve.
+    A power is exp(k log x), which runtimes on a CPU compute several at a time.
+    """
+
+    def forward(self, x: Array, numbers: Numbers) -> Float:
+        above = np.exp(np.float32(_POWER) * np.log(np.maximum(x, np.float32(_KNEE)), dtype=np.float32))
+        below = np.float32(_SLOPE) * np.minimum(x, np.float32(_KNEE))
+        curved: Float = np.float32(_ALPHA) * above + (below - np.float32(_ALPHA - 1 + _SLOPE * _KNEE))
+        return curved
+
+    def inverse(self, x: Array, numbers: Numbers) -> Float:
+        knee = np.float32(_SLOPE * _KNEE)
+        base = (np.maximum(x, knee) + np.float32(_ALPHA - 1)) * np.float32(1 / _ALPHA)
+        above = np.exp(np.float32(1 / _POWER) * np.log(base, dtype=np.float32))
+        linear: Float = above + (np.minimum(x, knee) - knee) * np.float32(1 / _SLOPE)
+        return linear
+
+    def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        knee = _scalar(nodes, "curve.knee", _KNEE)
+        power = self._power(nodes, nodes.node("Max", "curve.bright", x, knee), _POWER)
+        above = nodes.node("Mul", "curve.above", power, _scalar(nodes, "curve.alpha", _ALPHA))
+        dark = nodes.node("Min", "curve.dark", x, knee)
+        line = nodes.node("Mul", "curve.line", dark, _scalar(nodes, "curve.slope", _SLOPE))
+        below = nodes.node("Sub", "curve.below", line, _scalar(nodes, "curve.offset", _ALPHA - 1 + _SLOPE * _KNEE))
+        return nodes.node("Add", "curve.compressed", above, below, output=output)
+
+    def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
+        knee = _scalar(nodes, "curve.knee", _SLOPE * _KNEE)
+        bright = nodes.node("Max", "curve.bright", x, knee)
+        shifted = nodes.node("Add", "curve.shifted", bright, _scalar(nodes, "curve.offset", _ALPHA - 1))
+        base = nodes.node("Mul", "curve.base", shifted, _scalar(nodes, "curve.scale", 1 / _ALPHA))
+        above = self._power(nodes, base, 1 / _POWER)
+        dark = nodes.node("Sub", "curve.dark", nodes.node("Min", "curve.low", x, knee), knee)
+        below = nodes.node("Mul", "curve.below", dark, _scalar(nodes, "curve.slope", 1 / _SLOPE))
+        return nodes.node("Add", "curve.linear", above, below, output=output)
+
+    def _power(self, nodes: GraphNodes, x: str, exponent: float) -> str:
+        product = nodes.node(
+            "Mul", "curve.product", nodes.node("Log", "curve.log", x), _scalar(nodes, "curve.exponent", exponent)
+        )
+        return nodes.node("Exp", "curve.power", product)
 
 
 @dataclass(frozen=True)
@@ -229,7 +342,8 @@ class Codes:
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         clamped = nodes.node("Clip", "codes.clamped", x, *_unit(nodes))
         scaled = nodes.node("Mul", "codes.scaled", clamped, _scalar(nodes, "codes.peak", self.peak))
-        whole = nodes.node("Round", "codes.whole", scaled)
+        rounded = nodes.node("Round", "codes.rounded", scaled)
+        whole = nodes.node("DepthToSpace", "codes.whole", rounded, blocksize=2, mode="CRD")
         if self.bits == 16:
             return _parted_bytes(nodes, "codes", whole, 3, output)
         last = nodes.node("Transpose", "codes.interleaved", whole, perm=[0, 2, 3, 1])
@@ -241,13 +355,56 @@ class Codes:
         else:
             numbers = nodes.node("Cast", "codes.numbers", x, to=_FLOAT)
             values = nodes.node("Transpose", "codes.planar", numbers, perm=[0, 3, 1, 2])
-        return nodes.node("Div", "codes.unit", values, _scalar(nodes, "codes.peak", self.peak), output=output)
+        unit = nodes.node("Div", "codes.unit", values, _scalar(nodes, "codes.peak", self.peak))
+        return folded(nodes, unit, "codes", output)
+
+
+def folded(nodes: GraphNodes, planes: str, name: str, output: str = "") -> str:
+    """(1, 3, H, W) -> (1, 12, H/2, W/2), colour by colour: SpaceToDepth has the sites first, so channels move."""
+    squares = nodes.node("SpaceToDepth", f"{name}.squares", planes, blocksize=2)
+    order = nodes.constant("fold.colours_first", np.arange(12).reshape(4, 3).T.reshape(-1).astype(np.int64))
+    return nodes.node("Gather", f"{name}.folded", squares, order, output=output, axis=1)
+
+
+def unfolded(nodes: GraphNodes, x: str, name: str, output: str = "") -> str:
+    """The way back of `folded`."""
+    return nodes.node("DepthToSpace", f"{name}.unfolded", x, output=output, blocksize=2, mode="CRD")
 
 
 _KERNELS: Final = np.array(
     [[[1, 2, 1], [2, 4, 2], [1, 2, 1]], [[0, 1, 0], [1, 4, 1], [0, 1, 0]], [[1, 2, 1], [2, 4, 2], [1, 2, 1]]],
     np.float32,
 )
+
+_ALPHA: Final = 1.09929682680944
+_KNEE: Final = 0.018053968510807
+_SLOPE: Final = 4.5
+_POWER: Final = 0.45
+
+
+def _folded_kernels(cfa: str) -> Float:
+    """(12, 4, 3, 3): what each colour at each site of a 2x2 square takes of the four sites of the 3x3 squares around.
+
+    `demosaic` of single ones, so the arithmetic of interpolation stands once.
+    """
+    kernels = np.zeros((12, 4, 3, 3), np.float32)
+    for site in range(4):
+        for down in range(3):
+            for right in range(3):
+                one = np.zeros((10, 10), np.float32)
+                one[2 + 2 * down + site // 2, 2 + 2 * right + site % 2] = 1
+                square = demosaic(one, cfa)[:, 4:6, 4:6]
+                kernels[:, site, down, right] = square.reshape(12)
+    return kernels
+
+
+def _by_matrix(matrix: Array, planes: Array) -> Float:
+    converted: Float = np.tensordot(matrix.astype(np.float32), planes, 1)
+    return converted
+
+
+def _shape(nodes: GraphNodes, name: str, *sizes: int) -> str:
+    return nodes.constant(name, np.array(sizes, np.int64))
 
 
 def _pattern(numbers: Numbers) -> str:

@@ -48,7 +48,8 @@ class InvISP(nn.Module):
         product = torch.eye(config.channels, dtype=torch.float64)
         for block in self.blocks()[:-1]:
             product = block.invconv.matrix() @ product
-        self.blocks()[-1].invconv.set_matrix(torch.linalg.inv(product))
+        if config.blocks:
+            self.blocks()[-1].invconv.set_matrix(torch.linalg.inv(product))
 
     @property
     def multiple(self) -> int:

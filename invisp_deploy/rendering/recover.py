@@ -79,10 +79,11 @@ def way_back_of(
             f"{name} was rendered by the weights {way_back.weights[:12]}, this model has {card.weights[:12]}: "
             "take the model that rendered it, or pass `force` for a RAW file that may be far off."
         )
-    if way_back.recipe.gamma != card.contract.gamma:
+    rendered, expected = ((each.color, each.curve) for each in (way_back.recipe, card.contract))
+    if rendered != expected:
         raise ContractError(
-            f"{name} was rendered with the gamma {way_back.recipe.gamma:g}, this model has {card.contract.gamma:g}: "
-            "take the model that rendered it."
+            f"{name} was rendered in {rendered[0]} RGB with the curve {rendered[1]}, this model works in {expected[0]} "
+            f"RGB with the curve {expected[1]}: take the model that rendered it."
         )
     if picture.pixels.dtype.itemsize * 8 != card.bits:
         raise RequestError(

@@ -30,7 +30,7 @@ _TILE: Final = 256
 _JPEG, _LOSSY_JPEG = 7, 34892
 _CFA, _LINEAR = 32803, 34892
 _MAP_POLYNOMIAL: Final = 8
-_CAMERA_RGB: Final = CameraContract(white_balance="none", gamma=1)
+_CAMERA_RGB: Final = CameraContract(white_balance="none", curve=1)
 """Linear light between the levels, neither balanced nor behind a curve."""
 
 

@@ -25,20 +25,24 @@ class StepsAround(Runtime):
         self.card = replace(inner.card, form="mosaic", bits=bits)
         self.inputs, self.outputs = graph_specs(self.card)
         self._codes = Codes(bits)
+        cfa = self.card.contract.cfa
+        phase = () if cfa == "any" else ["RGB".index(colour) for colour in cfa]
+        self._phase = {"cfa": np.array(phase, np.int32)} if phase else {}
 
     def close(self) -> None:
         self.inner.close()
 
     @np.errstate(invalid="ignore")  # the mean shows a value that no code can
     def _run(self, feeds: Feeds) -> dict[str, Array]:
-        gamma, made = self.card.contract.gamma, self.outputs[0].name
+        numbers = {**feeds, **self._phase}
+        domain, made = (self.card.contract.color, self.card.contract.curve), self.outputs[0].name
         if self.card.direction is Direction.FORWARD:
-            planes = forward(from_bytes(feeds["mosaic"], mosaic=True), gamma, feeds)
+            planes = forward(from_bytes(feeds["mosaic"], mosaic=True), *domain, numbers)
             srgb = self.inner.run({"raw": planes[None]})["srgb"]
-            return {made: to_bytes(self._codes.forward(srgb[0], feeds)), MEAN: _mean(srgb)}
-        planes = self._codes.inverse(from_bytes(feeds["rgb"], mosaic=False), feeds)
+            return {made: to_bytes(self._codes.forward(srgb[0], numbers)), MEAN: _mean(srgb)}
+        planes = self._codes.inverse(from_bytes(feeds["rgb"], mosaic=False), numbers)
         raw = self.inner.run({"srgb": np.ascontiguousarray(planes)[None]})["raw"]
-        return {made: to_bytes(inverse(raw[0], gamma, feeds)), MEAN: _mean(raw)}
+        return {made: to_bytes(inverse(raw[0], *domain, numbers)), MEAN: _mean(raw)}
 
 
 def _mean(planes: Array) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 
 from invisp_deploy.errors import EngineError, GraphError
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers
+from invisp_deploy.isp.recipe import Numbers, graph_inputs
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard
 
@@ -142,7 +142,10 @@ class Runtime(ABC):
         a value that is not finite.
         """
         given, made = self.inputs[0], self.outputs[0]
-        results = self.run({given.name: to_bytes(pixels), **numbers})
+        names = [spec.name for spec in self.inputs[1:]]
+        if missing := [name for name in names if name not in numbers]:
+            raise EngineError(f"{self.name} takes {missing[0]}, which this frame's numbers lack: take its own recipe.")
+        results = self.run({given.name: to_bytes(pixels), **{name: numbers[name] for name in names}})
         if not np.isfinite(results[MEAN]).all():
             raise EngineError(f"{self.name} computed values that are not finite: the weights do not fit this input.")
         return from_bytes(results[made.name], mosaic=self.card.direction is Direction.INVERSE)
@@ -173,7 +176,10 @@ def graph_specs(card: GraphCard) -> tuple[tuple[TensorSpec, ...], tuple[TensorSp
     mosaic = TensorSpec("mosaic", "uint8", (1, None, None, 2), rows=1)
     rgb = TensorSpec("rgb", "uint8", (1, None, None, 3 * card.bits // 8), rows=1)
     given, made = (mosaic, rgb) if card.direction is Direction.FORWARD else (rgb, mosaic)
-    numbers = (TensorSpec(each.name, each.dtype, each.shape, rows=None) for each in GRAPH_INPUTS)
+    numbers = (
+        TensorSpec(each.name, each.dtype, each.shape, rows=None)
+        for each in graph_inputs(card.contract, card.direction.value)
+    )
     return (given, *numbers), (made, TensorSpec(MEAN, "float32", (1,), rows=None))
 
 

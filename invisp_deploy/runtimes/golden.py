@@ -5,7 +5,7 @@ program in any language reads it:
 
     patch                    what goes in: mosaic (e, e) uint16, or codes (e, e, 3) of uint8 or uint16
     size                     height and width of the input: the patch, mirrored (row e is row e - 2) up to it
-    black white gains cfa    the inputs beside it (`isp.recipe.GRAPH_INPUTS`)
+    black white gains ...    the inputs beside it (`isp.recipe.GRAPH_INPUTS`; a graph takes those that it has)
     corners                  (n, 2) row and column of each crop
     crops                    (n, c, c) or (n, c, c, 3): what comes out there
     reference                what computed them, in words
@@ -30,7 +30,7 @@ from invisp_deploy.errors import EngineError
 from invisp_deploy.files import write_whole
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.develop import undevelop
-from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers, Recipe
+from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers, Recipe, graph_inputs
 from invisp_deploy.isp.steps import Array, Codes
 from invisp_deploy.runtimes.base import Feeds, Runtime, to_bytes
 
@@ -41,6 +41,9 @@ _SEED: Final = 2021
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _NATURAL: Final = Recipe("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (0.9, 0.5, 0.75), 2.2)
 """An RGGB sensor of 12 bits with black levels that differ by site."""
+
+_MATRIX: Final = ((1.75, -0.65, -0.1), (-0.2, 1.6, -0.4), (0.05, -0.6, 1.55))
+"""Camera RGB to linear sRGB of that sensor."""
 
 
 _LARGEST: Final = 1 << 28  # pixels of a golden input
@@ -73,7 +76,7 @@ class Golden:
             raise ValueError(f"a size of {self.height}x{self.width}")
         if self.patch.ndim not in (2, 3) or self.patch.size == 0 or self.patch.dtype.kind not in "uf":
             raise ValueError(f"a patch of {self.patch.dtype} {self.patch.shape}")
-        for each in GRAPH_INPUTS:
+        for each in (each for each in GRAPH_INPUTS if each.name in self.numbers):
             array = self.numbers[each.name]
             if array.shape != each.shape or array.dtype != each.dtype or not np.isfinite(array).all():
                 raise ValueError(f"{each.name} of {array.dtype} {array.shape}")
@@ -144,7 +147,7 @@ def read_golden(path: Path) -> Golden:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             height, width = (int(side) for side in arrays["size"])
-            numbers = {each.name: arrays[each.name] for each in GRAPH_INPUTS}
+            numbers = {each.name: arrays[each.name] for each in GRAPH_INPUTS if each.name in arrays}
             reference = str(arrays["reference"])
             golden = Golden(arrays["patch"], height, width, numbers, arrays["corners"], arrays["crops"], reference)
             golden.check()
@@ -165,7 +168,9 @@ def mirrored(patch: Array, height: int, width: int) -> Array:
 
 def natural_recipe(card: GraphCard) -> Recipe:
     """What the numbers of natural pixels are."""
-    return replace(_NATURAL, gamma=card.contract.gamma)
+    contract = card.contract
+    cfa = _NATURAL.cfa if contract.cfa == "any" else contract.cfa
+    return replace(_NATURAL, cfa=cfa, curve=contract.curve, matrix=_MATRIX if contract.color == "srgb" else None)
 
 
 def natural_pixels(card: GraphCard, edge: int = EDGE, seed: int = _SEED) -> Array:
@@ -183,7 +188,9 @@ def natural_feeds(card: GraphCard, height: int, width: int) -> Feeds:
         return {card.direction.input_name: natural_planes((1, 3, height, width), _SEED)}
     pixels = mirrored(natural_pixels(card), height, width)
     name = "mosaic" if card.direction is Direction.FORWARD else "rgb"
-    return {name: to_bytes(pixels), **natural_recipe(card).numbers()}
+    numbers = natural_recipe(card).numbers()
+    taken = (each.name for each in graph_inputs(card.contract, card.direction.value))
+    return {name: to_bytes(pixels), **{each: numbers[each] for each in taken}}
 
 
 def natural_planes(shape: tuple[int, int, int, int], seed: int) -> Array:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from invisp_deploy.contract import CameraContract
+from invisp_deploy.contract import UNIVERSAL, CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
@@ -125,16 +125,15 @@ class ContractOptions:
     cfa: None for every phase, or for the first file's where a network folds pixels.
     """
 
-    white: str | int = "file"
-    white_balance: str = "max"
-    gamma: float = 2.2
+    white: str | int = UNIVERSAL.white
+    white_balance: str = UNIVERSAL.white_balance
+    color: str = UNIVERSAL.color
+    curve: float | str = UNIVERSAL.curve
     cfa: str | None = None
 
     def contract(self, make: str, model: str, cfa: str) -> CameraContract:
         """The contract for that camera; cfa: unless another was chosen."""
-        return CameraContract(
-            make, model, white=self.white, white_balance=self.white_balance, gamma=self.gamma, cfa=self.cfa or cfa
-        )
+        return CameraContract(make, model, self.white, self.white_balance, self.color, self.curve, self.cfa or cfa)
 
 
 @dataclass(frozen=True)

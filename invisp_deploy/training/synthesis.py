@@ -137,7 +137,7 @@ def unprocess(
     camera = linear @ srgb_to_camera(like.color_matrix).T.astype(np.float32)
     gains = _white_balance(like.gains, rng)
     made = replace(like, gains=gains, orientation=1)
-    numbers = made.recipe(CameraContract(white_balance="min", gamma=1)).numbers()
+    numbers = made.recipe(CameraContract(white_balance="min", curve=1)).numbers()
     sites = WhiteBalance().inverse(Demosaic().inverse(camera.transpose(2, 0, 1), numbers), numbers)
     return replace(made, mosaic=_digitised(sites, like, noise, saturation, rng))
 

@@ -14,11 +14,12 @@ from onnx import TensorProto, helper
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.export.nodes import Nodes
 from invisp_deploy.isp.recipe import GRAPH_INPUTS, Numbers, Recipe
-from invisp_deploy.isp.steps import Codes, Curve, Demosaic, Levels, Samples, Step, WhiteBalance, steps
+from invisp_deploy.isp.steps import Bt709, Codes, Colour, Curve, Demosaic, Levels, Samples, Step, WhiteBalance, steps
 
 Array = npt.NDArray[Any]
 TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "uint8": TensorProto.UINT8}
 SHAPE = (10, 14)
+MATRIX = ((1.75, -0.65, -0.1), (-0.2, 1.6, -0.4), (0.05, -0.6, 1.55))
 
 DEPTHS = {
     8: ((16.0, 16.0, 17.0, 15.0), 255.0),
@@ -31,8 +32,11 @@ STEPS: dict[str, Step] = {
     "samples": Samples(),
     "levels": Levels(),
     "white balance": WhiteBalance(),
+    "white balance, clipped": WhiteBalance(clips=True),
     "demosaic": Demosaic(),
+    "colour": Colour(),
     "curve": Curve(2.2),
+    "curve bt709": Bt709(),
     "codes 8": Codes(8),
     "codes 16": Codes(16),
 }
@@ -40,7 +44,7 @@ STEPS: dict[str, Step] = {
 
 def recipe(cfa: str, bits: int) -> Recipe:
     black, white = DEPTHS[bits]
-    return Recipe(cfa, black, white, (0.9, 0.5, 0.75), 2.2)
+    return Recipe(cfa, black, white, (0.9, 0.5, 0.75), 2.2, MATRIX)
 
 
 def given(name: str, bits: int) -> Array:
@@ -50,7 +54,7 @@ def given(name: str, bits: int) -> Array:
         return random.integers(0, 1 << bits, SHAPE).astype(np.uint16)
     if name == "levels":
         return random.integers(round(max(DEPTHS[bits][0])) + 1, round(DEPTHS[bits][1]), SHAPE).astype(np.float32)
-    if name in ("white balance", "demosaic"):
+    if name in ("white balance", "white balance, clipped", "demosaic"):
         return random.random(SHAPE, np.float32)
     return random.random((3, *SHAPE), np.float32)
 
@@ -73,6 +77,8 @@ def beyond(name: str, step: Step, bits: int) -> tuple[Array, Array]:
         return mosaic, planes
     if name == "curve":
         return np.maximum(planes, 0), planes
+    if name in ("colour", "curve bt709"):
+        return planes, planes
     if isinstance(step, Codes):
         codes = random.integers(0, step.peak + 1, (*SHAPE, 3))
         return planes, codes.astype(np.uint8 if step.bits == 8 else np.uint16)
@@ -92,7 +98,7 @@ def graph_form(array: Array) -> Array:
     """Numpy's form of a mosaic, of planes or of codes as a graph holds it."""
     if array.dtype != np.float32:
         return as_bytes(array)
-    return sites(array) if array.ndim == 2 else array[None]
+    return sites(array) if array.ndim == 2 else np.concatenate([sites(plane) for plane in array], 1)
 
 
 def in_a_graph(write: Callable[..., str], x: Array, numbers: Numbers) -> Array:
@@ -147,35 +153,39 @@ def agree(made: Array, expected: Array) -> None:
 
 @pytest.mark.parametrize("bits", DEPTHS)
 @pytest.mark.parametrize("cfa", CFA_PATTERNS)
-def test_all_steps_in_a_row_return_every_sample(cfa: str, bits: int) -> None:
-    """Black to white, the ends included, in numpy and in one graph, to the DN."""
-    own = recipe(cfa, bits)
+@pytest.mark.parametrize("one_phase", [False, True])
+@pytest.mark.parametrize("domain", [("camera", 2.2), ("srgb", "bt709")])
+def test_all_steps_in_a_row_return_every_sample(
+    domain: tuple[str, float | str], one_phase: bool, cfa: str, bits: int
+) -> None:
+    """Black to white, the ends included, in numpy and in one graph, for any phase or for its own, to the DN."""
+    own, both = recipe(cfa, bits), steps(*domain, cfa if one_phase else "any")
     every = np.arange(round(max(own.black)) + 1, round(own.white) + 1)
     mosaic = np.resize(every, (64, 2 * (-(-every.size // 128)))).astype(np.uint16)
     x: Array = mosaic
-    for step in steps(2.2):
+    for step in both:
         x = step.forward(x, own.numbers())
     assert x.shape == (3, *mosaic.shape)
     graph = as_bytes(mosaic)
 
     def forward(nodes: Nodes, source: str, output: str) -> str:
         made = source
-        for step in steps(2.2):
+        for step in both:
             made = step.write_forward(nodes, made)
         return nodes.node("Identity", "out", made, output=output)
 
     def inverse(nodes: Nodes, source: str, output: str) -> str:
         made = source
-        for step in reversed(steps(2.2)):
+        for step in reversed(both):
             made = step.write_inverse(nodes, made)
         return nodes.node("Cast", "out", made, output=output, to=TensorProto.UINT8)
 
-    domain = in_a_graph(forward, graph, own.numbers())
-    np.testing.assert_allclose(domain[0], x, atol=3e-6)
-    for step in reversed(steps(2.2)):
+    domain_of_graph = in_a_graph(forward, graph, own.numbers())
+    np.testing.assert_allclose(domain_of_graph, graph_form(x), atol=4e-6)
+    for step in reversed(both):
         x = step.inverse(x, own.numbers())
     np.testing.assert_array_equal(x, mosaic)
-    np.testing.assert_array_equal(in_a_graph(inverse, domain, own.numbers()), graph)
+    np.testing.assert_array_equal(in_a_graph(inverse, domain_of_graph, own.numbers()), graph)
 
 
 def test_values_outside_are_clipped_on_both_ways() -> None:
@@ -192,7 +202,7 @@ def test_constants_of_a_step_are_scalars_where_onnx_asks_for_them() -> None:
     """Bounds of Clip and exponents of Pow: NVIDIA's builder takes [1] for something else."""
     nodes = Nodes()
     x = "x"
-    for step in steps(2.2):
+    for step in steps("camera", 2.2):
         x = step.write_forward(nodes, x)
     Codes(8).write_forward(nodes, x, "rgb")
     bounds = {name for node in nodes.nodes if node.op_type == "Clip" for name in node.input[1:]}

@@ -68,7 +68,7 @@ class Upi(nn.Module):
         recipe = frame.recipe(contract)
         black, taken = sum(frame.black) / 4, sum(recipe.black) / 4
         span = recipe.white - taken
-        self.curve, self.gain, self.gamma = curve, gain, recipe.gamma
+        self.curve, self.gain, self.gamma = curve, gain, float(recipe.curve)
         for name, values in (
             ("matrix", srgb_to_camera(frame.color_matrix)),
             ("undone", [min(frame.gains) / value / gain for value in frame.gains]),
