@@ -37,9 +37,12 @@ NEUTRAL = (0.5, 1, 0.6)
 
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a DNG of grey-ish squares with the tags that are named; as shot at `NEUTRAL` unless told."""
+    """Writes a DNG of grey-ish squares with the tags that are named; as shot at `NEUTRAL` unless told.
 
-    def write(camera: tuple[str, str] = ("Home", "Made"), **tags: Any) -> Path:
+    dng: whether it says that it is one; else a RAW file that has a DNG's tags all the same.
+    """
+
+    def write(camera: tuple[str, str] = ("Home", "Made"), dng: bool = True, **tags: Any) -> Path:
         import tifffile
 
         squares = np.random.default_rng(0).integers(3000, 6000, (16, 16, 3)).astype(np.uint16)
@@ -48,7 +51,7 @@ def made(tmp_path: Path) -> Callable[..., Path]:
         mosaic[::2, ::2] = colours[::2, ::2, 0]
         mosaic[1::2, 1::2] = colours[1::2, 1::2, 2]
         written: list[tuple[Any, ...]] = [
-            (50706, 1, 4, bytes((1, 4, 0, 0)), True),  # DNGVersion
+            *([(50706, 1, 4, bytes((1, 4, 0, 0)), True)] if dng else []),  # DNGVersion
             (271, 2, 0, camera[0], True),
             (272, 2, 0, camera[1], True),
             (33421, 3, 2, (2, 2), True),
@@ -130,6 +133,7 @@ LAMP_AND_DAYLIGHT = {
         pytest.param(
             {"camera": ("Canon", "Canon EOS 30D"), "ColorMatrix1": RED_FROM_GREEN}, id="one that LibRaw drops"
         ),
+        pytest.param({"camera": ("Canon", "Canon EOS 30D"), "dng": False, "ColorMatrix1": DAYLIGHT}, id="no DNG"),
         pytest.param({"ColorMatrix1": LAMP, "AsShotNeutral": None}, id="not balanced"),
     ],
 )
@@ -155,7 +159,15 @@ def test_a_matrix_comes_back_with_the_scale_of_its_rows(made: Callable[..., Path
     np.testing.assert_allclose(np.array(read_raw(made(ColorMatrix1=matrix)).color_matrix), matrix, atol=1e-6)
 
 
-@pytest.mark.parametrize("tags", [{}, {"ColorMatrix1": np.zeros((3, 3))}, {"ColorMatrix1": RED_FROM_GREEN}])
+@pytest.mark.parametrize(
+    "tags",
+    [
+        pytest.param({}, id="no tag"),
+        pytest.param({"ColorMatrix1": np.zeros((3, 3))}, id="zeros"),
+        pytest.param({"ColorMatrix1": RED_FROM_GREEN}, id="one that LibRaw drops"),
+        pytest.param({"dng": False, "ColorMatrix1": DAYLIGHT}, id="no DNG"),
+    ],
+)
 def test_a_file_to_which_libraw_applies_no_matrix_has_none(made: Callable[..., Path], tags: dict[str, Any]) -> None:
     path = made(**tags)
     np.testing.assert_allclose(applied(path), np.eye(3), atol=1e-4)
