@@ -19,15 +19,32 @@ MODEL: Final = 0x0110
 SOFTWARE: Final = 0x0131
 MADE_SOFTWARE: Final = "invisp-deploy, from a photograph"
 """What a RAW file names as its software that no camera took."""
-COLOR_MATRICES: Final = (0xC622, 0xC621)  # ColorMatrix2 (usually D65) before ColorMatrix1
+DNG_VERSION: Final = 0xC612
 
 # IFD0: description, make, model, software, date, artist, copyright. Everything else there lays out pixels.
 _KEPT_IFD0: Final = (0x010E, MAKE, MODEL, SOFTWARE, 0x0132, 0x013B, 0x8298)
 # Exif IFD: dropped are the maker's private block (offsets into the RAW file), comments, the pixel size of
 # another picture, the colour space and the interoperability pointer.
 _DROPPED_EXIF: Final = frozenset({0x927C, 0x9286, 0xA001, 0xA002, 0xA003, 0xA005})
+# what Pillow raises for a file that is no TIFF or has damaged directories
+_UNREADABLE: Final = (SyntaxError, OSError, ValueError, KeyError, TypeError, OverflowError)
 # what Pillow raises for a value that does not fit its tag
 _UNWRITABLE: Final = (ValueError, TypeError, OverflowError, KeyError, struct.error)
+
+
+def is_dng(path: Path) -> bool:
+    """Whether the file says of itself, in its first directory, that it is a DNG."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with path.open("rb") as stream:
+                exif.load_from_fp(stream)
+                return DNG_VERSION in exif
+        except _UNREADABLE:
+            return False
 
 
 def camera_exif(path: Path, preview: bytes) -> Exif:
@@ -44,7 +61,7 @@ def camera_exif(path: Path, preview: bytes) -> Exif:
                 exif.get_ifd(GPS_IFD)
             if _text(exif.get(MAKE)) or _text(exif.get(MODEL)):
                 return exif
-        except (SyntaxError, OSError, ValueError, KeyError, TypeError, OverflowError):
+        except _UNREADABLE:
             exif = Image.Exif()
         try:
             with Image.open(io.BytesIO(preview)) as picture:
@@ -83,15 +100,6 @@ def load_exif(block: bytes) -> Exif:
 
 def make_and_model(exif: Exif) -> tuple[str, str]:
     return _text(exif.get(MAKE)), _text(exif.get(MODEL))
-
-
-def dng_color_matrix(exif: Exif) -> tuple[float, ...] | None:
-    """ColorMatrix of a DNG, nine numbers row by row, the one for daylight if there are two."""
-    for tag in COLOR_MATRICES:
-        value = exif.get(tag)
-        if isinstance(value, tuple) and len(value) == 9:
-            return tuple(float(number) for number in value)
-    return None
 
 
 def _written_tag_by_tag(kept: Exif) -> bytes:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from invisp_deploy.errors import MissingFileError, RawFileError, RequestError
 from invisp_deploy.formats import exif as exif_tags
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.colour import as_color_matrix, color_matrix_of
 from invisp_deploy.isp.frame import ColorMatrix
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ FLIP_TO_ORIENTATION: Final = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 
 _SMALLEST: Final = 1024
 """Bytes below which a file cannot hold even a RAW file's directory."""
+
+_LEAST_RED: Final = 0.125
+"""LibRaw passes over a DNG's own matrix if the camera's red gives no more than this of sRGB's (identify.cpp)."""
 
 _DEAD_ROWS: Final = 0.005
 """Share of rows of nothing but zeros from which a mosaic counts as cut short (sensors add noise: none is whole)."""
@@ -48,7 +52,8 @@ def read_raw(path: str | Path) -> RawFrame:
 def render_libraw(path: Path) -> npt.NDArray[np.uint8]:
     """LibRaw's rendering of a RAW file in sensor order, (H, W, 3) uint8 sRGB: the target of training.
 
-    As-shot white balance, no automatic brightening, everything else LibRaw's default; not rotated.
+    As-shot white balance, daylight where the file has none (LibRaw left alone would balance such a picture to grey,
+    with gains that depend on what it shows); no automatic brightening, everything else LibRaw's default; not rotated.
     Raises RawFileError as `read_raw` does.
     """
     import rawpy
@@ -56,7 +61,8 @@ def render_libraw(path: Path) -> npt.NDArray[np.uint8]:
     _check_readable(path)
     try:
         with rawpy.imread(str(path)) as raw:
-            return raw.postprocess(use_camera_wb=True, no_auto_bright=True, user_flip=0)
+            as_shot = _gains(raw.camera_whitebalance) is not None
+            return raw.postprocess(use_camera_wb=as_shot, no_auto_bright=True, user_flip=0)
     except rawpy.LibRawError as error:
         raise _unreadable(path, error) from error
 
@@ -91,7 +97,7 @@ def _frame(raw: rawpy.RawPy, path: Path) -> RawFrame:
             white=int(raw.white_level),
             gains=_gains(raw.camera_whitebalance),
             orientation=FLIP_TO_ORIENTATION.get(raw.sizes.flip, 1),
-            color_matrix=_color_matrix(raw, tags),
+            color_matrix=_color_matrix(raw, path),
             make=make,
             model=model,
             exif=exif_tags.exif_block(tags),
@@ -158,18 +164,18 @@ def _gains(values: list[float]) -> tuple[float, float, float] | None:
     return (red, green, blue) if min(red, green, blue) > 0 else None
 
 
-def _color_matrix(raw: rawpy.RawPy, tags: Any) -> ColorMatrix | None:
-    """XYZ to camera: LibRaw's table, else the DNG's own tag."""
-    table = tuple(float(value) for value in np.asarray(raw.rgb_xyz_matrix)[:3].ravel())
-    if any(table):
-        return _three_by_three(table)
-    own = exif_tags.dng_color_matrix(tags)
-    return _three_by_three(own) if own else None
+def _color_matrix(raw: rawpy.RawPy, path: Path) -> ColorMatrix | None:
+    """XYZ to camera, of the matrix that LibRaw's rendering applies; None where it applies none.
 
-
-def _three_by_three(values: tuple[float, ...]) -> ColorMatrix:
-    a, b, c, d, e, f, g, h, i = values
-    return (a, b, c), (d, e, f), (g, h, i)
+    A DNG's own goes before LibRaw's table. LibRaw has chosen it by the illuminants (D65 where the file has that one),
+    multiplied CameraCalibration and AnalogBalance into it, inverted it and set its white to one; the daylight gains
+    hold the scale that its rows lost by that.
+    """
+    own = np.asarray(raw.color_matrix, np.float64)[:, :3]
+    if own[0, 0] > _LEAST_RED and exif_tags.is_dng(path):
+        return color_matrix_of(own, raw.daylight_whitebalance[:3])
+    table = np.asarray(raw.rgb_xyz_matrix, np.float64)[:3]
+    return as_color_matrix(table) if table.any() else None
 
 
 def _four(values: list[float]) -> tuple[float, float, float, float]:

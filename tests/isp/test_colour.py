@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from invisp_deploy.errors import ContractError
 from invisp_deploy.formats.dng import SRGB_MATRIX, write_dng
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.isp.colour import SRGB_TO_XYZ, srgb_to_camera, srgb_to_linear
+from invisp_deploy.isp.colour import (
+    SRGB_TO_XYZ,
+    camera_to_srgb,
+    color_matrix_of,
+    daylight_gains,
+    srgb_to_camera,
+    srgb_to_linear,
+)
 
 
 def test_the_two_srgb_matrices_are_inverses() -> None:
@@ -72,3 +80,42 @@ def test_the_curve_is_undone_over_all_bytes() -> None:
     np.testing.assert_allclose(again, encoded, atol=1e-6)
     assert linear.dtype == np.float64
     assert (np.diff(linear) > 0).all()
+
+
+def test_both_directions_undo_each_other(sample_frame: RawFrame) -> None:
+    assert sample_frame.color_matrix is not None
+    there, back = srgb_to_camera(sample_frame.color_matrix), camera_to_srgb(sample_frame.color_matrix)
+    np.testing.assert_allclose(back @ there, np.eye(3), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        pytest.param(((0, 0, 0), (0, 1, 0), (0, 0, 1)), id="a row of zeros"),
+        pytest.param(((0.6, 0, 0), (0.6, 0, 0), (0.1, 0.1, 0.9)), id="two rows alike"),
+        pytest.param(((0.6, 0.1, 0.1), (0.6, 0.101, 0.1), (0.1, 0.1, 0.9)), id="two rows hardly apart"),
+        pytest.param(((-1, 0, 0), (0, 1, 0), (0, 0, 1)), id="white darkens red"),
+    ],
+)
+def test_a_matrix_that_cannot_be_undone_is_refused(matrix: Any) -> None:
+    for asked in (srgb_to_camera, camera_to_srgb, daylight_gains):
+        with pytest.raises(ContractError, match=r"colour matrix \(\(.* cannot be undone, expected .*`color_matrix`"):
+            asked(matrix)
+
+
+def test_daylight_needs_no_gains_where_the_camera_sees_srgb() -> None:
+    assert daylight_gains(SRGB_MATRIX) == pytest.approx((1, 1, 1), abs=1e-6)
+
+
+def test_daylight_gains_are_libraws(sample_raw: Path, sample_frame: RawFrame) -> None:
+    import rawpy
+
+    assert sample_frame.color_matrix is not None
+    with rawpy.imread(str(sample_raw)) as raw:
+        assert daylight_gains(sample_frame.color_matrix) == pytest.approx(raw.daylight_whitebalance[:3], rel=1e-6)
+
+
+def test_a_colour_matrix_is_made_of_what_comes_out_of_it(sample_frame: RawFrame) -> None:
+    assert sample_frame.color_matrix is not None
+    again = color_matrix_of(camera_to_srgb(sample_frame.color_matrix), daylight_gains(sample_frame.color_matrix))
+    np.testing.assert_allclose(np.array(again), np.array(sample_frame.color_matrix), atol=1e-12)
