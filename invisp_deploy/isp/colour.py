@@ -11,9 +11,6 @@ import numpy.typing as npt
 from invisp_deploy.errors import ContractError
 from invisp_deploy.isp.frame import ColorMatrix
 
-LARGEST_CONDITION: Final = 1e3
-"""Condition number of a matrix from which on fp32 loses three of its seven digits on the way back."""
-
 SRGB_TO_XYZ: Final = (
     (0.4124564, 0.3575761, 0.1804375),
     (0.2126729, 0.7151522, 0.0721750),
@@ -80,42 +77,15 @@ def as_color_matrix(values: npt.ArrayLike) -> ColorMatrix:
     return first, second, third
 
 
-def camera_to_srgb(matrix: ColorMatrix) -> ColorMatrix:
-    """From white-balanced camera RGB to linear sRGB: the inverse of `srgb_to_camera`, as LibRaw's `rgb_cam`.
-
-    Raises ContractError for a matrix that cannot be inverted.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        product = srgb_to_camera(matrix)
-    return inverse_matrix(_rows(product))
-
-
 def inverse_matrix(matrix: ColorMatrix) -> ColorMatrix:
-    """(3, 3) in float64. Raises ContractError for a matrix that cannot be inverted, or hardly can."""
+    """Of (3, 3), in float64. Raises ContractError for a matrix that no way leads back from."""
     values = np.array(matrix, np.float64)
-    if values.shape != (3, 3) or not np.isfinite(values).all() or not np.linalg.cond(values) < LARGEST_CONDITION:
+    if values.shape != (3, 3) or not np.isfinite(values).all() or not np.linalg.cond(values) <= WORST_CONDITION:
         raise ContractError(
-            f"A colour matrix of three rows that can be inverted is needed, got {matrix}: pass the camera's own as "
-            "`color_matrix`."
+            f"The matrix {matrix} cannot be undone, expected three rows that differ: take the colour matrix of the "
+            "camera."
         )
-    return _rows(np.linalg.inv(values).astype(np.float64))
-
-
-def daylight_gains(matrix: ColorMatrix) -> tuple[float, float, float]:
-    """Gains of R, G, B that make daylight (D65) white, the smallest 1: dcraw's and LibRaw's `pre_mul` of a matrix.
-
-    matrix: XYZ to camera. Raises ContractError where a colour of the camera sees no daylight.
-    """
-    white = (np.array(matrix) @ np.array(SRGB_TO_XYZ)).sum(axis=1)
-    if not (np.isfinite(white).all() and white.min() > 0):
-        raise ContractError(f"The colour matrix {matrix} gives no daylight gains: pass `white_balance`.")
-    red, green, blue = (white.max() / white).tolist()
-    return red, green, blue
-
-
-def _rows(matrix: npt.NDArray[np.float64]) -> ColorMatrix:
-    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
-    return (a, b, c), (d, e, f), (g, h, i)
+    return as_color_matrix(np.linalg.inv(values))
 
 
 def srgb_to_linear(encoded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract, check_curve
 from invisp_deploy.errors import ContractError
-from invisp_deploy.isp.colour import camera_to_srgb, daylight_gains, inverse_matrix
+from invisp_deploy.isp.colour import as_color_matrix, camera_to_srgb, daylight_gains, inverse_matrix
 from invisp_deploy.isp.demosaic import window_cfa
 from invisp_deploy.isp.frame import ColorMatrix, FrameFacts, Mosaic
 
@@ -148,7 +148,7 @@ def recipe_for(facts: FrameFacts, mosaic: Mosaic, contract: CameraContract) -> R
                 "The file has no colour matrix, and none is known for its camera: pass `color_matrix`, nine numbers "
                 "from CIE XYZ (D65) to camera RGB, row by row, as DNG's ColorMatrix."
             )
-        matrix = camera_to_srgb(facts.color_matrix)
+        matrix = as_color_matrix(camera_to_srgb(facts.color_matrix))
     return Recipe(facts.cfa, facts.black, white, gains, contract.curve, matrix)
 
 
