@@ -39,7 +39,7 @@ def test_every_module_and_every_shipped_file_is_in_it(wheel: zipfile.ZipFile) ->
     package = ROOT / "invisp_deploy"
     expected = {path for path in package.rglob("*.py")} | {path for path in package.glob("models/*/*.*")}
     expected = {path for path in expected if "__pycache__" not in path.parts and not path.name.startswith(".")}
-    expected.add(package / "py.typed")
+    expected |= {package / "py.typed", package / "training/cameras.json"}
     assert {path.relative_to(ROOT).as_posix() for path in expected} <= set(wheel.namelist())
 
 

@@ -45,7 +45,10 @@ prepare: Final = LazyGroup(
     "prepare",
     {
         "raws": (f"{_CLI}.prepare_raws:raws_command", "RAW files of one camera to a dataset."),
-        "synthesize": (f"{_CLI}.prepare_synthesize:synthesize_command", "Photographs to DNGs of a camera."),
+        "synthesize": (
+            f"{_CLI}.prepare_synthesize:synthesize_command",
+            "Photographs to DNGs of many cameras, or of one.",
+        ),
     },
     "Prepare training data.",
 )

@@ -1,4 +1,4 @@
-"""`invisp prepare synthesize`: photographs to DNGs of a camera."""
+"""`invisp prepare synthesize`: photographs to DNGs of many cameras, or of one."""
 
 from __future__ import annotations
 
@@ -14,31 +14,43 @@ from invisp_deploy.files import output_folder
 
 @click.command("synthesize", cls=InvispCommand)
 @click.argument("photos", nargs=-1, required=True, type=PATH)
-@click.option("--like", required=True, type=PATH, help="One RAW file of the camera.")
+@click.option("--like", type=PATH, help="One RAW file of the camera that all are to be of; default: many cameras.")
 @output_option("Folder for the DNGs; made if absent.")
 @click.option(
     "--per-photo", default=1, show_default=True, type=click.IntRange(1, 100), help="DNGs for each photograph."
 )
-@click.option("--saturation", type=int, help="DN at which the sensor clips; default: the file's white level.")
+@click.option("--saturation", type=int, help="DN at which the sensor of --like clips; default: the file's white level.")
 @seed_option
 @json_option
 def synthesize_command(
-    photos: tuple[Path, ...], like: Path, output: Path, per_photo: int, saturation: int | None, seed: int, as_json: bool
+    photos: tuple[Path, ...],
+    like: Path | None,
+    output: Path,
+    per_photo: int,
+    saturation: int | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Make DNGs of a camera from ordinary photographs (files or folders).
+    """Make DNGs from ordinary photographs (files or folders).
 
-    Each is a photograph taken back through the camera's colour matrix, a white balance, its CFA, noise
-    and levels, so that a model can be started from one RAW file.
+    Each is a photograph taken back through a camera's colour matrix, a white balance, its CFA, noise
+    and levels: of another camera each time, for a model that serves all, or of the one that --like is from,
+    so that a model can be started from one RAW file.
 
     \b
+    invisp prepare synthesize photos/ -o dngs/
     invisp prepare synthesize --like photo.CR2 photos/ -o dngs/
     """
     from invisp_deploy.errors import ImageFileError
     from invisp_deploy.formats.raw import read_raw
     from invisp_deploy.formats.walk import picture_files
+    from invisp_deploy.training.many_cameras import ManyCameras
+    from invisp_deploy.training.one_camera import OneCamera
     from invisp_deploy.training.synthesis import make_dngs
 
-    frame = read_raw(like)
+    if like is None and saturation is not None:
+        raise RequestError("`saturation` is of the camera of --like: name a file of it, or leave it out.")
+    cameras = ManyCameras() if like is None else OneCamera.of(read_raw(like), saturation)
     found = picture_files(photos)
     if output.is_dir() and any(output.iterdir()):
         raise RequestError(f"The output {output} exists already and is not an empty folder: name another one.")
@@ -51,10 +63,9 @@ def synthesize_command(
     with output_folder(output), progress(len(found) * per_photo, "synthesize", quiet=as_json) as bar:
         written = make_dngs(
             found,
-            frame,
+            cameras,
             output,
             per_photo=per_photo,
-            saturation=saturation,
             seed=seed,
             on_written=lambda path: bar.update(1),
             on_refused=on_refused,
@@ -62,7 +73,7 @@ def synthesize_command(
     if as_json:
         print_json({"written": [str(path) for path in written], "refused": refused})
     else:
-        click.echo(f"wrote {len(written)} DNGs of {frame.camera} to {output}, {len(refused)} photographs refused")
+        click.echo(f"wrote {len(written)} DNGs of {cameras.name} to {output}, {len(refused)} photographs refused")
         if written:
             click.echo(f"next: invisp train {output} -o run/")
     if refused:

@@ -55,6 +55,22 @@ def test_a_folder_of_photographs_becomes_a_folder_of_dngs(like: Path, photos: Pa
         assert frame.gains is not None
 
 
+def test_without_a_sample_they_are_of_many_cameras(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dngs"
+    result = synthesize(photos, "-o", out, "--per-photo", 5)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"wrote 15 DNGs of many cameras to {out}, 0 photographs refused")
+    frames = [read_raw(path) for path in sorted(out.iterdir())]
+    assert len({frame.camera for frame in frames}) > 10
+    assert len({frame.cfa for frame in frames}) == 4
+
+
+def test_a_saturation_needs_the_camera_that_it_is_of(photos: Path, tmp_path: Path) -> None:
+    result = synthesize(photos, "-o", tmp_path / "dngs", "--saturation", 3000)
+    refused(result, 2, "--saturation is of the camera of --like")
+    assert not (tmp_path / "dngs").exists()
+
+
 def test_equal_seeds_give_equal_bytes(like: Path, photos: Path, tmp_path: Path) -> None:
     runs = []
     for name, seed in (("one", 5), ("two", 5), ("other", 6)):
@@ -111,7 +127,6 @@ def test_outputs_that_cannot_be(like: Path, photos: Path, tmp_path: Path) -> Non
 def test_a_sample_that_will_not_do(like: Path, photos: Path, small_dng: Path, tmp_path: Path) -> None:
     out = ("-o", tmp_path / "dngs")
     (tmp_path / "text.CR2").write_text("hello" * 300)
-    refused(synthesize(photos, *out), 2, "'--like'")
     refused(synthesize("--like", tmp_path / "absent.CR2", photos, *out), 2, "no file", "absent.CR2")
     refused(synthesize("--like", tmp_path / "text.CR2", photos, *out), 1, "text.CR2 is not a RAW file")
     refused(synthesize("--like", small_dng, photos, *out), 2, "too small or too dark to measure its noise")

@@ -24,6 +24,7 @@ from invisp_deploy.dataset.prepare import Refused, prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import DatasetError, OutputError, RequestError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.training.one_camera import OneCamera
 from invisp_deploy.training.synthesis import make_dngs
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,7 +97,7 @@ def test_a_made_file_says_so_itself(sample_frame: RawFrame, raws: Path, tmp_path
     """Also where it is held out by a list, so that no table calls it a file of the camera."""
     Image.fromarray(np.full((80, 96, 3), 90, np.uint8)).save(tmp_path / "photo.png")
     folder = shutil.copytree(raws, tmp_path / "raws")
-    make_dngs([tmp_path / "photo.png"], sample_frame, folder)
+    make_dngs([tmp_path / "photo.png"], OneCamera.of(sample_frame), folder)
     options = PrepareOptions(test_names=("photo-0",))
     for resume in (False, True):
         dataset, _ = prepare(sources_in([folder]), tmp_path / "data", options, resume=resume)
