@@ -44,10 +44,10 @@ export: Final = version_option(
 prepare: Final = LazyGroup(
     "prepare",
     {
-        "raws": (f"{_CLI}.prepare_raws:raws_command", "RAW files of one camera to a dataset."),
+        "raws": (f"{_CLI}.prepare_raws:raws_command", "RAW files to a dataset."),
         "synthesize": (
             f"{_CLI}.prepare_synthesize:synthesize_command",
-            "Photographs to DNGs of many cameras, or of one.",
+            "Photographs to DNGs.",
         ),
     },
     "Prepare training data.",

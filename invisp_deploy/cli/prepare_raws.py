@@ -1,4 +1,4 @@
-"""`invisp prepare raws`: RAW files of one camera to a dataset."""
+"""`invisp prepare raws`: RAW files to a dataset."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def raws_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Make a dataset of RAW files (or folders of them) of one camera.
+    """Make a dataset of RAW files (or folders of them), of one camera or of several.
 
     Each becomes its mosaic, memory-mapped in training, and LibRaw's rendering as a JPEG; 15 % are held out.
 
@@ -69,18 +69,13 @@ def raws_command(
     def on_refused(one: Refused) -> None:
         click.echo(f"Error: {sentence(one.reason)}", err=True)
 
-    total = len(sources)
-    with (
-        progress(total, "headers", quiet=as_json) as headers,
-        progress(total, "prepare", quiet=as_json) as bar,
-    ):
+    with progress(len(sources), "prepare", quiet=as_json) as bar:
         dataset, refused = prepare(
             sources,
             output,
             settings,
             jobs=jobs or os.cpu_count() or 1,
             resume=resume,
-            on_header=lambda path: headers.update(1),
             on_file=lambda path: bar.update(1),
             on_refused=on_refused,
         )

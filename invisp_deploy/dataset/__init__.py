@@ -1,1 +1,1 @@
-"""Prepared datasets: RAW files of one camera as mosaics and JPEG targets that are read in part."""
+"""Prepared datasets: RAW files as mosaics and JPEG targets that are read in part."""

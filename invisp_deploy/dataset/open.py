@@ -2,7 +2,7 @@
 
 ::
 
-    DATA/dataset.json         format, camera, options, every file with its split and facts, refused files
+    DATA/dataset.json         format, options, every file with its split and facts, refused files
     DATA/mosaics/NAME.npy     (H, W) uint16 DN, sensor order
     DATA/targets/NAME.jpg     LibRaw's rendering of it, sensor order
     DATA/facts/NAME.json      written last of the three: the shot is complete
@@ -24,7 +24,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.contract import CameraContract, camera_name
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.strips import StripJpeg
 from invisp_deploy.errors import DatasetError, InvispError
@@ -203,19 +203,23 @@ class Shot:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A finished dataset of one camera."""
+    """A finished dataset of one camera or of several."""
 
     root: Path
-    make: str
-    model: str
     options: PrepareOptions
     train: tuple[Shot, ...]
     test: tuple[Shot, ...]
 
     @property
     def camera(self) -> str:
-        """Make and model as one name; empty if the files do not say."""
-        return camera_name(self.make, self.model)
+        """Make and model as one name, or how many cameras there are; empty if the files do not say."""
+        names = {shot.facts.frame.camera.lower(): shot.facts.frame.camera for shot in self.train + self.test}
+        return next(iter(names.values())) if len(names) == 1 else f"{len(names)} cameras"
+
+    def other_than(self, contract: CameraContract) -> Shot | None:
+        """The first file of a camera that the contract is not for; None where it is for all."""
+        frames = ((shot, shot.facts.frame) for shot in self.train + self.test)
+        return next((shot for shot, frame in frames if not contract.accepts(frame.make, frame.model)), None)
 
     @property
     def quality(self) -> int:
@@ -272,10 +276,7 @@ def _dataset(folder: Path, data: dict[str, Any]) -> Dataset:
     names = Counter(shot.name for shots in splits.values() for shot in shots)
     if doubled := [name for name, count in names.items() if count > 1]:
         raise ValueError(f"{doubled[0]} is listed twice")
-    make, model = data["make"], data["model"]
-    if not isinstance(make, str) or not isinstance(model, str):
-        raise ValueError(f"make and model must be texts, got {make!r} and {model!r}")
-    return Dataset(folder, make, model, options, tuple(splits["train"]), tuple(splits["test"]))
+    return Dataset(folder, options, tuple(splits["train"]), tuple(splits["test"]))
 
 
 _MEND: Final = "Run `invisp prepare raws --resume` again."

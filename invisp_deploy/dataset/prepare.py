@@ -1,4 +1,4 @@
-"""RAW files of one camera into a dataset: in parallel, and after a kill from where it stood.
+"""RAW files into a dataset: in parallel, and after a kill from where it stood.
 
 Of each file the mosaic is written, then the picture, and last its facts: with these the shot is complete.
 """
@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from invisp_deploy.contract import camera_name
 from invisp_deploy.dataset.open import (
     DATASET_FILE,
     DATASET_FORMAT,
@@ -34,7 +33,7 @@ from invisp_deploy.dataset.open import (
     open_dataset,
 )
 from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out_names
-from invisp_deploy.dataset.sources import SourceFile, check_one_camera
+from invisp_deploy.dataset.sources import SourceFile
 from invisp_deploy.dataset.strips import jpeg_with_restarts
 from invisp_deploy.errors import DatasetError, RawFileError, RequestError
 from invisp_deploy.files import output_folder, whole_file, write_whole
@@ -59,21 +58,19 @@ def prepare(
     *,
     jobs: int = 1,
     resume: bool = False,
-    on_header: Callable[[Path], object] = lambda path: None,
     on_file: Callable[[Path], object] = lambda path: None,
     on_refused: Callable[[Refused], object] = lambda refused: None,
 ) -> tuple[Dataset, list[Refused]]:
-    """Make a dataset of the sources, all of one camera; `jobs` processes give the same bytes as one.
+    """Make a dataset of the sources; `jobs` processes give the same bytes as one.
 
     resume: go on with what a killed run left, or mend and extend a finished dataset: shots that are as they were
     written stay, refused files are tried again. The files of before must all be named again.
     Files that are refused are told and left out; they are sorted by path in what is returned.
-    Raises RequestError for two cameras, another split list than the files allow, an output that exists, or a resume
+    Raises RequestError for another split list than the files allow, an output that exists, or a resume
     with other options or files; OutputError where a file cannot be written; DatasetError if no file could be used
     or a worker process died.
     """
     check_names([source.path.name for source in sources if not source.made], options)
-    camera = camera_name(*check_one_camera(sources, on_header))
     _check_folder(folder, options, sources, resume=resume)
     with output_folder(folder):
         _begin(folder, options)
@@ -83,7 +80,7 @@ def prepare(
             if source.name in done:
                 on_file(source.path)
             else:
-                tasks.append(Task(source, folder, options.quality, options.subsampling, camera))
+                tasks.append(Task(source, folder, options.quality, options.subsampling))
         refused = []
         for task, outcome in _outcomes(tasks, jobs):
             if isinstance(outcome, str):
@@ -155,12 +152,9 @@ def _finish(
     ]
     for one in refused:  # what an earlier run made of the file
         _facts_path(folder, Path(one.path).stem).unlink(missing_ok=True)
-    first = done[used[0].name]
     data = {
         "format": DATASET_FORMAT,
         "version": VERSION,
-        "make": first.frame.make,
-        "model": first.frame.model,
         "options": options.to_dict(),
         "files": files,
         "refused": [vars(one) for one in refused],
@@ -207,13 +201,12 @@ def _json(data: Any) -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """A RAW file, the dataset's folder, what its picture is coded with, and the camera it must be from."""
+    """A RAW file, the dataset's folder, and what its picture is coded with."""
 
     source: SourceFile
     folder: Path
     quality: int
     subsampling: str
-    camera: str
 
 
 def _facts_path(folder: Path, name: str) -> Path:
@@ -228,8 +221,6 @@ def write_shot(task: Task) -> ShotFacts | str:
     path = task.source.path
     try:
         frame = read_raw(path)
-        if task.camera and frame.camera.lower() != task.camera.lower():
-            return f"{path} is from {frame.camera or 'an unknown camera'}, the dataset is of {task.camera}."
         pixels = render_libraw(path)
         if pixels.shape[:2] != frame.mosaic.shape:
             return f"{path}: LibRaw renders {pixels.shape[:2]}, the mosaic is {frame.mosaic.shape}."

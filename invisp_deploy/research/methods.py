@@ -108,7 +108,7 @@ def check_alike(methods: Sequence[Method], dataset: Dataset) -> CameraContract:
     """
     first = next((method for method in methods if method.contract.cfa != "any"), methods[0])
     for method in methods:
-        if not method.contract.accepts(dataset.make, dataset.model):
+        if dataset.other_than(method.contract) is not None:
             raise ContractError(
                 f"{method.label!r} is of {method.contract.camera}, the dataset of {dataset.camera}: leave it out."
             )

@@ -23,7 +23,7 @@ from invisp_deploy.errors import ContractError, TrainingError
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.demosaic import window_cfa
 from invisp_deploy.isp.develop import Window, develop
-from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.frame import FrameFacts, Mosaic
 from invisp_deploy.isp.recipe import Recipe
 
 
@@ -63,7 +63,7 @@ def load_pairs(
 ) -> list[Pair]:
     """Read and render every RAW file. About 5 bytes a pixel stay in memory.
 
-    Raises ContractError for a file of another camera, RawFileError for one that does not open.
+    Raises ContractError for a file of another camera than the contract's, RawFileError for one that does not open.
     """
     pairs = []
     for path in paths:
@@ -76,14 +76,11 @@ def dataset_pairs(dataset: Dataset, split: Split, contract: CameraContract) -> l
     """The files of a split, memory-mapped: next to nothing stays in memory, and one file handle each.
 
     A crop of a file that has gone, was cut short or is damaged raises DatasetError with its name.
-    Raises ContractError for a dataset of another camera; DatasetError for an empty split, a damaged mosaic, or more
-    files than the process may hold open.
+    Raises ContractError for a dataset with a file of another camera than the contract's; DatasetError for an empty
+    split, a damaged mosaic, or more files than the process may hold open.
     """
-    if not contract.accepts(dataset.make, dataset.model):
-        raise ContractError(
-            f"{dataset.root} is of {dataset.camera or 'an unknown camera'}, the training is for {contract.camera}: "
-            "one model serves one camera; name another dataset."
-        )
+    if (other := dataset.other_than(contract)) is not None:
+        raise _another_camera(other.source, other.facts.frame, contract)
     return [
         Pair(shot.mosaic_path, np.asarray(shot.frame.mosaic), shot.recipe(contract), partial(_stored_target, shot))
         for shot in dataset.shots(split)
@@ -128,14 +125,18 @@ def sample_batch(
 def _pair(path: Path, contract: CameraContract) -> Pair:
     frame = read_raw(path)
     if not contract.accepts(frame.make, frame.model):
-        raise ContractError(
-            f"{path} is from {frame.camera or 'an unknown camera'}, the training is for {contract.camera}: "
-            "one model serves one camera; take the file out."
-        )
+        raise _another_camera(path, frame, contract)
     target = render_libraw(path)
     if target.shape[:2] != frame.mosaic.shape:
         raise TrainingError(f"{path}: LibRaw renders {target.shape[:2]}, the mosaic is {frame.mosaic.shape}.")
     return Pair(path, frame.mosaic, frame.recipe(contract), target.__getitem__)
+
+
+def _another_camera(path: str | Path, frame: FrameFacts, contract: CameraContract) -> ContractError:
+    return ContractError(
+        f"{path} is from {frame.camera or 'an unknown camera'}, the training is for {contract.camera} alone: take the "
+        "file out, or train with a contract that is tied to no camera."
+    )
 
 
 def _stored_target(shot: Shot, window: Window) -> npt.NDArray[np.uint8]:

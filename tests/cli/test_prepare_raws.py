@@ -76,13 +76,18 @@ def test_refused_files_are_reported_and_the_rest_written(folder: Callable[..., P
     assert data["mosaic_bytes"] == sum(path.stat().st_size for path in (tmp_path / "data" / "mosaics").iterdir())
 
 
+def test_files_of_two_cameras_are_one_dataset(folder: Callable[..., Path], tmp_path: Path) -> None:
+    result = raws(folder("raws", "a"), folder("other", "b", model="Canon EOS 5D"), "-o", tmp_path / "data")
+    assert result.exit_code == 0, result.output
+    assert "of 2 cameras: 1 files to train on" in result.stdout
+
+
 def test_sources_that_will_not_do(folder: Callable[..., Path], tmp_path: Path) -> None:
     out = ("-o", tmp_path / "data")
     good, empty = folder("raws", "a"), folder("empty")
     refused(raws(tmp_path / "absent", *out), 2, "no file or folder", "absent")
     refused(raws(empty, *out), 2, "empty holds no RAW files")
     refused(raws(good, folder("twin", "a"), *out), 2, "Two files are named a")
-    refused(raws(good, folder("other", "b", model="Canon EOS 5D"), *out), 2, "Canon EOS 30D", "Canon EOS 5D")
     refused(raws(*out), 2, "PATHS")
     assert not (tmp_path / "data").exists()
 

@@ -132,7 +132,6 @@ def damaged(path: Path, change: Callable[[dict[str, object]], object]) -> None:
         lambda data: data["files"][0].update(exif="no base64"),
         lambda data: data["options"].update(quality=200),
         lambda data: data.update(files=[1]),
-        lambda data: data.update(make=5),
         lambda data: data["options"].update(seed="0"),
         lambda data: data["options"].update(test_names="abc"),
         lambda data: data["files"].append(data["files"][0]),

@@ -24,6 +24,8 @@ from invisp_deploy.dataset.prepare import Refused, prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import DatasetError, OutputError, RequestError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.training.many_cameras import ManyCameras
 from invisp_deploy.training.one_camera import OneCamera
 from invisp_deploy.training.synthesis import make_dngs
 
@@ -57,7 +59,9 @@ def test_the_folder_holds_what_the_page_says(dataset: Dataset) -> None:
     names = {f"{folder}/{name}.{end}" for folder, end in FOLDERS for name in "abcdef"}
     assert set(contents(dataset.root)) == {"dataset.json"} | names
     data = json.loads((dataset.root / "dataset.json").read_text())
-    assert (data["make"], data["model"], data["refused"]) == ("Canon", "Canon EOS 30D", [])
+    assert set(data) == {"format", "version", "options", "files", "refused"}
+    assert data["refused"] == []
+    assert {entry["frame"]["model"] for entry in data["files"]} == {"Canon EOS 30D"}
     assert data["options"] == PrepareOptions().to_dict()
     assert [entry["name"] for entry in data["files"]] == list("abcdef")
     assert sorted(entry["split"] for entry in data["files"]) == ["test"] + 5 * ["train"]
@@ -231,12 +235,20 @@ def test_nothing_but_bad_files_is_a_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()  # nothing half-made stays
 
 
-def test_two_cameras_are_refused_before_anything_is_written(write_raws: Callable[..., Path], tmp_path: Path) -> None:
-    raws = write_raws(tmp_path / "raws", "a")
-    write_raws(raws, "b", model="Canon EOS 5D")
-    with pytest.raises(RequestError, match="Two cameras"):
-        prepare(sources_in([raws]), tmp_path / "data", PrepareOptions())
-    assert not (tmp_path / "data").exists()
+def test_files_of_several_cameras_keep_their_own_facts(write_raws: Callable[..., Path], tmp_path: Path) -> None:
+    raws = write_raws(tmp_path / "raws", "a", "b")
+    write_raws(raws, "c", model="Canon EOS 5D")
+    Image.fromarray(np.full((80, 96, 3), 90, np.uint8)).save(tmp_path / "photo.png")
+    (tmp_path / "made").mkdir()
+    written = make_dngs([tmp_path / "photo.png"], ManyCameras(), tmp_path / "made", per_photo=4)
+    dataset, refused = prepare(sources_in([raws], [tmp_path / "made"]), tmp_path / "data", PrepareOptions())
+    assert refused == []
+    assert dataset.camera == "6 cameras"
+    found = {Path(shot.source).name: shot.frame for shot in dataset.train + dataset.test}
+    assert {found[name].camera for name in ("a.dng", "b.dng")} == {"Canon EOS 30D"}
+    assert found["c.dng"].camera == "Canon EOS 5D"
+    for path in written:
+        assert found[path.name].facts == read_raw(path).facts
 
 
 def test_an_output_that_exists_and_a_resume_of_nothing_are_refused(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.dataset.open import Dataset
@@ -17,9 +18,11 @@ from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import ContractError, DatasetError, RawFileError, TrainingError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.raw import render_libraw
+from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.training.data import Pair, dataset_pairs, load_pairs, sample_batch
+from invisp_deploy.training.many_cameras import ManyCameras
+from invisp_deploy.training.synthesis import make_dngs
 
 LINEAR = {"white_balance": "none", "gamma": 1.0}
 
@@ -151,8 +154,30 @@ def test_splits_are_kept_apart(dataset: Dataset) -> None:
 
 
 def test_a_dataset_of_another_camera_is_refused_by_name(dataset: Dataset) -> None:
-    with pytest.raises(ContractError, match=r"data is of Canon EOS 30D, the training is for NIKON D700"):
+    with pytest.raises(ContractError, match=r"\.dng is from Canon EOS 30D, the training is for NIKON D700 alone"):
         dataset_pairs(dataset, "train", CameraContract("Nikon", "NIKON D700"))
+
+
+def test_files_of_many_cameras_each_have_a_recipe_of_their_own(small_frame: RawFrame, tmp_path: Path) -> None:
+    """From RAW files and from a dataset alike, and no contract that is tied to a camera takes them."""
+    raws = tmp_path / "raws"
+    raws.mkdir()
+    Image.fromarray(small_frame.mosaic[:96, :120, None].astype(np.uint8).repeat(3, -1)).save(tmp_path / "photo.png")
+    paths = make_dngs([tmp_path / "photo.png"], ManyCameras(), raws, per_photo=6)
+    prepared, _ = prepare(sources_in([raws]), tmp_path / "data", PrepareOptions(test_share=0))
+    contract = CameraContract(cfa="RGGB", white="adjusted", white_balance="min")
+    loaded, mapped = load_pairs(paths, contract), dataset_pairs(prepared, "train", contract)
+    for path, one, other in zip(paths, loaded, mapped, strict=True):
+        assert one.recipe == other.recipe == read_raw(path).recipe(contract)
+        np.testing.assert_array_equal(one.mosaic, other.mosaic)
+    assert len({pair.recipe for pair in loaded}) == 6
+    assert len({pair.recipe.cfa for pair in loaded}) > 1
+    raw, _ = sample_batch(mapped, contract, 32, 24, np.random.default_rng(0))
+    assert np.isfinite(raw.numpy()).all()
+    tied = CameraContract("Made", read_raw(paths[0]).model)
+    for refused in (lambda: load_pairs(paths, tied), lambda: dataset_pairs(prepared, "train", tied)):
+        with pytest.raises(ContractError, match="or train with a contract that is tied to no camera"):
+            refused()
 
 
 @pytest.mark.parametrize("kind", ["mosaics/{}.npy", "targets/{}.jpg"])
