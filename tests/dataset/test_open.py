@@ -86,7 +86,7 @@ def test_levels_need_no_mosaic(copied: Path) -> None:
 
 def test_a_contract_without_white_balance_to_use_is_refused(dataset: Dataset) -> None:
     facts = dataset.train[0].facts
-    shot = Shot(dataset.root, replace(facts, frame=replace(facts.frame, gains=None)))
+    shot = Shot(dataset.root, replace(facts, frame=replace(facts.frame, gains=None, color_matrix=None)))
     with pytest.raises(ContractError, match="no as-shot white balance"):
         shot.recipe(CameraContract())
 
