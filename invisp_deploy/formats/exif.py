@@ -32,6 +32,11 @@ _UNREADABLE: Final = (SyntaxError, OSError, ValueError, KeyError, TypeError, Ove
 _UNWRITABLE: Final = (ValueError, TypeError, OverflowError, KeyError, struct.error)
 
 
+def made_from_photograph(block: bytes) -> bool:
+    """Whether an EXIF block (`exif_block`) says that its RAW file was made of a photograph."""
+    return bool(load_exif(block).get(SOFTWARE) == MADE_SOFTWARE)
+
+
 def is_dng(path: Path) -> bool:
     """Whether the file says of itself, in its first directory, that it is a DNG."""
     from PIL import Image

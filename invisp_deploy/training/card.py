@@ -21,7 +21,7 @@ def card_text(
     held-out crops) and `validation` (of whole files). macs: of one direction (the inverse), a pixel. weights: their
     hash. machine: facts in words.
     """
-    camera = run.contract.camera or "an unnamed camera"
+    camera = run.contract.camera or "every camera"
     what = f"`{run.config}`" if run.config is not None else f"`{run.method}`"
     digest = run.source.digest[:12]
     made = f", {run.source.made} of them made from photographs" if run.source.made else ""

@@ -20,6 +20,7 @@ from torch import Tensor
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot, Split
 from invisp_deploy.errors import ContractError, TrainingError
+from invisp_deploy.formats.exif import made_from_photograph
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.demosaic import window_cfa
 from invisp_deploy.isp.develop import Window, develop
@@ -33,12 +34,14 @@ class Pair:
 
     mosaic: (H, W) uint16, in memory or memory-mapped.
     target: a window of the frame -> LibRaw's picture of it, (h, w, 3) uint8.
+    made: whether it was made from a photograph, not taken by a camera.
     """
 
     path: Path
     mosaic: Mosaic
     recipe: Recipe
     target: Callable[[Window], npt.NDArray[np.uint8]]
+    made: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,13 @@ def dataset_pairs(dataset: Dataset, split: Split, contract: CameraContract) -> l
     if (other := dataset.other_than(contract)) is not None:
         raise _another_camera(other.source, other.facts.frame, contract)
     return [
-        Pair(shot.mosaic_path, np.asarray(shot.frame.mosaic), shot.recipe(contract), partial(_stored_target, shot))
+        Pair(
+            shot.mosaic_path,
+            np.asarray(shot.frame.mosaic),
+            shot.recipe(contract),
+            partial(_stored_target, shot),
+            shot.made,
+        )
         for shot in dataset.shots(split)
     ]
 
@@ -129,7 +138,8 @@ def _pair(path: Path, contract: CameraContract) -> Pair:
     target = render_libraw(path)
     if target.shape[:2] != frame.mosaic.shape:
         raise TrainingError(f"{path}: LibRaw renders {target.shape[:2]}, the mosaic is {frame.mosaic.shape}.")
-    return Pair(path, frame.mosaic, frame.recipe(contract), target.__getitem__)
+    made = made_from_photograph(frame.exif)
+    return Pair(path, frame.mosaic, frame.recipe(contract), target.__getitem__, made)
 
 
 def _another_camera(path: str | Path, frame: FrameFacts, contract: CameraContract) -> ContractError:

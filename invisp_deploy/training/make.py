@@ -29,7 +29,7 @@ from invisp_deploy.training.optimisation import check_possible
 from invisp_deploy.training.options import TUNING, ContractOptions, TrainingOptions
 from invisp_deploy.training.processes import Processes, joined
 from invisp_deploy.training.run import Run
-from invisp_deploy.training.sources import TrainingFiles, open_files
+from invisp_deploy.training.sources import TrainingFiles, open_files, source_of
 from invisp_deploy.training.validation import check_held_out, mean_metrics, validate, validate_tuned
 from invisp_deploy.versions import versions
 
@@ -65,12 +65,13 @@ def train(
     bars: Bars = no_bars,
     say: Callable[[str], object] = lambda line: None,
 ) -> TrainedRun:
-    """Train on a prepared dataset, or on RAW files (or folders of them) of one camera.
+    """Train on a prepared dataset, or on RAW files (or folders of them).
 
     folder: of the run, made if absent; gets `run.json`, `log.jsonl`, `samples/`, `state.pt`, `weights.safetensors`,
     `CARD.md`, and `scales.json` where the method starts from a record of scales.
     options: of a new run, or the run of another folder, to be repeated. method: InvISP of the default configuration
     (`edge`), or of the run, unless given; `InvispMethod(config, Start.open(weights))` fine-tunes.
+    A contract that is tied to a camera takes its files alone, one that is tied to none those of any.
     held_out: RAW files (or folders) that are measured at the end, through JPEG files on disk. resume: go on from the
     state in the folder. sample_every: steps between measurements of crops; a tenth of the run unless given.
     bars: show how far it is. say: is told what is decided before the steps, a line at a time.
@@ -102,7 +103,7 @@ def train(
                 pairs = files.pairs(run.contract, bars)
                 check_held_out(files.held_out, run.contract)
                 crops = files.crops(pairs, run.contract, run.data.patch)
-                said, run = run, replace(run, source=files.source(pairs))
+                said, run = run, replace(run, source=source_of(pairs))
             if said.source.digest not in ("", run.source.digest):
                 say(f"the files are not those of the run that is repeated: {said.source} then, {run.source} now")
             if run.minutes is not None and resume:
@@ -111,7 +112,7 @@ def train(
                 seconds = seconds_per_step(pairs, network, method, run, processes=processes)
                 run = _with_steps(run, max(1, round(run.minutes * 60 / seconds)))
                 say(f"{seconds:.3g} s a step: {run.optimiser.steps} steps in {run.minutes:g} minutes")
-            camera = run.contract.camera or "an unnamed camera"
+            camera = run.contract.camera or "any camera"
             say(f"{len(pairs)} files of {camera}; {run.config or run.method}, {run.optimiser.steps} steps")
             shown = stack.enter_context(_Shown(folder, run.optimiser.steps, bars, processes, tensorboard))
             fitted = fit(

@@ -31,7 +31,7 @@ class TrainingFiles:
     held_out: tuple[Path, ...]
 
     def first_frame(self) -> RawFrame:
-        """Of the first file: it names the camera."""
+        """Of the first file: it names the camera where the contract is for one."""
         return read_raw(self.raws[0]) if self.dataset is None else self.dataset.shots("train")[0].frame
 
     def pairs(self, contract: CameraContract, bars: Bars = no_bars) -> list[Pair]:
@@ -40,11 +40,6 @@ class TrainingFiles:
             return dataset_pairs(self.dataset, "train", contract)
         with bars(len(self.raws), "reading") as bar:
             return load_pairs(self.raws, contract, on_file=lambda path: bar.update(1))
-
-    def source(self, pairs: Sequence[Pair]) -> TrainingSource:
-        """What `run.json` says of them."""
-        made = 0 if self.dataset is None else sum(shot.made for shot in self.dataset.shots("train"))
-        return TrainingSource.of(((pair.path.name, pair.mosaic.shape) for pair in pairs), made)
 
     def crops(self, pairs: Sequence[Pair], contract: CameraContract, patch: int) -> Crops:
         """Crops of held-out files, or, where there are none large enough, of the training files, and labelled so."""
@@ -56,6 +51,12 @@ class TrainingFiles:
         if any(min(pair.mosaic.shape) >= patch + 2 for pair in others):
             return Crops.of(others, contract, patch)
         return Crops.of(pairs, contract, patch, label="training")
+
+
+def source_of(pairs: Sequence[Pair]) -> TrainingSource:
+    """What `run.json` says of the files that are trained on."""
+    made = sum(pair.made for pair in pairs)
+    return TrainingSource.of(((pair.path.name, pair.mosaic.shape) for pair in pairs), made)
 
 
 def open_files(sources: Sequence[Path], held_out: Sequence[Path] = ()) -> TrainingFiles:

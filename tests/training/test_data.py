@@ -171,6 +171,8 @@ def test_files_of_many_cameras_each_have_a_recipe_of_their_own(tmp_path: Path) -
     for path, one, other in zip(paths, loaded, mapped, strict=True):
         assert one.recipe == other.recipe == read_raw(path).recipe(UNIVERSAL)
         np.testing.assert_array_equal(one.mosaic, other.mosaic)
+        assert one.made
+        assert other.made
     assert len({pair.recipe for pair in loaded}) == 6
     assert len({pair.recipe.cfa for pair in loaded}) > 1
     raw, target = sample_batch(mapped, UNIVERSAL, 32, 24, np.random.default_rng(0))

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.errors import RequestError
+from invisp_deploy.contract import UNIVERSAL
+from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import load_checkpoint
@@ -25,6 +28,9 @@ from invisp_deploy.training import (
     read_run,
     train,
 )
+from invisp_deploy.training.many_cameras import ManyCameras
+from invisp_deploy.training.run import Run
+from invisp_deploy.training.synthesis import make_dngs
 from tests.cli.test_train import crop
 
 METHOD = InvispMethod(NetworkConfig(1, 4, 2))
@@ -74,6 +80,23 @@ def test_one_call_trains_and_gives_what_it_left(raws: Path, tmp_path: Path) -> N
     assert bars.seen["training"][2].startswith("rgb 0.")
 
 
+def test_files_of_many_cameras_are_trained_on_under_a_contract_for_all(raws: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    Image.fromarray(pixels).resize((160, 120), Image.Resampling.BICUBIC).save(tmp_path / "photo.png")
+    (tmp_path / "dngs").mkdir()
+    made = make_dngs([tmp_path / "photo.png"], ManyCameras(), tmp_path / "dngs", per_photo=5)
+    said = list[str]()
+    run = Run(UNIVERSAL, METHOD.config, data=QUICK.data, optimiser=QUICK.optimiser)
+    trained = train([*made, raws], tmp_path / "run", run, held_out=[], say=said.append)
+    assert said == ["7 files of any camera; 1 blocks, growth 4, squeeze 2, 3 steps"]
+    assert (trained.run.source.files, trained.run.source.made) == (7, 5)
+    assert load_checkpoint(trained.weights).contract == UNIVERSAL
+    assert "# every camera" in (tmp_path / "run" / "CARD.md").read_text()
+    with pytest.raises(ContractError, match=r"photo-1\.dng is from Made .*, the training is for Made .* alone"):
+        train(made, tmp_path / "tied", QUICK, METHOD)
+    assert not (tmp_path / "tied" / "weights.safetensors").exists()
+
+
 def test_a_run_is_repeated_and_tuned_by_the_same_call(raws: Path, tmp_path: Path) -> None:
     first = train([raws], tmp_path / "a", QUICK, METHOD)
     again = train([raws], tmp_path / "b", read_run(tmp_path / "a" / "run.json"))
@@ -84,7 +107,7 @@ def test_a_run_is_repeated_and_tuned_by_the_same_call(raws: Path, tmp_path: Path
     assert tuned.run.start is not None
     assert tuned.run.start["start"] == first.digest
     assert tuned.run.contract == first.run.contract
-    chosen = replace(QUICK, contract=ContractOptions(gamma=1.8))
+    chosen = replace(QUICK, contract=ContractOptions(curve=1.8))
     with pytest.raises(RequestError, match="The camera contract is that of the weights to start from"):
         train([raws], tmp_path / "d", chosen, method)
     with pytest.raises(RequestError, match="The run starts from new weights"):
