@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from operator import itemgetter
 from typing import Final, NamedTuple
 
 from invisp_deploy.config import NetworkConfig
@@ -122,24 +121,23 @@ def plan_tiles(
     its squeeze and its halo. Full-width strips come out where they compute less than squares.
     Raises RequestError if not even the smallest tile fits, or for a halo beyond the exact one.
     """
+    import numpy as np
+
     grain = grain or Grain(config.squeeze, config.halo)
     multiple, reach = grain.multiple, _reach(config, halo, grain)
     budget = memory * 1_000_000 / bytes_per_pixel(config)
-    row_splits = [_Split(_spans(height, count, reach, multiple)) for count in _counts(height, multiple)]
-    column_splits = [_Split(_spans(width, count, reach, multiple)) for count in _counts(width, multiple)]
-    fitting = (
-        (rows.computed * columns.computed, len(rows.spans) * len(columns.spans), rows, columns)
-        for rows, columns in product(row_splits, column_splits)
-        if rows.largest * columns.largest <= budget
-    )
-    best = min(fitting, key=itemgetter(0, 1), default=None)
-    if best is None:
-        smallest = row_splits[-1].largest * column_splits[-1].largest * bytes_per_pixel(config) / 1_000_000
+    rows, columns = _Splits(height, reach, multiple), _Splits(width, reach, multiple)
+    largest = np.outer(rows.largest, columns.largest)
+    if largest[-1, -1] > budget:
+        smallest = largest[-1, -1] * bytes_per_pixel(config) / 1_000_000
         raise RequestError(
             f"A tile of {config} with a halo of {reach} needs about {smallest:.0f} MB, `memory` allows {memory}: "
             "pass more, or a smaller `halo`."
         )
-    return Tiling(best[2].spans, best[3].spans, reach)
+    computed = np.where(largest <= budget, np.outer(rows.computed, columns.computed), np.iinfo(np.int64).max)
+    fewest = np.where(computed == computed.min(), np.outer(rows.number, columns.number), np.iinfo(np.int64).max)
+    row, column = np.unravel_index(fewest.argmin(), fewest.shape)
+    return Tiling(_spans(height, int(rows.core[row]), reach), _spans(width, int(columns.core[column]), reach), reach)
 
 
 def plan_windows(
@@ -204,22 +202,28 @@ def _reach(config: NetworkConfig, halo: int | None, grain: Grain) -> int:
     return exact if halo is None else -(-halo // multiple) * multiple
 
 
-class _Split:
-    """One axis cut into spans, its sums taken once: a tiling is chosen out of up to 65 536 pairs."""
+class _Splits:
+    """All ways to cut one axis into 1, 2, 3... cores of equal size, as arrays: of up to 65 536 pairs one is chosen.
 
-    def __init__(self, spans: tuple[Span, ...]) -> None:
-        self.spans = spans
-        self.computed = sum(span.size for span in spans)
-        self.largest = max(span.size for span in spans)
+    Cores are rounded up to a multiple and the last takes what is left, so fewer may do. core: their size. number: of
+    spans. computed, largest: the sum and the largest of the spans' sizes, all in pixels.
+    """
+
+    def __init__(self, size: int, reach: int, multiple: int) -> None:
+        import numpy as np
+
+        count = np.arange(1, min(size // multiple, _MAX_SPLITS) + 1)
+        self.core = -(-size // (count * multiple)) * multiple
+        start = self.core[:, np.newaxis] * np.arange(len(count))
+        sizes = np.minimum(start + self.core[:, np.newaxis] + reach, size) - np.maximum(start - reach, 0)
+        sizes[start >= size] = 0
+        self.number = np.count_nonzero(sizes, axis=1)
+        self.computed = sizes.sum(axis=1)
+        self.largest = sizes.max(axis=1)
 
 
-def _counts(size: int, multiple: int) -> range:
-    return range(1, min(size // multiple, _MAX_SPLITS) + 1)
-
-
-def _spans(size: int, count: int, reach: int, multiple: int) -> tuple[Span, ...]:
-    """`count` cores of equal size, rounded up to a multiple; the last takes what is left (fewer cores may do)."""
-    core = -(-size // (count * multiple)) * multiple
+def _spans(size: int, core: int, reach: int) -> tuple[Span, ...]:
+    """Spans of cores of that size; the last takes what is left."""
     return tuple(
         Span(max(start - reach, 0), start, min(start + core, size), min(start + core + reach, size))
         for start in range(0, size, core)

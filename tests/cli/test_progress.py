@@ -54,9 +54,11 @@ def test_without_a_total_and_with_a_phase() -> None:
 
 def test_a_file_gets_lines_and_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(progress(10, "render"), ProgressLines)
-    with progress(10, "render", quiet=True) as bar:
-        assert bar.disable
+    clock = Clock()
+    with progress(10, "render", quiet=True) as bar, ProgressLines(10, "render", "", None, clock) as long:
         bar.update(10)
+        clock.now += 31
+        long.update(10)
     assert capsys.readouterr() == ("", "")
 
 
