@@ -20,6 +20,7 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats import exif as exif_tags
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.picture import reduced
 from invisp_deploy.formats.tiff_exif import append_exif, stand_in, sub_directory_as_long
 from invisp_deploy.isp.develop import quick_look
 from invisp_deploy.isp.frame import ColorMatrix
@@ -31,7 +32,9 @@ SRGB_MATRIX: Final[ColorMatrix] = (
 )
 """XYZ (D65) to linear sRGB, IEC 61966-2-1: stands in where a camera's own matrix is unknown."""
 
-_PREVIEW_EDGE: Final = 1024
+PREVIEW_EDGE: Final = 1024
+"""Pixels of a preview's longer side, at most."""
+
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SRATIONAL = 1, 2, 3, 4, 5, 10
 _CFA_PHOTOMETRIC: Final = 32803
 _D65: Final = 21
@@ -48,7 +51,8 @@ def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy") -
 
     if path.suffix.lower() != ".dng":
         raise RequestError(f"A RAW frame is written as .dng, got the name {path.name}.")
-    thumbnail = np.ascontiguousarray(_reduced(_looked_at(frame) if frame.preview is None else frame.preview))
+    shown = _looked_at(frame) if frame.preview is None else frame.preview
+    thumbnail = np.ascontiguousarray(reduced(shown, PREVIEW_EDGE))
     with whole_file(path) as part:
         with tifffile.TiffWriter(part, byteorder="<") as tiff:
             tiff.write(
@@ -120,14 +124,6 @@ def _mosaic_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
 def _looked_at(frame: RawFrame) -> npt.NDArray[np.uint8]:
     known = frame if frame.gains else replace(frame, gains=(1.0, 1.0, 1.0))
     return quick_look(frame.mosaic, known.recipe(CameraContract(white_balance="min")))
-
-
-def _reduced(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    from PIL import Image
-
-    image = Image.fromarray(picture)
-    image.thumbnail((_PREVIEW_EDGE, _PREVIEW_EDGE))
-    return np.asarray(image)
 
 
 def _rationals(values: Any) -> tuple[int, ...]:

@@ -7,6 +7,8 @@ import binascii
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +36,8 @@ _TEXT_KEY: Final = "InvISP"
 _TIFF_TAG: Final = 65042  # private range
 _ICC_TAG: Final = 34675
 _MAX_PIXELS: Final = 1 << 29
+_STRIP: Final = 256
+"""Rows that are copied from and to Pillow at once: it gives and takes arrays by way of bytes, a copy of all."""
 
 
 @dataclass(frozen=True)
@@ -105,29 +109,98 @@ def read_picture(path: str | Path) -> Picture:
     picture, a damaged way back, or a JPEG that was coded again since it was rendered.
     """
     path = Path(path)
-    if not path.exists():
-        raise MissingFileError(f"There is no file {path}.")
-    if path.suffix.lower() in (".tif", ".tiff"):
+    if _is_tiff(path):
         return _read_tiff(path)
+    with _image(path) as image:
+        if image.width * image.height > _MAX_PIXELS:
+            raise ImageFileError(f"{path} claims {image.width}x{image.height} pixels, more than any camera.")
+        data = _carried(image)
+        if image.mode != "RGB":
+            raise ImageFileError(f"{path} is a picture of mode {image.mode}, expected 8-bit RGB as we render it.")
+        pixels = _array(image)
+        exif = exif_tags.exif_block(image.getexif())
+        tables = getattr(image, "quantization", None)
+    record = Record.from_bytes(data, str(path)) if data else None
+    _check_untouched(path, pixels, record, tables)
+    return Picture(pixels, record, exif)
+
+
+def read_record(path: str | Path) -> Record | None:
+    """The way back that a picture carries, None where it carries none; pixels are not decoded.
+
+    Raises RequestError if there is no such file, ImageFileError for what is no picture or a damaged way back.
+    """
+    path = Path(path)
+    if _is_tiff(path):
+        with _tiff_page(path) as page:
+            data = _tiff_carried(page)
+    else:
+        with _image(path) as image:
+            data = _carried(image)
+    return Record.from_bytes(data, str(path)) if data else None
+
+
+def reduced(pixels: Rgb8, edge: int) -> Rgb8:
+    """A picture of at most `edge` pixels a side: each of its pixels is the mean of a square; itself where it is small.
+
+    (H, W, 3) uint8 -> (ceil(H / n), ceil(W / n), 3), with the smallest n that does.
+    """
+    from PIL import Image
+
+    step = -(-max(pixels.shape[:2]) // edge)
+    if step == 1:
+        return pixels
+    strips = (pixels[top : top + step * _STRIP] for top in range(0, len(pixels), step * _STRIP))
+    return np.concatenate([np.asarray(Image.fromarray(strip).reduce(step)) for strip in strips])
+
+
+@contextmanager
+def _image(path: Path) -> Iterator[Any]:
+    """A picture of Pillow's, open for the block, whose errors about the file become ours."""
     from PIL import Image, UnidentifiedImageError
 
+    _check_there(path)
     try:
         with Image.open(path) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise ImageFileError(f"{path} claims {image.width}x{image.height} pixels, more than any camera.")
-            data = _carried(image)
-            if image.mode != "RGB":
-                raise ImageFileError(f"{path} is a picture of mode {image.mode}, expected 8-bit RGB as we render it.")
-            pixels = np.array(image)
-            exif = exif_tags.exif_block(image.getexif())
-            tables = getattr(image, "quantization", None)
+            yield image
     except UnidentifiedImageError as error:
         raise ImageFileError(f"{path} is not a JPEG, PNG or TIFF picture.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageFileError(f"{path} is cut short or damaged: {error}.") from error
-    record = Record.from_bytes(data, str(path)) if data else None
-    _check_untouched(path, pixels, record, tables)
-    return Picture(pixels, record, exif)
+
+
+@contextmanager
+def _tiff_page(path: Path) -> Iterator[Any]:
+    """The first page of a TIFF, open for the block; errors as `_image`."""
+    import tifffile
+
+    _check_there(path)
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            yield tiff.pages.first
+    except (tifffile.TiffFileError, zlib.error, OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        # RuntimeError: imagecodecs, which tifffile decodes with where it is installed
+        raise ImageFileError(f"{path} is not a complete TIFF picture: {error}.") from error
+
+
+def _is_tiff(path: Path) -> bool:
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise MissingFileError(f"There is no file {path}.")
+
+
+def _array(image: Any) -> Rgb8:
+    """Pixels of an RGB picture of Pillow's."""
+    image.load()
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP):
+        bottom = min(top + _STRIP, height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _carried(image: Any) -> bytes:
@@ -141,6 +214,11 @@ def _carried(image: Any) -> bytes:
         if name == f"APP{_MARKER}" and data.startswith(IDENTIFIER):
             return bytes(data)
     return b""
+
+
+def _tiff_carried(page: Any) -> bytes:
+    tag = page.tags.get(_TIFF_TAG)
+    return b"" if tag is None else bytes(tag.value)
 
 
 def _check_untouched(path: Path, pixels: Pixels, record: Record | None, tables: Any) -> None:
@@ -213,22 +291,14 @@ def _write_tiff(path: Path, pixels: Pixels, record: Record, exif: bytes) -> None
 
 
 def _read_tiff(path: Path) -> Picture:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages.first
-            pixels = page.asarray()
-            tag = page.tags.get(_TIFF_TAG)
-            carried = None if tag is None else bytes(tag.value)
-    except (tifffile.TiffFileError, zlib.error, OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
-        # RuntimeError: imagecodecs, which tifffile decodes with where it is installed
-        raise ImageFileError(f"{path} is not a complete TIFF picture: {error}.") from error
+    with _tiff_page(path) as page:
+        pixels = page.asarray()
+        carried = _tiff_carried(page)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
         raise ImageFileError(
             f"{path} holds {pixels.dtype} {pixels.shape}, expected RGB of 8 or 16 bits as we render it."
         )
-    record = None if carried is None else Record.from_bytes(carried, str(path))
+    record = Record.from_bytes(carried, str(path)) if carried else None
     _check_untouched(path, pixels, record, None)
     with path.open("rb") as stream:
         from PIL import Image

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture, bit_depth, read_picture
+from invisp_deploy.formats.picture import Picture, bit_depth, read_picture, read_record
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
@@ -30,8 +32,10 @@ StartProgress = Callable[[int], Progress]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What became of one file. seconds: the network alone and all. halo_error: of a reduced halo, share of full scale.
+    """What became of one file. halo_error: of a reduced halo, share of full scale.
 
+    decode_seconds, network_seconds, encode_seconds: reading and writing of files, 0 where a frame was given, and the
+    graph between them; seconds: all, with opening the model.
     forced: the file is of another camera than the weights', or was rendered by others. runtime: what computed it.
     """
 
@@ -40,7 +44,9 @@ class RunResult:
     width: int
     tiles: int
     computed: float
+    decode_seconds: float
     network_seconds: float
+    encode_seconds: float
     seconds: float
     halo: int
     halo_error: float
@@ -79,19 +85,48 @@ def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> None:
 def run_path(
     path: Path, output: Path, models: Models, options: RunOptions, start: StartProgress = lambda total: silent
 ) -> RunResult:
-    """`run_file` of what a file holds, by the model for it.
+    """`run_file` of what a file holds, by the model for it, which is opened while the file is decoded.
+
+    What was decoded is given back before the result is written: coders need memory of their own.
 
     Raises ContractError where the models are a file of the other direction, and as `decode`, `Models.for_file` and
     `run_file`.
     """
+    begun = time.perf_counter()
     check_output(output, overwrite=options.overwrite)
     if models.only is not None and is_picture(path) is not (models.only is Direction.INVERSE):
         takes = "renders RAW files" if is_picture(path) else "takes pictures"
         kind = "a picture" if is_picture(path) else "a RAW file"
         raise ContractError(f"{path} is {kind}, and the graph {takes}: pass the graph of the other direction.")
-    decoded = decode(path, options)
+    with _opening(models, path, output):
+        decoded = decode(path, options)
+    decoding = time.perf_counter() - begun
     _check_explicit(decoded, options.explicit, path)
-    return run_file(decoded, output, models.for_file(decoded), options, start, name=str(path))
+    made, result = _make(decoded, output, models.for_file(decoded), options, start, name=str(path))
+    del decoded
+    return _saved(made, replace(result, decode_seconds=decoding), options, begun)
+
+
+@contextmanager
+def _opening(models: Models, path: Path, output: Path) -> Iterator[None]:
+    """Open the graph for a file in a thread beside the block; decoders leave the interpreter's lock.
+
+    What fails there is not told: the graph is asked for again, in its place, and fails again.
+    """
+
+    def open_graph() -> None:
+        with suppress(Exception):
+            if is_picture(path):
+                models.for_record(read_record(path)).runtime(Direction.INVERSE, bit_depth(path))
+            else:
+                models.for_record(None).runtime(Direction.FORWARD, bit_depth(output))
+
+    thread = threading.Thread(target=open_graph)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _check_explicit(decoded: RawFrame | Picture, explicit: Explicit, path: Path) -> None:
@@ -119,6 +154,14 @@ def run_file(
     """
     begun = time.perf_counter()
     check_output(output, overwrite=options.overwrite)
+    made, result = _make(decoded, output, model, options, start, name=name)
+    return _saved(made, result, options, begun)
+
+
+def _make(
+    decoded: RawFrame | Picture, output: Path, model: Model, options: RunOptions, start: StartProgress, *, name: str
+) -> tuple[Picture | RawFrame, RunResult]:
+    """What is to be written, and all of its result but the times of files."""
     if isinstance(decoded, RawFrame):
         runtime = model.runtime(Direction.FORWARD, bit_depth(output))
         aligned = AlignedFrame(decoded, runtime, name=name, force=options.force)
@@ -137,17 +180,26 @@ def run_file(
     made = make(runtime, tiling, start(height * width))
     network = time.perf_counter() - inner
     error = 0.0 if options.halo is None else seam_error(runtime, tiling, pixels, recipe.numbers())
-    save(output, made, options)
-    return RunResult(
+    return made, RunResult(
         output=output,
         height=height,
         width=width,
         tiles=len(tiling),
         computed=tiling.computed / (height * width),
+        decode_seconds=0.0,
         network_seconds=network,
-        seconds=time.perf_counter() - begun,
+        encode_seconds=0.0,
+        seconds=0.0,
         halo=tiling.halo,
         halo_error=error,
         forced=forced,
         runtime=runtime.name,
     )
+
+
+def _saved(made: Picture | RawFrame, result: RunResult, options: RunOptions, begun: float) -> RunResult:
+    """The result with the time that writing took."""
+    start = time.perf_counter()
+    save(result.output, made, options)
+    end = time.perf_counter()
+    return replace(result, encode_seconds=end - start, seconds=end - begun)

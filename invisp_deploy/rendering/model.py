@@ -184,8 +184,11 @@ class Models:
 
     def for_file(self, decoded: RawFrame | Picture) -> Model:
         """Raises as `load`."""
-        shipped = model_that_rendered(decoded.record) if isinstance(decoded, Picture) else None
-        return self._load(self._given or shipped)
+        return self.for_record(decoded.record if isinstance(decoded, Picture) else None)
+
+    def for_record(self, record: Record | None) -> Model:
+        """The model for a picture that carries this record, or for what carries none. Raises as `load`."""
+        return self._load(self._given or model_that_rendered(record))
 
     @property
     def verified(self) -> bool | None:

@@ -6,9 +6,10 @@ import numpy as np
 
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import ContractError, ImageFileError, RequestError
+from invisp_deploy.formats.dng import PREVIEW_EDGE
 from invisp_deploy.formats.exif import load_exif, make_and_model
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture
+from invisp_deploy.formats.picture import Picture, reduced
 from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.alignment import Alignment, alignment_for
@@ -47,7 +48,7 @@ def recover_by(
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
     run_tiles(runtime, tiling, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
     shown = way_back.alignment.inverse(picture.pixels)
-    preview = shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8)
+    preview = reduced(shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8), PREVIEW_EDGE)
     own = np.ascontiguousarray(way_back.alignment.inverse(mosaic))
     return RawFrame.of(way_back.facts, own, picture.exif, preview)
 

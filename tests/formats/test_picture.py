@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture, read_picture
+from invisp_deploy.formats.picture import Picture, read_picture, read_record, reduced
 from tests.formats.test_record import RECORD
 
 HEIGHT, WIDTH = 40, 56
@@ -46,6 +46,39 @@ def test_png_and_tiff_lose_nothing(pixels: np.ndarray, tmp_path: Path) -> None:
         np.testing.assert_array_equal(picture.pixels, expected)
         assert picture.pixels.dtype == expected.dtype
         assert picture.record == SMALL
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_the_way_back_is_read_without_the_pixels(pixels: np.ndarray, tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, pixels.astype(np.uint16) if name == "a.tif" else pixels)
+    found = read_record(path)
+    assert found is not None
+    assert found == read_picture(path).record
+    plain = tmp_path / f"plain-{name}"
+    Image.fromarray(pixels).save(plain)
+    assert read_record(plain) is None
+    plain.write_bytes(b"no picture at all" * 100)
+    with pytest.raises(ImageFileError, match=rf"plain-{name} is not a"):
+        read_record(plain)
+    with pytest.raises(RequestError, match="no file"):
+        read_record(tmp_path / "gone.jpg")
+
+
+@pytest.fixture(scope="module")
+def tall() -> np.ndarray:
+    """More rows than are copied at once, and no whole number of such strips."""
+    return np.random.default_rng(3).integers(0, 256, (1201, 37, 3)).astype(np.uint8)
+
+
+def test_tall_pictures_are_read_whole(tall: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(tall).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png").pixels, tall)
+
+
+def test_reduced_as_pillow_reduces(tall: np.ndarray) -> None:
+    np.testing.assert_array_equal(reduced(tall, 600), np.asarray(Image.fromarray(tall).reduce(3)))
+    np.testing.assert_array_equal(reduced(tall, 401), np.asarray(Image.fromarray(tall).reduce(3)))
+    assert reduced(tall, 1201) is tall
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
