@@ -125,7 +125,7 @@ def read_picture(path: str | Path) -> Picture:
     return Picture(pixels, record, exif)
 
 
-def read_record(path: str | Path) -> Record | None:
+def carried_record(path: str | Path) -> Record | None:
     """The way back that a picture carries, None where it carries none; pixels are not decoded.
 
     Raises RequestError if there is no such file, ImageFileError for what is no picture or a damaged way back.

@@ -13,7 +13,7 @@ from pathlib import Path
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture, bit_depth, read_picture, read_record
+from invisp_deploy.formats.picture import Picture, bit_depth, carried_record, read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
@@ -117,7 +117,7 @@ def _opening(models: Models, path: Path, output: Path) -> Iterator[None]:
     def open_graph() -> None:
         with suppress(Exception):
             if is_picture(path):
-                models.for_record(read_record(path)).runtime(Direction.INVERSE, bit_depth(path))
+                models.for_record(carried_record(path)).runtime(Direction.INVERSE, bit_depth(path))
             else:
                 models.for_record(None).runtime(Direction.FORWARD, bit_depth(output))
 

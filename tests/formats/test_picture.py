@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture, read_picture, read_record, reduced
+from invisp_deploy.formats.picture import Picture, carried_record, read_picture, reduced
 from tests.formats.test_record import RECORD
 
 HEIGHT, WIDTH = 40, 56
@@ -51,17 +51,17 @@ def test_png_and_tiff_lose_nothing(pixels: np.ndarray, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
 def test_the_way_back_is_read_without_the_pixels(pixels: np.ndarray, tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, pixels.astype(np.uint16) if name == "a.tif" else pixels)
-    found = read_record(path)
+    found = carried_record(path)
     assert found is not None
     assert found == read_picture(path).record
     plain = tmp_path / f"plain-{name}"
     Image.fromarray(pixels).save(plain)
-    assert read_record(plain) is None
+    assert carried_record(plain) is None
     plain.write_bytes(b"no picture at all" * 100)
     with pytest.raises(ImageFileError, match=rf"plain-{name} is not a"):
-        read_record(plain)
+        carried_record(plain)
     with pytest.raises(RequestError, match="no file"):
-        read_record(tmp_path / "gone.jpg")
+        carried_record(tmp_path / "gone.jpg")
 
 
 @pytest.fixture(scope="module")
