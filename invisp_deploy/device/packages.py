@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
@@ -95,6 +94,8 @@ def _package(module: str, places: list[str], installed: list[Distribution]) -> P
 
 def _distributions(places: list[str]) -> list[Distribution]:
     """In the order of the path, each name and folder once."""
+    from importlib.metadata import distributions  # 5 ms, and `find_onnxruntime` stands at the end of every command
+
     found: dict[tuple[str, str], Distribution] = {}
     for distribution in distributions(path=places):
         name = _plain(distribution.metadata["Name"] or "")
