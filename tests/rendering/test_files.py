@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +14,21 @@ import pytest
 from PIL import Image
 
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.errors import GraphError, ImageFileError, RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.alignment import Alignment
+from invisp_deploy.rendering import files, tiled
+from invisp_deploy.rendering import model as opening
 from invisp_deploy.rendering import recover as recovering
-from invisp_deploy.rendering import tiled
-from invisp_deploy.rendering.files import RunResult, StartProgress, decode, run_file
-from invisp_deploy.rendering.model import Model
+from invisp_deploy.rendering.files import RunResult, StartProgress, decode, run_file, run_path
+from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.tiled import silent
+from invisp_deploy.runtimes.open import open_runtime
 from tests.callable_runtime import computing
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
@@ -113,6 +117,76 @@ def test_a_file_is_made_ready_once(small_frame: RawFrame, tmp_path: Path, monkey
     picture = read_picture(tmp_path / "a.tif")
     run_file(picture, tmp_path / "a.dng", dimmed(16), RunOptions(halo=4), name="a picture")
     assert calls == {"check_direction": 1, "plan_tiles": 1}
+
+
+def test_the_model_opens_while_the_file_is_decoded(
+    graphs: Graphs, small_dng: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = threading.Event()
+
+    def waiting(real: Any) -> Any:
+        def decoded(path: Path) -> Any:
+            assert opened.wait(30), "nothing was opened meanwhile"
+            opened.clear()
+            return real(path)
+
+        return decoded
+
+    def telling(*given: Any, **options: Any) -> Any:
+        runtime = open_runtime(*given, **options)
+        opened.set()
+        return runtime
+
+    monkeypatch.setattr(opening, "open_runtime", telling)
+    monkeypatch.setattr(files, "read_raw", waiting(read_raw))
+    monkeypatch.setattr(files, "read_picture", waiting(read_picture))
+    with Models(graphs.forward.parent) as models:
+        for source, target in ((small_dng, "a.png"), (tmp_path / "a.png", "a.dng")):
+            result = run_path(source, tmp_path / target, models, RunOptions())
+            assert min(result.decode_seconds, result.network_seconds, result.encode_seconds) > 0
+            assert result.decode_seconds + result.network_seconds + result.encode_seconds <= result.seconds
+
+
+def test_a_model_that_does_not_open_is_told_after_the_file(graphs: Graphs, small_dng: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "forward.onnx").write_bytes(b"no graph")
+    with Models(tmp_path / "model") as models:
+        with pytest.raises(GraphError, match=r"forward\.onnx is not an ONNX graph"):
+            run_path(small_dng, tmp_path / "a.png", models, RunOptions())
+        (tmp_path / "bad.CR2").write_bytes(bytes(5000))
+        with pytest.raises(RawFileError, match=r"bad\.CR2"):
+            run_path(tmp_path / "bad.CR2", tmp_path / "a.png", models, RunOptions())
+
+
+def test_what_was_decoded_is_gone_before_the_result_is_coded(
+    graphs: Graphs, small_dng: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coder takes as much memory as it codes: 45 megapixels would stand there twice for nothing."""
+    held: list[weakref.ref[Any]] = []
+    alive: list[bool] = []
+
+    def keeping(real: Any, what: str) -> Any:
+        def decoded(path: Path) -> Any:
+            found = real(path)
+            held.append(weakref.ref(getattr(found, what)))
+            return found
+
+        return decoded
+
+    def saving(*given: Any) -> None:
+        alive.append(held[-1]() is not None)
+        real_save(*given)
+
+    real_save = files.save
+    monkeypatch.setattr(files, "read_raw", keeping(read_raw, "mosaic"))
+    monkeypatch.setattr(files, "read_picture", keeping(read_picture, "pixels"))
+    monkeypatch.setattr(files, "save", saving)
+    large = tmp_path / "large.dng"
+    write_dng(large, replace(read_raw(small_dng), mosaic=np.tile(read_raw(small_dng).mosaic, (1, 5))))
+    with Models(graphs.forward.parent) as models:
+        run_path(large, tmp_path / "a.png", models, RunOptions())
+        run_path(tmp_path / "a.png", tmp_path / "a.dng", models, RunOptions())
+    assert alive == [False, False]
 
 
 def test_tiles_are_reported_one_by_one(graphs: Graphs, small_frame: RawFrame, tmp_path: Path) -> None:
