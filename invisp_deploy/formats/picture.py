@@ -125,6 +125,17 @@ def read_picture(path: str | Path) -> Picture:
     return Picture(pixels, record, exif)
 
 
+def import_coder(path: Path) -> None:
+    """Import what writes a file of that ending, DNGs included, ahead of the moment when it is needed."""
+    if path.suffix.lower() in (".dng", ".tif", ".tiff"):
+        import tifffile  # noqa: F401
+    else:
+        from PIL import Image
+
+        Image.preinit()
+        _srgb_profile()
+
+
 def carried_record(path: str | Path) -> Record | None:
     """The way back that a picture carries, None where it carries none; pixels are not decoded.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture, bit_depth, carried_record, read_picture
+from invisp_deploy.formats.picture import Picture, bit_depth, carried_record, import_coder, read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
@@ -109,19 +109,21 @@ def run_path(
 
 @contextmanager
 def _opening(models: Models, path: Path, output: Path) -> Iterator[None]:
-    """Open the graph for a file in a thread beside the block; decoders leave the interpreter's lock.
+    """Open the graph for a file, and import what will write the output, in a thread beside the block.
 
-    What fails there is not told: the graph is asked for again, in its place, and fails again.
+    Decoders leave the interpreter's lock. What fails here is not told: it is asked for again, in its place, and fails
+    again.
     """
 
-    def open_graph() -> None:
+    def prepare() -> None:
         with suppress(Exception):
             if is_picture(path):
                 models.for_record(carried_record(path)).runtime(Direction.INVERSE, bit_depth(path))
             else:
                 models.for_record(None).runtime(Direction.FORWARD, bit_depth(output))
+            import_coder(output)
 
-    thread = threading.Thread(target=open_graph)
+    thread = threading.Thread(target=prepare)
     thread.start()
     try:
         yield
