@@ -62,16 +62,16 @@ class Runs:
 
 def run(words: list[str], environment: dict[str, str]) -> tuple[float, float, str]:
     """Seconds, peak memory in MB, and what it printed. Raises SystemExit where the process fails."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    out, error = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(words[:6])}... failed: {error.strip()}")
+    with tempfile.TemporaryFile("w+") as said:
+        begun = time.perf_counter()
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, env=environment, text=True)
+        out = "" if process.stdout is None else process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)  # not wait(), which keeps the memory of this one child to itself
+        seconds = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(words[:6])}... failed: {said.read().strip()}")
     return seconds, usage.ru_maxrss / 1024, out
 
 
