@@ -92,9 +92,6 @@ def _arrows(figure: Any, facts: Facts) -> None:
         axes.margins(x=0.14)  # room for the numbers beside the best
     left.set_yticks(places, [Path(row["file"]).stem for row in rows], fontsize=8)
     left.set_ylim(len(rows) - 0.4, -0.6)
-    left.plot(
-        [], [], "o", markersize=8, markerfacecolor="white", markeredgecolor=_RIVAL, label=facts["against"]["name"]
-    )
     left.plot([], [], "o", **_RING, label=facts["against"]["name"])
     for colour, side in ((_BETTER, "above"), (_WORSE, "below")):
         left.plot([], [], "o-", markersize=5, color=colour, label=f"{facts['model']['name']}, {side} it")
