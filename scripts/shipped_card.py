@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from invisp_deploy.evaluation.metrics import Metrics, mean_metrics
 from invisp_deploy.evaluation.roundtrip import round_trips
 from invisp_deploy.files import write_whole
 from invisp_deploy.models import MODELS
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.rendering.files import RunOptions
 from invisp_deploy.rendering.model import load
-from invisp_deploy.report.markdown import table
-from invisp_deploy.training.validation import mean_metrics
+from invisp_deploy.report.markdown import number, table
 
 METRICS = ("rgb-psnr", "raw-psnr-paper", "raw-psnr")
 LEVELS = {1: "full", 2: "half", 4: "quarter"}
@@ -101,7 +101,7 @@ def files(name: str) -> str:
     return table(("file", "for"), list(rows.items()))
 
 
-def figures(model: Path, sample: Path, made: dict[str, dict[str, float]]) -> str:
+def figures(model: Path, sample: Path, made: dict[str, Metrics]) -> str:
     with load(model) as pair:
         (real,) = round_trips([sample], pair, RunOptions()).values()
     rows = [
@@ -112,8 +112,8 @@ def figures(model: Path, sample: Path, made: dict[str, dict[str, float]]) -> str
     return table(("file", *METRICS), rows)
 
 
-def columns(metrics: Mapping[str, float], mark: str = "") -> list[str]:
-    return [f"{mark}{metrics[name]:.1f}{mark}" for name in METRICS]
+def columns(metrics: Metrics, mark: str = "") -> list[str]:
+    return [f"{mark}{number(metrics[name], 1)}{mark}" for name in METRICS]
 
 
 def training(card: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -88,6 +89,24 @@ def test_the_front_is_the_one_that_was_measured(tmp_path: Path) -> None:
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert fresh.read_text(encoding="utf-8") == read("front")
     assert (tmp_path / "front.png").stat().st_size > 10_000
+
+
+MEASURED = DOCS / "measured" / "files.json"
+
+
+@pytest.mark.skipif(not MEASURED.is_file(), reason="no table over files was measured yet")
+def test_the_table_over_files_is_the_one_that_was_measured(tmp_path: Path) -> None:
+    page, given = tmp_path / "docs" / "evaluate.md", tmp_path / "table"
+    for folder in (page.parent, given):
+        folder.mkdir()
+    page.write_text(re.sub(r"(<!-- begin files -->\n).*?(<!-- end files -->)", r"\1\2", read("evaluate"), flags=re.S))
+    shutil.copy(MEASURED, given)
+    shutil.copy(DOCS / "images" / "files.png", given)
+    words = [sys.executable, str(ROOT / "scripts" / "files_table.py"), str(given), str(page)]
+    subprocess.run(words, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert page.read_text(encoding="utf-8") == read("evaluate"), "run scripts/files_table.py"
+    for name in ("measured/files.json", "images/files.png"):
+        assert (page.parent / name).read_bytes() == (DOCS / name).read_bytes()
 
 
 def test_the_paper_s_tables_are_those_that_were_measured(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def roundtrip_command(
     from invisp_deploy.evaluation.roundtrip import report_round_trip
     from invisp_deploy.rendering.model import load
     from invisp_deploy.rendering.options import RunOptions
+    from invisp_deploy.report.markdown import number
 
     if not raw.is_file():
         raise MissingFileError(f"There is no file {raw}.")
@@ -78,5 +79,5 @@ def roundtrip_command(
         )
         return
     for name, value in trip.metrics.items():
-        click.echo(f"{name:15} {value:6.2f} dB  {DEFINITIONS[name].removeprefix('dB, ')}")
+        click.echo(f"{name:18} {number(value, 2):>6} dB  {DEFINITIONS[name].removeprefix('dB, ')}")
     click.echo(f"wrote {trip.jpeg.name}, {trip.dng.name}, {trip.picture.name}, {trip.report.name} in {output}")

@@ -55,7 +55,10 @@ prepare: Final = LazyGroup(
 
 evaluate: Final = LazyGroup(
     "eval",
-    {"roundtrip": (f"{_CLI}.eval_roundtrip:roundtrip_command", "RAW to JPEG to DNG through files: figures.")},
+    {
+        "roundtrip": (f"{_CLI}.eval_roundtrip:roundtrip_command", "RAW to JPEG to DNG through files: figures."),
+        "files": (f"{_CLI}.eval_files:files_command", "The same on many files, a model beside a rival: a table."),
+    },
     "Measure what the pipeline does to real files.",
 )
 

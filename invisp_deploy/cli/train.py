@@ -18,6 +18,7 @@ from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
+from invisp_deploy.report.markdown import number
 from invisp_deploy.training.options import (
     NORMS,
     PRECISIONS,
@@ -292,10 +293,10 @@ def _print(made: TrainedRun, output: Path) -> None:
     if "compared" in card:
         click.echo("\n".join(_comparison(card["compared"], files)))
     elif "validation" in card:
-        from invisp_deploy.training.validation import mean_metrics
+        from invisp_deploy.evaluation.metrics import mean_metrics
 
         for name, value in mean_metrics(card["validation"]).items():
-            click.echo(f"{name:15} {value:6.2f} dB, mean of {files} held-out files through JPEG files")
+            click.echo(f"{name:18} {number(value, 2):>6} dB, mean of {files} held-out files through JPEG files")
     following = f"invisp-export onnx --checkpoint {made.weights}"
     if made.scales is not None:
         result_line(made.scales, f"the scales that weights {made.digest[:12]} were trained with")
@@ -303,13 +304,13 @@ def _print(made: TrainedRun, output: Path) -> None:
     result_line(made.weights, f"weights {made.digest[:12]}", f"{following} -o {output / 'onnx'}")
 
 
-def _comparison(columns: Mapping[str, Mapping[str, float]], files: int) -> list[str]:
+def _comparison(columns: Mapping[str, Mapping[str, float | None]], files: int) -> list[str]:
     """Lines of a table, metric by column, in dB."""
     width = max(map(len, columns)) + 2
     lines = [f"mean of {files} held-out files through JPEG files, dB"]
-    lines.append(f"{'':15}" + "".join(f"{name:>{width}}" for name in columns))
+    lines.append(f"{'':18}" + "".join(f"{name:>{width}}" for name in columns))
     for metric in next(iter(columns.values())):
-        lines.append(f"{metric:15}" + "".join(f"{figures[metric]:{width}.2f}" for figures in columns.values()))
+        lines.append(f"{metric:18}" + "".join(f"{number(figures[metric], 2):>{width}}" for figures in columns.values()))
     return lines
 
 

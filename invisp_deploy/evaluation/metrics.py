@@ -5,6 +5,8 @@ The definitions are the text that reports print; `DEFINITIONS` maps a metric's n
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -18,6 +20,9 @@ from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.isp.steps import Curve, Float, steps
 
 PAPER_GAMMA: Final = 2.2
+CLIPPED: Final = 250
+"""Code of 8 bits from which a pixel counts as clipped: not 255, for interpolation lowers the edge of what is blown."""
+
 _PATCHES: Final = 3
 _STRIP: Final = 512
 _REACH: Final = 5
@@ -31,7 +36,14 @@ DEFINITIONS: Final = {
     "none), gamma 1/2.2, clipped to [0, 1]; mean over 3x3 patches without overlap.",
     "raw-psnr": "dB, peak 1: RAW recovered from the JPEG file against the RAW file on the linear Bayer mosaic, "
     "(DN - black) / (white - black), not clipped, one figure over all pixels.",
+    "raw-psnr-unclipped": "dB, peak 1: as raw-psnr, over the pixels at which no channel of LibRaw's rendering of the "
+    "RAW file is 250 or above.",
+    "raw-psnr-clipped": "dB, peak 1: as raw-psnr, over the other pixels, where a channel of LibRaw's rendering is 250 "
+    "or above.",
 }
+
+Metrics = dict[str, float | None]
+"""Name of `DEFINITIONS` -> dB; None where no pixel counts, or none differs (an infinite figure: JSON has none)."""
 
 
 def rgb_psnr(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> float:
@@ -70,6 +82,23 @@ def raw_psnr(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], 
     return psnr(recovered, mosaic, recipe.white - float(np.mean(recipe.black)))
 
 
+def raw_psnr_of(
+    pixels: npt.NDArray[np.bool_], recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], recipe: Recipe
+) -> float | None:
+    """`raw-psnr` over the pixels that are True in (H, W) `pixels`; None where none is."""
+    count = int(pixels.sum())
+    if count == 0:
+        return None
+    elsewhere_equal = np.where(pixels, recovered, mosaic)  # so that one definition of PSNR serves, in blocks of rows
+    return raw_psnr(elsewhere_equal, mosaic, recipe) + 10 * math.log10(count / pixels.size)
+
+
+def clipped_pixels(target: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """(H, W, 3) uint8, a rendering -> (H, W): where a channel is `CLIPPED` or above."""
+    clipped: npt.NDArray[np.bool_] = target.max(axis=2) >= CLIPPED
+    return clipped
+
+
 def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], recipe: Recipe) -> float:
     """(H, W) uint16 DN both; `raw-psnr-paper`."""
     measured = paper_recipe(recipe)
@@ -83,6 +112,15 @@ def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uin
             ours, true = (develop(array, measured, window) for array in (recovered, mosaic))
             figures.append(psnr(ours, true, 1))
     return float(np.mean(figures))
+
+
+def mean_metrics(figures: Mapping[str, Metrics]) -> Metrics:
+    """Metrics of files by their names -> the mean of each metric over the files that have it, None where none has."""
+    found: dict[str, list[float]] = {}
+    for metrics in figures.values():
+        for name, value in metrics.items():
+            found.setdefault(name, []).extend([] if value is None else [value])
+    return {name: float(np.mean(values)) if values else None for name, values in found.items()}
 
 
 _BALANCED: Final = 4

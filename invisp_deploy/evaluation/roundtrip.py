@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from invisp_deploy.errors import ContractError, RequestError
-from invisp_deploy.evaluation.metrics import DEFINITIONS, raw_psnr, raw_psnr_paper, rgb_psnr
+from invisp_deploy.evaluation.metrics import (
+    DEFINITIONS,
+    Metrics,
+    clipped_pixels,
+    raw_psnr,
+    raw_psnr_of,
+    raw_psnr_paper,
+    rgb_psnr,
+)
 from invisp_deploy.files import check_output, whole_file, write_whole
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture, read_picture
@@ -23,22 +34,41 @@ from invisp_deploy.rendering.files import RunResult, StartProgress, run_file
 from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import silent
+from invisp_deploy.report.markdown import number
 from invisp_deploy.report.round_trip import WHITE_DIFFERENCE, Sheet, draw_sheet, round_trip_page
+
+
+class Original:
+    """A RAW file, which every model's way there and back is compared with: read once, rendered by LibRaw once.
+
+    Raises RawFileError, RequestError as `read_raw`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.frame = read_raw(path)
+
+    @cached_property
+    def target(self) -> npt.NDArray[np.uint8]:
+        """LibRaw's rendering, (H, W, 3) uint8. Raises RawFileError."""
+        return render_libraw(self.path)
+
+    @cached_property
+    def clipped(self) -> npt.NDArray[np.bool_]:
+        """(H, W): where LibRaw's rendering clips. Raises RawFileError."""
+        return clipped_pixels(self.target)
 
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """One file there and back. picture: decoded from the JPEG file, the frame's own window (H, W, 3) uint8.
+    """One file there and back. picture: decoded from the JPEG file, the frame's own window (H, W, 3) uint8."""
 
-    metrics: name to dB, as `evaluation.metrics.DEFINITIONS` defines them.
-    """
-
-    frame: RawFrame
+    original: Original
     recovered: RawFrame
-    picture: Any
+    picture: npt.NDArray[np.uint8]
     recipe: Recipe
     runs: tuple[RunResult, RunResult]
-    metrics: dict[str, float]
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -49,48 +79,67 @@ class RoundTripReport:
     dng: Path
     picture: Path
     report: Path
-    metrics: dict[str, float]
+    metrics: Metrics
 
 
 def round_trip(
-    raw: Path, jpeg: Path, dng: Path, model: Model, options: RunOptions, start: StartProgress = lambda total: silent
+    original: Original,
+    jpeg: Path,
+    dng: Path,
+    model: Model,
+    options: RunOptions,
+    start: StartProgress = lambda total: silent,
 ) -> RoundTrip:
     """Render a RAW file to `jpeg`, take that back to `dng`, compare with the file and with LibRaw's rendering.
 
     Raises InvispError.
     """
-    frame = read_raw(raw)
-    for way in Direction:  # a pair that does not fit is refused before anything is rendered
-        model.runtime(way)
-    there = run_file(frame, jpeg, model, options, start, name=str(raw))
+    frame = original.frame
+    open_pair(model)
+    there = run_file(frame, jpeg, model, options, start, name=str(original.path))
     picture = read_picture(jpeg)
     back = run_file(picture, dng, model, options, start, name=str(jpeg))
     recovered = read_raw(dng)
     recipe = frame.recipe(model.runtime(Direction.FORWARD).card.contract)
     decoded = _own(picture, jpeg)
-    metrics = {
-        "rgb-psnr": rgb_psnr(decoded, render_libraw(raw)),
+    figures = {
+        "rgb-psnr": rgb_psnr(decoded, original.target),
         "raw-psnr-paper": raw_psnr_paper(recovered.mosaic, frame.mosaic, recipe),
         "raw-psnr": raw_psnr(recovered.mosaic, frame.mosaic, recipe),
+        "raw-psnr-unclipped": raw_psnr_of(~original.clipped, recovered.mosaic, frame.mosaic, recipe),
+        "raw-psnr-clipped": raw_psnr_of(original.clipped, recovered.mosaic, frame.mosaic, recipe),
     }
-    return RoundTrip(frame, recovered, decoded, recipe, (there, back), metrics)
+    metrics = {name: None if value is None or math.isinf(value) else value for name, value in figures.items()}
+    return RoundTrip(original, recovered, decoded, recipe, (there, back), metrics)
+
+
+def open_pair(model: Model) -> None:
+    """Both directions, so that a pair that does not fit is refused before anything is rendered. Raises InvispError."""
+    for way in Direction:
+        model.runtime(way)
+
+
+def metrics_of(original: Original, model: Model, options: RunOptions) -> Metrics:
+    """Of `round_trip` through files that are not kept. Raises InvispError."""
+    with TemporaryDirectory() as folder:
+        return round_trip(original, Path(folder) / "photo.jpg", Path(folder) / "photo.dng", model, options).metrics
 
 
 def round_trips(
     paths: Sequence[Path], model: Model, options: RunOptions, on_file: Callable[[Path], object] = lambda path: None
-) -> dict[str, dict[str, float]]:
-    """File name -> metrics of `round_trip` through files that are not kept.
-
-    Files that share their name are told apart by their path.
-    """
-    names = [path.name for path in paths]
+) -> dict[str, Metrics]:
+    """`metrics_of` files by their `file_names`."""
     figures = {}
-    for path in paths:
-        with TemporaryDirectory() as folder:
-            trip = round_trip(path, Path(folder) / "photo.jpg", Path(folder) / "photo.dng", model, options)
-        figures[path.name if names.count(path.name) == 1 else str(path)] = trip.metrics
+    for name, path in zip(file_names(paths), paths, strict=True):
+        figures[name] = metrics_of(Original(path), model, options)
         on_file(path)
     return figures
+
+
+def file_names(paths: Sequence[Path]) -> list[str]:
+    """What files are called in figures: by their names, those that share one by their paths."""
+    names = [path.name for path in paths]
+    return [path.name if names.count(path.name) == 1 else str(path) for path in paths]
 
 
 def report_round_trip(
@@ -110,18 +159,19 @@ def report_round_trip(
         raise RequestError(f"The report would replace {raw} itself: name another folder.")
     for output in outputs:
         check_output(output, overwrite=options.overwrite)
-    trip = round_trip(raw, made.jpeg, made.dng, model, options, start)
+    original = Original(raw)
+    trip = round_trip(original, made.jpeg, made.dng, model, options, start)
     made.metrics.update(trip.metrics)
     size = made.jpeg.stat().st_size
     sheet = Sheet(
-        trip.frame.mosaic,
+        original.frame.mosaic,
         trip.recovered.mosaic,
         trip.recipe,
         trip.picture,
         (
             f"RAW: {raw.name}, {raw.stat().st_size / 1e6:.1f} MB",
-            f"JPEG: {size / 1e6:.1f} MB, {trip.metrics['rgb-psnr']:.1f} dB to LibRaw's rendering",
-            f"RAW recovered from the JPEG: {trip.metrics['raw-psnr-paper']:.1f} dB (raw-psnr-paper)",
+            f"JPEG: {size / 1e6:.1f} MB, {number(trip.metrics['rgb-psnr'], 1)} dB to LibRaw's rendering",
+            f"RAW recovered from the JPEG: {number(trip.metrics['raw-psnr-paper'], 1)} dB (raw-psnr-paper)",
             f"difference of the two RAWs, white = {WHITE_DIFFERENCE:.0%} of full scale",
         ),
     )
@@ -132,8 +182,9 @@ def report_round_trip(
     forward, inverse = (model.runtime(direction) for direction in Direction)
     facts: dict[str, Any] = {
         "file": raw.name,
-        "camera": trip.frame.camera,
-        "size": [trip.frame.mosaic.shape[1], trip.frame.mosaic.shape[0]],
+        "camera": original.frame.camera,
+        "size": [original.frame.mosaic.shape[1], original.frame.mosaic.shape[0]],
+        "clipped": float(original.clipped.mean()),
         "weights": forward.card.weights,
         "configuration": str(forward.card.config),
         "runtimes": [forward.name, inverse.name],
@@ -150,7 +201,7 @@ def report_round_trip(
     return made
 
 
-def _own(picture: Picture, path: Path) -> Any:
+def _own(picture: Picture, path: Path) -> npt.NDArray[np.uint8]:
     """The frame's own window of a rendered picture."""
     if picture.record is None:
         raise ContractError(f"{path} lost its way back.")

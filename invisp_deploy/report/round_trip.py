@@ -13,7 +13,7 @@ from invisp_deploy.isp.develop import quick_look
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.report.heat import heat
-from invisp_deploy.report.markdown import table
+from invisp_deploy.report.markdown import number, table
 
 WHITE_DIFFERENCE: Final = 0.01
 """Difference, as a share of the range from black to white, that the error map shows as white."""
@@ -26,12 +26,12 @@ _INK, _PAPER = (32, 32, 32), (250, 250, 248)
 
 def round_trip_page(facts: Mapping[str, Any]) -> str:
     """What `report.json` of a round trip holds, in Markdown."""
-    rows = [(name, f"{value:.2f}", facts["definitions"][name]) for name, value in facts["metrics"].items()]
+    rows = [(name, number(value, 2), facts["definitions"][name]) for name, value in facts["metrics"].items()]
     return f"""# Round trip of {facts["file"]}
 
 {facts["camera"]}, {facts["size"][0]}x{facts["size"][1]}; weights {facts["weights"][:12]} ({facts["configuration"]}).
 JPEG quality {facts["quality"]}, {facts["subsampling"]}: {facts["jpeg_bytes"]:,} bytes.
-The RAW file has {facts["raw_bytes"]:,}.
+The RAW file has {facts["raw_bytes"]:,}. {facts["clipped"]:.2%} of the pixels clip in LibRaw's rendering.
 
 ![RAW, JPEG, recovered RAW, error map](roundtrip.png)
 

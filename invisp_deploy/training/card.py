@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from invisp_deploy.report.markdown import table
+from invisp_deploy.evaluation.metrics import Metrics
+from invisp_deploy.report.markdown import number, table
 from invisp_deploy.training.run import Run
 
 
@@ -55,7 +56,7 @@ def _jpeg(run: Run) -> str:
     return f"rounding {run.jpeg.rounding}, quality {quality}, subsampling {' or '.join(run.jpeg.subsampling)}"
 
 
-def _figures(files: Mapping[str, Mapping[str, float]] | None, crops: Mapping[str, Any] | None) -> list[str]:
+def _figures(files: Mapping[str, Metrics] | None, crops: Mapping[str, Any] | None) -> list[str]:
     lines = []
     if crops is not None:
         named = {name: value for name, value in crops.items() if "psnr" in name and value is not None}
@@ -65,7 +66,7 @@ def _figures(files: Mapping[str, Mapping[str, float]] | None, crops: Mapping[str
         )
     if files:
         metrics = list(next(iter(files.values())))
-        rows = [(name, *(f"{figures[metric]:.2f}" for metric in metrics)) for name, figures in files.items()]
+        rows = [(name, *(number(figures[metric], 2) for metric in metrics)) for name, figures in files.items()]
         lines += ["", "Held-out files through JPEG files on disk, dB:", "", table(("file", *metrics), rows)]
     return lines or ["None were measured."]
 

@@ -15,6 +15,7 @@ from invisp_deploy.calibration.record import write_record
 from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.device.machine import read_machine
 from invisp_deploy.errors import RequestError
+from invisp_deploy.evaluation.metrics import mean_metrics
 from invisp_deploy.files import output_folder, write_whole
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, weights_hash
@@ -30,7 +31,7 @@ from invisp_deploy.training.options import TUNING, ContractOptions, TrainingOpti
 from invisp_deploy.training.processes import Processes, joined
 from invisp_deploy.training.run import Run
 from invisp_deploy.training.sources import TrainingFiles, open_files, source_of
-from invisp_deploy.training.validation import check_held_out, mean_metrics, validate, validate_tuned
+from invisp_deploy.training.validation import check_held_out, validate, validate_tuned
 from invisp_deploy.versions import versions
 
 

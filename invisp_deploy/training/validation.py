@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError
+from invisp_deploy.evaluation.metrics import Metrics
 from invisp_deploy.evaluation.roundtrip import round_trips
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction
@@ -41,7 +40,7 @@ def validate(
     paths: Sequence[Path],
     options: RunOptions,
     on_file: Callable[[Path], object] = lambda path: None,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Metrics]:
     """`evaluation.roundtrip.round_trips` of the checkpoint in PyTorch."""
     forward, inverse = (StepsAround(TorchRuntime(checkpoint, direction)) for direction in Direction)
     with Model.of("in training", forward, inverse) as model:
@@ -54,7 +53,7 @@ def validate_tuned(
     paths: Sequence[Path],
     options: RunOptions,
     on_file: Callable[[Path], object] = lambda path: None,
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, dict[str, Metrics]]:
     """What `validate` finds for "fp32 before", "int8 before", "int8 after" and "fp32 after" a fine-tuning in int8.
 
     "int8" is the precision of the run; one in fp32 has no such columns.
@@ -67,9 +66,3 @@ def validate_tuned(
     }
     order = dict.fromkeys(("fp32 before", f"{precision} before", f"{precision} after", "fp32 after"))
     return {name: validate((trained | plain)[name], paths, options, on_file) for name in order}
-
-
-def mean_metrics(figures: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Mean of each metric over files."""
-    names = next(iter(figures.values()), {})
-    return {name: float(np.mean([figure[name] for figure in figures.values()])) for name in names}

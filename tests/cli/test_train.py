@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from invisp_deploy.cli.train import train_command as main
 from invisp_deploy.config import NetworkConfig
+from invisp_deploy.evaluation.metrics import mean_metrics
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.installation import install_line
@@ -24,7 +25,7 @@ from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.training import loop, optimisation
 from invisp_deploy.training.folder import read_log
-from invisp_deploy.training.validation import mean_metrics, validate
+from invisp_deploy.training.validation import validate
 from tests.cli.refusal import refused
 
 SMALL = ("--blocks", 1, "--growth", 4, "--patch", 32, "--steps", 20, "--gains", "min", "--white-level", "adjusted")
@@ -88,9 +89,10 @@ def test_a_run_says_what_it_did(finished: tuple[Path, Result], held: Path) -> No
     )
     checkpoint = load_checkpoint(run / "weights.safetensors")
     expected = mean_metrics(validate(checkpoint, sorted(held.iterdir()), RunOptions()))
-    assert len(figures) == len(expected) == 3
+    assert len(figures) == len(expected) == 5
     for line, (name, value) in zip(figures, expected.items(), strict=True):
-        assert line == f"{name:15} {value:6.2f} dB, mean of 2 held-out files through JPEG files"
+        shown = "–" if value is None else f"{value:.2f}"
+        assert line == f"{name:18} {shown:>6} dB, mean of 2 held-out files through JPEG files"
     assert re.fullmatch(rf"wrote {run}/weights\.safetensors \([\d.]+ kB\), weights {checkpoint.weights[:12]}", wrote)
     assert following == f"next: invisp-export onnx --checkpoint {run}/weights.safetensors -o {run}/onnx"
     assert result.stderr == ""

@@ -12,12 +12,14 @@ from click.testing import Result
 from invisp_deploy.arithmetic import quantised_tensors
 from invisp_deploy.calibration.record import CalibratedFile, ScaleRecord, TensorScale, read_record, write_record
 from invisp_deploy.contract import CameraContract
+from invisp_deploy.evaluation.metrics import mean_metrics
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from invisp_deploy.network.lowered import lowered
 from invisp_deploy.rendering.options import RunOptions
-from invisp_deploy.training.validation import mean_metrics, validate
+from invisp_deploy.report.markdown import number
+from invisp_deploy.training.validation import validate
 from tests.cli.test_train import crop, refused, train
 from tests.training.test_method import CONFIG, random_network
 
@@ -81,7 +83,7 @@ def test_before_and_after_are_measured_on_held_out_files(tuned: tuple[Path, Resu
     assert head == "mean of 1 held-out files through JPEG files, dB"
     assert re.split(r"  +", names.strip()) == ["fp32 before", "int8 before", "int8 after", "fp32 after"]
     printed = {row.split()[0]: row.split()[1:] for row in rows}
-    assert printed == {name: [f"{figures[name]:.2f}" for figures in expected] for name in expected[0]}
+    assert printed == {name: [number(figures[name], 2) for figures in expected] for name in expected[0]}
     assert len({tuple(figures.values()) for figures in expected}) == 4
     assert scales.startswith(f"wrote {run}/scales.json ")
     assert weights.startswith(f"wrote {run}/weights.safetensors ")

@@ -12,9 +12,12 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.evaluation.metrics import (
     DEFINITIONS,
+    clipped_pixels,
+    mean_metrics,
     paper_domain,
     psnr,
     raw_psnr,
+    raw_psnr_of,
     raw_psnr_paper,
     rgb_psnr,
     rgb_ssim,
@@ -62,6 +65,28 @@ def test_raw_psnr_is_its_definition(small_frame: RawFrame, recovered: np.ndarray
     expected = -10 * math.log10(np.square(a - b).mean())
     recipe = small_frame.recipe(CameraContract())
     assert raw_psnr(recovered, small_frame.mosaic, recipe) == pytest.approx(expected, abs=0.01)
+
+
+def test_raw_psnr_of_some_pixels_is_its_definition_over_them(small_frame: RawFrame, recovered: np.ndarray) -> None:
+    pixels = np.random.default_rng(1).random((256, 256)) < 0.03
+    recovered[~pixels] = 9  # what lies elsewhere counts nothing
+    span = 4095 - np.mean(small_frame.black)
+    difference = recovered[pixels].astype(float) - small_frame.mosaic[pixels]
+    expected = 20 * math.log10(span) - 10 * math.log10(np.square(difference).mean())
+    recipe = small_frame.recipe(CameraContract())
+    assert raw_psnr_of(pixels, recovered, small_frame.mosaic, recipe) == pytest.approx(expected, abs=1e-9)
+    assert raw_psnr_of(np.zeros_like(pixels), recovered, small_frame.mosaic, recipe) is None
+
+
+def test_a_pixel_clips_where_any_channel_does() -> None:
+    target = np.array([[[249, 249, 249], [250, 0, 0], [0, 255, 0], [0, 0, 251]]], np.uint8)
+    assert clipped_pixels(target).tolist() == [[False, True, True, True]]
+
+
+def test_the_mean_is_over_the_files_that_have_the_figure() -> None:
+    figures = {"a": {"x": 1.0, "y": None, "z": None}, "b": {"x": 2.0, "y": 40.0, "z": None}}
+    assert mean_metrics(figures) == {"x": 1.5, "y": 40.0, "z": None}
+    assert mean_metrics({}) == {}
 
 
 @pytest.mark.parametrize("white_balance", ["max", "min", "none"])

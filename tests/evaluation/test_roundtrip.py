@@ -12,7 +12,7 @@ import pytest
 import rawpy
 from PIL import Image
 
-from invisp_deploy.config import NetworkConfig
+from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError, InvispError, RawFileError, RequestError
 from invisp_deploy.evaluation.metrics import DEFINITIONS
@@ -110,6 +110,38 @@ def test_raw_psnr_paper_is_that_of_the_files(trip: RoundTripReport, small_dng: P
     assert trip.metrics["raw-psnr-paper"] == pytest.approx(expected, abs=0.01)
 
 
+def test_a_file_that_does_not_clip_has_no_figure_of_clipped_pixels(trip: RoundTripReport) -> None:
+    assert trip.metrics["raw-psnr-clipped"] is None
+    assert trip.metrics["raw-psnr-unclipped"] == trip.metrics["raw-psnr"]
+
+
+def test_clipped_pixels_are_those_of_libraws_rendering(graphs: Graphs, small_frame: RawFrame, tmp_path: Path) -> None:
+    raw = tmp_path / "bright.dng"
+    write_dng(raw, replace(small_frame, mosaic=np.minimum(small_frame.mosaic.astype(int) * 5, 4095).astype(np.uint16)))
+    (tmp_path / "report").mkdir()
+    metrics = measured(raw, tmp_path / "report", graphs).metrics
+    with rawpy.imread(str(raw)) as opened:
+        blown = (opened.postprocess(use_camera_wb=True, no_auto_bright=True) > 249).any(-1)
+    assert 0.02 < blown.mean() < 0.98
+    black = np.tile([[127, 128], [128, 128]], (128, 128))
+    ours, true = ((mosaic_of(path) - black) / (4095 - black) for path in (tmp_path / "report" / "bright.dng", raw))
+    assert metrics["raw-psnr-clipped"] == pytest.approx(decibels((ours - true)[blown], 1), abs=0.01)
+    assert metrics["raw-psnr-unclipped"] == pytest.approx(decibels((ours - true)[~blown], 1), abs=0.01)
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["clipped"] == blown.mean()
+
+
+def test_what_comes_back_exactly_has_no_figure(small_frame: RawFrame, tmp_path: Path) -> None:
+    """An infinite one: JSON has no number for it."""
+    raw, out = tmp_path / "dark.dng", tmp_path / "report"
+    write_dng(raw, replace(small_frame, mosaic=np.full_like(small_frame.mosaic, 128), black=(128.0,) * 4))
+    out.mkdir()
+    graphs = write_graphs(tmp_path, CONFIGURATIONS["closed-form"], CONTRACT)
+    assert set(measured(raw, out, graphs).metrics.values()) == {None}
+    assert (mosaic_of(out / "dark.dng") == 128).all()
+    facts = json.loads((out / "report.json").read_text(), parse_constant=pytest.fail)
+    assert facts["metrics"] == dict.fromkeys(DEFINITIONS)
+
+
 def test_both_reports_say_the_same_and_define_it(trip: RoundTripReport, graphs: Graphs, small_dng: Path) -> None:
     facts = json.loads((trip.report.parent / "report.json").read_text())
     assert facts["metrics"] == trip.metrics
@@ -121,7 +153,8 @@ def test_both_reports_say_the_same_and_define_it(trip: RoundTripReport, graphs: 
     text = trip.report.read_text()
     assert "![RAW, JPEG, recovered RAW, error map](roundtrip.png)" in text
     for name, value in trip.metrics.items():
-        assert f"| {name} | {value:.2f} | {DEFINITIONS[name]} |" in text
+        shown = "–" if value is None else f"{value:.2f}"
+        assert f"| {name} | {shown} | {DEFINITIONS[name]} |" in text
 
 
 def test_the_options_reach_the_jpeg(trip: RoundTripReport) -> None:

@@ -94,11 +94,13 @@ def test_figures_stand_with_their_definitions() -> None:
             "subsampling": "4:2:2",
             "jpeg_bytes": 1234567,
             "raw_bytes": 7654321,
-            "metrics": {"raw-psnr": 47.126},
-            "definitions": {"raw-psnr": "dB, |difference|"},
+            "clipped": 0.01234,
+            "metrics": {"raw-psnr": 47.126, "raw-psnr-clipped": None},
+            "definitions": {"raw-psnr": "dB, |difference|", "raw-psnr-clipped": "dB, where it clips"},
         }
     )
     assert "| raw-psnr | 47.13 | dB, \\|difference\\| |" in page
+    assert "| raw-psnr-clipped | – | dB, where it clips |" in page
     assert "# Round trip of photo|1.CR2" in page
     assert "3522x2348; weights 0123456789ab (edge)." in page
-    assert "1,234,567 bytes.\nThe RAW file has 7,654,321." in page
+    assert "1,234,567 bytes.\nThe RAW file has 7,654,321. 1.23% of the pixels clip" in page

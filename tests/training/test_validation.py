@@ -24,7 +24,7 @@ from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.render import render
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.torch_ import TorchRuntime
-from invisp_deploy.training.validation import check_held_out, mean_metrics, validate
+from invisp_deploy.training.validation import check_held_out, validate
 from tests.graphs import CANON_30D, gentle_network
 
 OPTIONS = RunOptions(quality=80, subsampling="4:2:0")
@@ -74,12 +74,6 @@ def test_files_of_one_name_are_told_apart(checkpoint: Checkpoint, small_frame: R
     figures = validate(checkpoint, paths, OPTIONS)
     assert list(figures) == [str(path) for path in paths]
     assert figures[str(paths[0])] != figures[str(paths[1])]
-
-
-def test_the_mean_is_over_files() -> None:
-    figures = {"a": {"x": 1.0, "y": 10.0}, "b": {"x": 2.0, "y": 40.0}}
-    assert mean_metrics(figures) == {"x": 1.5, "y": 25.0}
-    assert mean_metrics({}) == {}
 
 
 def test_held_out_files_are_checked_by_name(small_dng: Path, small_frame: RawFrame, tmp_path: Path) -> None:
