@@ -1,4 +1,4 @@
-"""invisp train: RAW files of one camera to weights."""
+"""invisp train: RAW files of one camera or of many to weights."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
+from invisp_deploy.models import MODELS, shipped_folder
 from invisp_deploy.report.markdown import number
 from invisp_deploy.training.options import (
     NORMS,
@@ -48,12 +49,13 @@ _FLAGS: Final = {
     "ema_decay": "--ema",
     "white_balance": "--gains",
     "white": "--white-level",
+    "bound": "--one-camera",
     "precision": "--autocast",
     "quality": "--qualities",
 }
 
 _size_options: Final = together(
-    click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), help="[default: edge]"),
+    click.option("--config", "name", type=click.Choice(list(CONFIGURATIONS)), help="[default: universal]"),
     click.option("--blocks", type=int, help="Instead of the named configuration's."),
     click.option("--growth", type=int, help="Instead of the named configuration's."),
     click.option("--squeeze", type=int, help="Instead of the named configuration's."),
@@ -79,7 +81,15 @@ run_options: Final = together(
     ),
     click.option("--curve", help="bt709, or a gamma from 1 to 4.  [default: bt709]"),
     click.option(
-        "--cfa", type=click.Choice(["any", *CFA_PATTERNS]), help="Default: any; with folding the first file's."
+        "--cfa",
+        type=click.Choice(["any", *CFA_PATTERNS]),
+        help="Default: any; with folding RGGB, or the one camera's.",
+    ),
+    click.option(
+        "--one-camera/--any-camera",
+        "bound",
+        default=None,
+        help="Weights for the first file's camera alone, or for every one.  [default: any; with --color camera one]",
     ),
     click.option("--steps", type=int, help="[default: 20000; of a fine-tuning 1000]"),
     click.option("--minutes", type=float, help="Instead of --steps: optimiser time, from the measured time of a step."),
@@ -120,7 +130,7 @@ run_options: Final = together(
 @click.command("train", cls=InvispCommand)
 @click.argument("sources", nargs=-1, required=True, type=PATH)
 @_size_options
-@click.option("--from", "weights", type=PATH, help="Weights to fine-tune instead of new ones.")
+@click.option("--from", "weights", type=PATH, help="Weights to fine-tune instead of new ones: a file, or `universal`.")
 @click.option("--quantize", type=PATH, help="Record of scales: train every convolution in int8.")
 @click.option("--keep", is_flag=True, help="With --quantize: layers that the record keeps in fp16 stay there.")
 @held_out_option
@@ -139,11 +149,12 @@ def train_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train on a prepared dataset, or on RAW files (or folders of them) of one camera.
+    """Train on a prepared dataset, or on RAW files (or folders of them), of one camera or of many.
 
     \b
     invisp train dataset/ -o run/
     invisp train dngs/ -o run/ --held-out held-out/
+    invisp train dngs/ -o tuned/ --from universal --one-camera
     invisp train dngs/ -o tuned/ --from run/weights.safetensors --quantize scales.json
     torchrun --nproc-per-node 2 -m invisp_deploy train dataset/ -o run/ --batch 2
     """
@@ -214,7 +225,7 @@ def repeated_run(path: Path, given: Mapping[str, Any]) -> Run:
         elif name == "name":
             value, found = CONFIGURATIONS[value], run.config
         elif name in _CONTRACT:
-            found = getattr(run.contract, name)
+            found = bool(run.contract.camera) if name == "bound" else getattr(run.contract, name)
         elif name == "minutes":
             found = run.minutes
         else:
@@ -259,7 +270,7 @@ def _check_start(weights: Path | None, quantize: Path | None, given: Mapping[str
         raise RequestError(f"--quantize needs --from WEIGHTS, the weights that {quantize} was measured on.")
     if keep and quantize is None:
         raise RequestError("--keep leaves layers of --quantize RECORD in fp16: pass both or neither.")
-    decided = [name for name in ("name", *_SIZES, *_CONTRACT) if name in given]
+    decided = [name for name in ("name", *_SIZES, *_CONTRACT) if name in given and name != "bound"]
     if weights is not None and decided:
         raise RequestError(f"{_flag(decided[0])} is decided by {weights}, which the run starts from: leave it out.")
 
@@ -267,6 +278,8 @@ def _check_start(weights: Path | None, quantize: Path | None, given: Mapping[str
 def _start(weights: Path, quantize: Path | None, *, keep: bool) -> Start:
     from invisp_deploy.training.method import Start
 
+    if str(weights) in MODELS and not weights.exists():
+        weights = shipped_folder(str(weights)) / "weights.safetensors"
     return Start.open(weights, quantize, keep=keep)
 
 
@@ -282,7 +295,7 @@ def _asked(
         return run, InvispMethod(run.config, start)
     if start is not None:
         return asked_options(given, TUNING), InvispMethod(start.checkpoint.config, start)
-    return asked_options(given), InvispMethod(_changed(CONFIGURATIONS[given.get("name", "edge")], given))
+    return asked_options(given), InvispMethod(_changed(CONFIGURATIONS[given.get("name", "universal")], given))
 
 
 def _print(made: TrainedRun, output: Path) -> None:

@@ -19,7 +19,8 @@ def develop(mosaic: Mosaic, recipe: Recipe, window: Window | None = None) -> Flo
     """(H, W) uint16 DN -> (3, h, w) float32 of the network's domain, for a window of the frame.
 
     ((DN - black) / (white - black), clipped to [0, 1]) x gain, demosaiced, by the matrix if there is one,
-    behind the curve. Without a matrix the range is [0, 1] with gains of at most 1. A window sees its real neighbours, so windows join without seams.
+    behind the curve. Without a matrix the range is [0, 1] with gains of at most 1.
+    A window sees its real neighbours, so windows join without seams.
     """
     height, width = mosaic.shape
     rows, columns = window or (slice(0, height), slice(0, width))

@@ -71,7 +71,7 @@ def train(
     folder: of the run, made if absent; gets `run.json`, `log.jsonl`, `samples/`, `state.pt`, `weights.safetensors`,
     `CARD.md`, and `scales.json` where the method starts from a record of scales.
     options: of a new run, or the run of another folder, to be repeated. method: InvISP of the default configuration
-    (`edge`), or of the run, unless given; `InvispMethod(config, Start.open(weights))` fine-tunes.
+    (`universal`), or of the run, unless given; `InvispMethod(config, Start.open(weights))` fine-tunes.
     A contract that is tied to a camera takes its files alone, one that is tied to none those of any.
     held_out: RAW files (or folders) that are measured at the end, through JPEG files on disk. resume: go on from the
     state in the folder. sample_every: steps between measurements of crops; a tenth of the run unless given.
@@ -133,8 +133,10 @@ def described(options: TrainingOptions, method: TrainingMethod, frame: RawFrame)
     """
     if method.start is None:
         contract = options.contract.contract(frame.make, frame.model, "any" if method.any_phase else frame.cfa)
-    elif options.contract == ContractOptions():
+    elif replace(options.contract, bound=None) == ContractOptions():
         contract = method.start.checkpoint.contract
+        if options.contract.bound:
+            contract = replace(contract, make=frame.make, model=frame.model)
     else:
         raise RequestError("The camera contract is that of the weights to start from: leave `contract` out.")
     return Run(
@@ -199,7 +201,7 @@ class _Shown:
 
 def _default_method(options: TrainingOptions | Run | None) -> TrainingMethod:
     if not isinstance(options, Run):
-        return InvispMethod(CONFIGURATIONS["edge"])
+        return InvispMethod(CONFIGURATIONS["universal"])
     if options.config is None:
         raise RequestError(f"The run trains {options.method}, which is no InvISP: repeat it with its own method.")
     return InvispMethod(options.config)

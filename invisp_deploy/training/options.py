@@ -120,9 +120,11 @@ class OptimiserOptions:
 
 @dataclass(frozen=True)
 class ContractOptions:
-    """What of a camera contract is chosen; the camera is that of the first file. Values as `CameraContract` has them.
+    """What of a camera contract is chosen. Values as `CameraContract` has them.
 
-    cfa: None for every phase, or for the first file's where a network folds pixels.
+    cfa: None for every phase; where a network folds pixels for RGGB, or for the first file's if it is bound to it.
+    bound: whether the weights are for the camera of the first file alone; None: where the network sees the camera's own
+        RGB, which differs from camera to camera.
     """
 
     white: str | int = UNIVERSAL.white
@@ -130,9 +132,13 @@ class ContractOptions:
     color: str = UNIVERSAL.color
     curve: float | str = UNIVERSAL.curve
     cfa: str | None = None
+    bound: bool | None = None
 
     def contract(self, make: str, model: str, cfa: str) -> CameraContract:
-        """The contract for that camera; cfa: unless another was chosen."""
+        """The contract where the first file is of that camera and phase, `any` where phases make no difference."""
+        if not (self.color == "camera" if self.bound is None else self.bound):
+            make = model = ""
+            cfa = cfa if cfa == "any" else UNIVERSAL.cfa
         return CameraContract(make, model, self.white, self.white_balance, self.color, self.curve, self.cfa or cfa)
 
 
