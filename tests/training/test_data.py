@@ -21,7 +21,7 @@ from invisp_deploy.formats.raw import render_libraw
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.training.data import Pair, dataset_pairs, load_pairs, sample_batch
 
-LINEAR = {"white_balance": "none", "gamma": 1.0}
+LINEAR = {"white_balance": "none", "color": "camera", "curve": 1.0}
 
 
 def coded_pair(cfa: str, shape: tuple[int, int] = (37, 45)) -> Pair:

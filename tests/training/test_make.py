@@ -84,7 +84,7 @@ def test_a_run_is_repeated_and_tuned_by_the_same_call(raws: Path, tmp_path: Path
     assert tuned.run.start is not None
     assert tuned.run.start["start"] == first.digest
     assert tuned.run.contract == first.run.contract
-    chosen = replace(QUICK, contract=ContractOptions(gamma=1.8))
+    chosen = replace(QUICK, contract=ContractOptions(curve=1.8))
     with pytest.raises(RequestError, match="The camera contract is that of the weights to start from"):
         train([raws], tmp_path / "d", chosen, method)
     with pytest.raises(RequestError, match="The run starts from new weights"):
