@@ -49,7 +49,15 @@ class CameraContract:
                 f"got {self.white!r}."
             )
         _choice("color", self.color, ("camera", "srgb"))
-        check_curve(self.curve)
+        if not is_curve(self.curve):
+            raise RequestError(
+                f"A camera contract's 'curve' must be 'bt709' or a gamma from 1 (none) to 4, got {self.curve!r}."
+            )
+        if self.color == "srgb" and self.curve != "bt709":
+            raise RequestError(
+                "A camera contract of 'color' srgb has the 'curve' bt709: linear sRGB has values below 0, which a gamma "
+                f"does not take; got {self.curve!r}."
+            )
         if not isinstance(self.make, str) or not isinstance(self.model, str):
             raise RequestError(
                 f"A camera contract's 'make' and 'model' must be text, got {self.make!r} and {self.model!r}."
@@ -76,11 +84,10 @@ class CameraContract:
         return cls(**data)
 
 
-def check_curve(curve: object) -> None:
-    """Raise RequestError for what is no curve of a contract."""
+def is_curve(curve: object) -> bool:
+    """Whether a contract may have that curve."""
     number = isinstance(curve, (int, float)) and not isinstance(curve, bool)
-    if curve != "bt709" and not (number and 1 <= curve <= 4):  # type: ignore[operator]
-        raise RequestError(f"A camera contract's 'curve' must be 'bt709' or a gamma from 1 (none) to 4, got {curve!r}.")
+    return curve == "bt709" or (number and 1 <= curve <= 4)  # type: ignore[operator]
 
 
 def camera_name(make: str, model: str) -> str:

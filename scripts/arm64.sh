@@ -94,5 +94,5 @@ mkdir "$work/here" "$work/there"
 arm64 -c 'import platform, sys; print(f"emulated: Python {platform.python_version()} on {platform.machine()}")'
 arm64 scripts/arm64_check.py run "$work/small.dng" "$work/there"
 "$python" scripts/arm64_check.py compare "$work/here" "$work/there"
-model=invisp_deploy/models/canon_eos30d_edge
+model=invisp_deploy/models/universal
 arm64 -m invisp_deploy verify --model "$model" --runs 1 --tile 16

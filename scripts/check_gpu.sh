@@ -14,7 +14,7 @@ out=${CHECK_GPU_OUT:-gpu-report}
 tile=${CHECK_GPU_TILE:-512}
 runs=${CHECK_GPU_RUNS:-20}
 provider=${CHECK_GPU_PROVIDER:-CUDAExecutionProvider}
-model=invisp_deploy/models/canon_eos30d_edge
+model=invisp_deploy/models/universal
 sample=samples/canon_eos30d_IMG_0848.CR2
 precisions=()
 

@@ -36,7 +36,7 @@ def gentle_network(config: NetworkConfig, seed: int = 0, spread: float = 0.02) -
     network = InvISP(config)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if "conv5" in name:
+            if f"conv{config.depth}" in name:
                 parameter.normal_(0, spread)
     return network.eval()
 

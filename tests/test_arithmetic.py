@@ -18,7 +18,7 @@ SCALES = {name: 0.01 for name in quantised_tensors(SMALL)}
 def test_a_block_has_two_inputs_and_the_inner_tensors_of_three_functions(name: str) -> None:
     config = CONFIGURATIONS[name]
     tensors = quantised_tensors(config)
-    each = {"paper": 14, "edge": 14, "nano": 8}[name]  # x2, y1, and four (a chain: two) tensors in each of F, G, H
+    each = 8 if config.kind == "chain" else 14  # x2, y1, and four (a chain: two) tensors in each of F, G, H
     assert len(tensors) == len(set(tensors)) == each * config.blocks
     assert len(coupling_functions(config)) == 3 * config.blocks
 

@@ -13,10 +13,18 @@ from invisp_deploy.errors import RequestError
 
 
 @pytest.mark.parametrize("name", ["blocks", "growth", "squeeze", "depth"])
-@pytest.mark.parametrize("value", [0, -1, 1000, 2.0, "2", True, None])
+@pytest.mark.parametrize("value", [-1, 1000, 2.0, "2", True, None])
 def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(RequestError, match=f"`{name}`"):
         NetworkConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["growth", "squeeze", "depth"])
+def test_no_blocks_are_no_network_and_nothing_else_may_be_0(name: str) -> None:
+    nothing = CONFIGURATIONS["closed-form"]
+    assert (nothing.blocks, nothing.macs_per_pixel, nothing.halo) == (0, 0, 0)
+    with pytest.raises(RequestError, match=f"`{name}`"):
+        NetworkConfig(**{name: 0})
 
 
 @pytest.mark.parametrize(

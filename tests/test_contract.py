@@ -20,12 +20,13 @@ from invisp_deploy.errors import RequestError
         ("white", True),
         ("white", 4095.0),
         ("white_balance", "daylight"),
-        ("gamma", 0.9),
-        ("gamma", 4.1),
-        ("gamma", float("nan")),
-        ("gamma", float("inf")),
-        ("gamma", "2.2"),
-        ("gamma", True),
+        ("curve", 0.9),
+        ("curve", 4.1),
+        ("curve", float("nan")),
+        ("curve", float("inf")),
+        ("curve", "2.2"),
+        ("curve", True),
+        ("color", "xyz"),
         ("cfa", "RGB"),
         ("cfa", "RGBG"),
         ("make", None),
@@ -38,12 +39,17 @@ def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
     assert "`" not in str(caught.value)
 
 
+def test_values_below_0_need_a_curve_that_takes_them() -> None:
+    with pytest.raises(RequestError, match="'color' srgb has the 'curve' bt709: .*; got 2.2"):
+        CameraContract(color="srgb")
+
+
 @pytest.mark.parametrize(
     "contract",
     [
         CameraContract(),
-        CameraContract("Canon", "Canon EOS 5D", 4095, "min", 1.0, "GBRG"),
-        CameraContract(white="adjusted"),
+        CameraContract("Canon", "Canon EOS 5D", 4095, "min", "camera", 1.0, "GBRG"),
+        CameraContract(white="adjusted", color="srgb", curve="bt709"),
     ],
 )
 def test_json_round_trip(contract: CameraContract) -> None:

@@ -267,24 +267,33 @@ def _array(tensor: Tensor) -> Array:
 
 
 def network_inside(model: onnx.ModelProto, direction: Direction) -> onnx.ModelProto:
-    """The float graph that a mosaic graph holds between its steps, as a model of its own with the same constants.
+    """The float graph that a mosaic graph holds between its steps, as a model of its own with the same constants; a
+    float graph as it is.
 
-    Planes at half the resolution become (batch, 3, height, width) at both ends.
+    Both ends are (batch, 3, height, width), whatever they are in the mosaic graph.
     """
     source, target = direction.input_name, direction.output_name
+    if model.graph.input[0].name == source:
+        return model
+    begin, end = source, target
+    named = {node.name: node for node in model.graph.node}
+    if "planes.unfolded" in named:  # the network has left the resolution of the steps: nothing has to be put around it
+        begin, end = "planes.unfolded", named["result.squares"].input[0]
     made = {name: node for node in model.graph.node for name in node.output}
     needed: set[str] = set()
-    pending = [target]
+    pending = [end]
     while pending:
         name = pending.pop()
-        if name in needed or name == source:
+        if name in needed or name == begin:
             continue
         needed.add(name)
         pending += made[name].input if name in made else []
     ends = Nodes()
-    folded(ends, source, "ends", "ends.source")
-    unfolded(ends, "ends.target", "ends", target)
-    inner = {source: "ends.source", target: "ends.target"}
+    inner = {begin: source, end: target}
+    if begin == source:
+        folded(ends, source, "ends", "ends.source")
+        unfolded(ends, "ends.target", "ends", target)
+        inner = {source: "ends.source", target: "ends.target"}
     nodes = [NodeProto.FromString(node.SerializeToString()) for node in model.graph.node if needed & set(node.output)]
     for node in nodes:
         for names in (node.input, node.output):

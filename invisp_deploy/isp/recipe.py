@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.contract import CFA_PATTERNS, CameraContract, check_curve
+from invisp_deploy.contract import CFA_PATTERNS, CameraContract, is_curve
 from invisp_deploy.errors import ContractError
 from invisp_deploy.isp.colour import as_color_matrix, camera_to_srgb, daylight_gains, inverse_matrix
 from invisp_deploy.isp.demosaic import window_cfa
@@ -47,7 +47,8 @@ class Recipe:
         numbers = (*self.black, self.white, *self.gains)
         if len(self.black) != 4 or len(self.gains) != 3 or not all(map(_is_number, numbers)):
             raise ContractError(f"A recipe has 4 black levels, a white one and 3 gains, got {numbers}.")
-        check_curve(self.curve)
+        if not is_curve(self.curve):
+            raise ContractError(f"A recipe's curve is bt709 or a gamma from 1 to 4, got {self.curve!r}.")
         if self.matrix is not None:
             inverse_matrix(self.matrix)
         if self.cfa not in CFA_PATTERNS:

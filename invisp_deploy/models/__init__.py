@@ -8,10 +8,10 @@ from typing import Final
 
 from invisp_deploy.errors import RequestError
 
-MODELS: Final = {"edge": "canon_eos30d_edge", "nano": "canon_eos30d_nano"}
+MODELS: Final = {"universal": "universal", "closed-form": "closed_form"}
 """Folders by the name that a model is asked for by."""
 
-DEFAULT_MODEL: Final = "edge"
+DEFAULT_MODEL: Final = "universal"
 
 
 def shipped_folder(model: str = DEFAULT_MODEL) -> Path:

@@ -69,7 +69,7 @@ def test_every_phase_comes_as_the_contract_has_it(cfa: str, small_frame: RawFram
         mosaic = np.where(colours == colour, noise, 200).astype(np.uint16)
         path = tmp_path / f"{colour}.dng"
         write_dng(path, replace(small_frame, mosaic=mosaic, cfa=cfa, black=(128.0,) * 4, gains=(1.0, 1.0, 1.0)))
-        for tile in tiles([path], replace(CANON_30D, white="file", gamma=1.0), size=16, per_file=3):
+        for tile in tiles([path], replace(CANON_30D, white="file", curve=1.0), size=16, per_file=3):
             digital = tile.raw[0] * (4095 - 128) + 128
             sites = np.tile(np.array(list("RGGB")).reshape(2, 2) == colour, (8, 8))
             # a measured site holds a number of the mosaic; one filled in between holds a mean of several

@@ -25,7 +25,6 @@ from invisp_deploy.tolerances import parity_for
 from tests.graphs import CANON_30D, gentle_network
 
 SMALL = NetworkConfig(blocks=2, growth=4, squeeze=2)
-NANO = Path(__file__).parents[2] / "invisp_deploy" / "models" / "canon_eos30d_nano" / "weights.safetensors"
 FEW = ("--max-tiles", 4, "--tile", 64, "--held-tiles", 2, "--held-size", 32)
 
 

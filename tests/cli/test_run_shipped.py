@@ -80,16 +80,16 @@ def test_a_stream_takes_it_too(model: str, small_dng: Path, photo: Path, tmp_pat
 
 def test_a_name_and_a_file_exclude_each_other(small_dng: Path, tmp_path: Path) -> None:
     graph = shipped_folder() / "forward.onnx"
-    words = ["--model", "nano", "--engine", str(graph)]
-    refused_at_once(run(small_dng, "-o", tmp_path / "a.jpg", *words), 2, "got nano and", "pass one of them")
+    words = ["--model", "closed-form", "--engine", str(graph)]
+    refused_at_once(run(small_dng, "-o", tmp_path / "a.jpg", *words), 2, "got closed-form and", "pass one of them")
     arguments = ["roundtrip", str(small_dng), "-o", str(tmp_path / "a"), *words]
-    refused_at_once(CliRunner().invoke(evaluate, arguments), 2, "got nano and", "pass one of them")
+    refused_at_once(CliRunner().invoke(evaluate, arguments), 2, "got closed-form and", "pass one of them")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_name_lists_those_that_are(small_dng: Path, tmp_path: Path) -> None:
     result = run(small_dng, "-o", tmp_path / "a.jpg", "--model", "pico")
-    refused(result, 2, "no model pico", "(edge, nano)", "a folder of an export, or a file")
+    refused(result, 2, "no model pico", "(universal, closed-form)", "a folder of an export, or a file")
 
 
 def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
 def test_a_stream_takes_pictures_of_16_bits_back_and_reads_the_first_once(
     small_dng: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deep, graphs = tmp_path / "deep.tif", shipped_folder("nano")
-    assert run(small_dng, "-o", deep, "--model", "nano").exit_code == 0
+    deep, graphs = tmp_path / "deep.tif", shipped_folder("closed-form")
+    assert run(small_dng, "-o", deep, "--model", "closed-form").exit_code == 0
     read: list[Path] = []
 
     def counted(path: Path) -> Picture:

@@ -132,8 +132,8 @@ def test_what_verify_refuses(graphs: Graphs, tmp_path: Path) -> None:
 
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     for name in ("forward.onnx", "forward16.onnx"):
-        shutil.copy(shipped_folder("nano") / name, tmp_path)
-        shutil.copy(golden_path(shipped_folder("nano") / name), tmp_path)
+        shutil.copy(shipped_folder("closed-form") / name, tmp_path)
+        shutil.copy(golden_path(shipped_folder("closed-form") / name), tmp_path)
     result = invisp("verify", "--model", tmp_path, "--runs", 1)
     assert result.exit_code == 0, result.output
     assert "note: there is no inverse beside it: no round trip" in result.stdout
@@ -165,7 +165,7 @@ def test_layers(graphs: Graphs) -> None:
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["tensor", "dB", "error", "peak", "shape"]
-    assert lines[1].split() == ["raw", "inf", "0.0e+00", lines[1].split()[3], "1x3x64x64"]
+    assert lines[1].split() == ["raw", "inf", "0.0e+00", lines[1].split()[3], "1x12x32x32"]
     assert lines[-1].startswith("no tensor parts")
     result = invisp("verify", "--layers", "--engine", graphs.forward, "--reference", graphs.forward, "--json")
     data = json.loads(result.stdout, parse_constant=pytest.fail)
@@ -200,7 +200,7 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_shipped_graphs_verify() -> None:
-    for words in ((), ("--model", "nano"), ("--model", shipped_folder("nano") / "forward16.onnx")):
+    for words in ((), ("--model", "closed-form"), ("--model", shipped_folder("closed-form") / "forward16.onnx")):
         result = invisp("verify", *words, "--runs", 1, "--json")
         assert result.exit_code == 0, result.output
         figures = json.loads(result.stdout)["figures"]

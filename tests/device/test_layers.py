@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from invisp_deploy.arithmetic import Arithmetic
-from invisp_deploy.config import NetworkConfig
+from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.device.layers import Layer, comparable, compare_layers, gains_of, relative_psnr, summarize
 from invisp_deploy.errors import ContractError, EngineError, GraphError, RequestError
@@ -20,7 +20,7 @@ from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt.cuda_device import find_device
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile, sidecar_path
-from tests.engines.precisions import shipped, shipped_arithmetic, write_precise
+from tests.engines.precisions import made, made_arithmetic, write_precise
 from tests.graphs import Graphs, write_graphs
 
 CPU = "CPUExecutionProvider"
@@ -49,7 +49,7 @@ def test_a_graph_does_not_stray_from_itself(graphs: Graphs) -> None:
     names = [name for node in onnx.load(graphs.forward).graph.node for name in node.output]
     ours = [layer.name for layer in layers]
     assert ours == [name for name in names if name in ours], "in order of computation"
-    for name in ("fold", "block0.mix", "block0.F.conv1", "block1.G.conv5", "block1.exp", "block1.y", "srgb"):
+    for name in ("raw", "block0.mix", "block0.F.conv1", "block1.G.conv5", "block1.exp", "block1.y", "srgb"):
         assert name in ours
     assert summarize(layers).parted is None
     assert all(layer.error == 0 for layer in layers)
@@ -90,19 +90,19 @@ def test_a_fault_is_found_where_it_was_put(graphs: Graphs, tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module", params=["edge", "nano"])
-def shipped_graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """fp32, and int8 with two convolutions kept in fp16: both directions of the shipped weights."""
+def graphs_of_both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """fp32, and int8 with two convolutions kept in fp16: both directions."""
     kept = frozenset({"block2.G.conv1", "block2.G.conv2"})
-    checkpoint, made = shipped(request.param), {}
-    for precision, arithmetic in (("fp32", Arithmetic()), ("int8", shipped_arithmetic(request.param, "int8", kept))):
-        made[precision] = write_precise(tmp_path_factory.mktemp(precision), checkpoint, arithmetic)
-    return made
+    checkpoint, written = made(CONFIGURATIONS[request.param]), {}
+    for precision, arithmetic in (("fp32", Arithmetic()), ("int8", made_arithmetic(checkpoint, "int8", kept))):
+        written[precision] = write_precise(tmp_path_factory.mktemp(precision), checkpoint, arithmetic)
+    return written
 
 
 @pytest.mark.parametrize("direction", Direction)
-def test_nothing_is_wrong_with_an_int8_graph(shipped_graphs: dict[str, dict], direction: Direction) -> None:
+def test_nothing_is_wrong_with_an_int8_graph(graphs_of_both: dict[str, dict], direction: Direction) -> None:
     """Its inner tensors are multiplied by gains of up to 40, so they compare only once these are off."""
-    int8, fp32 = (shipped_graphs[precision][direction] for precision in ("int8", "fp32"))
+    int8, fp32 = (graphs_of_both[precision][direction] for precision in ("int8", "fp32"))
     layers = compare_layers(int8, fp32, provider=CPU)
     assert sum(".conv" in layer.name for layer in layers) in (120, 72), "every convolution"
     assert min(layer.psnr for layer in layers) > 35
@@ -113,14 +113,14 @@ def test_nothing_is_wrong_with_an_int8_graph(shipped_graphs: dict[str, dict], di
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("name", ["block1.F.conv1", "block2.G.conv2", "block4.H.conv3"])
 def test_the_damaged_layer_of_an_int8_graph_is_named(
-    shipped_graphs: dict[str, dict], tmp_path: Path, direction: Direction, name: str
+    graphs_of_both: dict[str, dict], tmp_path: Path, direction: Direction, name: str
 ) -> None:
-    model = onnx.load(shipped_graphs["int8"][direction])
+    model = onnx.load(graphs_of_both["int8"][direction])
     bias = next(one for one in model.graph.initializer if one.name == f"{name}.bias")
     array = numpy_helper.to_array(bias)
     bias.CopyFrom(numpy_helper.from_array(array + array.dtype.type(3 * np.abs(array).max()), bias.name))
     onnx.save(model, tmp_path / "damaged.onnx")
-    summary = summarize(compare_layers(tmp_path / "damaged.onnx", shipped_graphs["fp32"][direction], provider=CPU))
+    summary = summarize(compare_layers(tmp_path / "damaged.onnx", graphs_of_both["fp32"][direction], provider=CPU))
     assert summary.strayed is not None
     assert summary.strayed.name == name
     assert summary.step > 15

@@ -1,4 +1,4 @@
-"""Graphs of one network in each precision: the shipped ones with their scales, others with made ones."""
+"""Graphs of one network in each precision, with made weights and made scales."""
 
 from __future__ import annotations
 
@@ -7,31 +7,15 @@ from pathlib import Path
 import onnx
 import torch
 
-from invisp_deploy.arithmetic import QUANTISED, Arithmetic
-from invisp_deploy.calibration.record import read_record
+from invisp_deploy.arithmetic import Arithmetic
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.export.graph import build_graph
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
+from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.runtimes.golden import natural_planes
 from tests.graphs import CANON_30D, gentle_network
 from tests.quantisation import arithmetic_of
-
-SHIPPED = Path(__file__).parents[2] / "invisp_deploy" / "models"
-
-
-def shipped(name: str) -> Checkpoint:
-    """The weights of `edge` or `nano`."""
-    return load_checkpoint(SHIPPED / f"canon_eos30d_{name}" / "weights.safetensors")
-
-
-def shipped_arithmetic(name: str, precision: str, kept: frozenset[str] = frozenset()) -> Arithmetic:
-    """With the shipped scales, where the precision has any."""
-    if precision not in QUANTISED:
-        return Arithmetic(precision)
-    found = read_record(SHIPPED / f"canon_eos30d_{name}" / "scales.json").arithmetic(precision)
-    return Arithmetic(precision, found.scales, kept, found.channels)
 
 
 def made(config: NetworkConfig) -> Checkpoint:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import onnx
 import pytest
 
@@ -15,7 +13,7 @@ from tests.graphs import Graphs
 @pytest.mark.parametrize("direction", Direction)
 def test_an_fp32_graph_is_float_throughout(graphs: Graphs, direction: Direction) -> None:
     parsed = parse(graphs.forward if direction is Direction.FORWARD else graphs.inverse)
-    numbers = {"black": "FLOAT", "white": "FLOAT", "gains": "FLOAT", "cfa": "INT32"}
+    numbers = {"black": "FLOAT", "white": "FLOAT", "gains": "FLOAT"}
     given, made = ("mosaic", "rgb") if direction is Direction.FORWARD else ("rgb", "mosaic")
     assert parsed.inputs == {given: "UINT8", **numbers}
     assert parsed.outputs == {made: "UINT8", "mean": "FLOAT"}
@@ -37,8 +35,7 @@ def test_every_node_that_computes_becomes_one_layer_of_its_name(graphs: Graphs, 
     layers = [layer for layer in parsed.layers if layer.kind in kinds.values() and layer.name.startswith("block")]
     found = sorted((layer.kind, layer.name) for layer in layers)
     assert found == expected
-    counts = Counter(node.op_type for node in nodes)
     assert len(parsed.of("CONVOLUTION", ".F.")) == (1 + 2 + 3 + 4 + 5) * 2
-    assert len(parsed.of("UNARY", ".exp")) == counts["Exp"] == 2
+    assert len(parsed.of("UNARY", ".exp")) == 2
     sources = {layer.name: layer.sources for layer in parsed.of("CONVOLUTION", "block0.H.conv2.part")}
     assert sources == {"block0.H.conv2.part1": ("block0.y1",), "block0.H.conv2.part2": ("block0.H.relu1",)}

@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 
 from invisp_deploy.arithmetic import EXPONENT_FACTOR
-from invisp_deploy.config import SCALE_BOUND
+from invisp_deploy.config import CONFIGURATIONS, SCALE_BOUND
 from invisp_deploy.engines.gate import check_engine, self_psnr
 from invisp_deploy.errors import ParityError
 from invisp_deploy.graph_card import Direction
@@ -24,7 +24,7 @@ from invisp_deploy.runtimes.openvino_ import OpenVinoRuntime
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, Profile
 from tests.callable_runtime import computing
-from tests.engines.precisions import shipped, shipped_arithmetic, write_precise
+from tests.engines.precisions import made, made_arithmetic, write_precise
 
 ADA = CudaDevice("NVIDIA RTX 4090", "sm89", "13.0", 24_000_000_000)
 EDGE = 128
@@ -43,7 +43,7 @@ class Intact:
             self.card = EngineCard(graph.card, "tensorrt-rtx", "1.7", "", "", ("sm89",), profile, self_psnr=near)
 
 
-@pytest.fixture(scope="module", params=["edge", "nano"])
+@pytest.fixture(scope="module", params=["edge", "universal"])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -52,9 +52,10 @@ def name(request: pytest.FixtureRequest) -> str:
 def intact(
     request: pytest.FixtureRequest, name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[Direction, Intact]:
-    """Both directions of a shipped network in 8 bits."""
-    arithmetic = shipped_arithmetic(name, request.param)
-    paths = write_precise(tmp_path_factory.mktemp(request.param), shipped(name), arithmetic)
+    """Both directions of a network in 8 bits."""
+    checkpoint = made(CONFIGURATIONS[name])
+    arithmetic = made_arithmetic(checkpoint, request.param)
+    paths = write_precise(tmp_path_factory.mktemp(request.param), checkpoint, arithmetic)
     return {direction: Intact(path) for direction, path in paths.items()}
 
 
@@ -76,7 +77,7 @@ def biases_off(name: str, array: Array) -> Array:
 
 
 def one_layer_of_zeros(name: str, array: Array) -> Array:
-    last = ("block3.F.conv3.weight", "block3.F.conv5.weight")  # of nano, of edge
+    last = ("block1.F.conv3.weight", "block1.F.conv5.weight")  # of universal, of edge
     return 0 * array if name.rpartition(".")[0] in last else array
 
 
@@ -133,7 +134,8 @@ def test_a_right_engine_passes(intact: dict[Direction, Intact], direction: Direc
 @pytest.mark.parametrize("direction", Direction)
 def test_other_runtimes_are_right_engines(name: str, tmp_path: Path, precision: str, direction: Direction) -> None:
     """OpenVINO, which we did not write, and PyTorch's simulation."""
-    checkpoint, arithmetic = shipped(name), shipped_arithmetic(name, precision)
+    checkpoint = made(CONFIGURATIONS[name])
+    arithmetic = made_arithmetic(checkpoint, precision)
     right = Intact(write_precise(tmp_path, checkpoint, arithmetic)[direction])
     simulation = lowered(checkpoint.network, arithmetic)
 

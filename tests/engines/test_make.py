@@ -14,6 +14,7 @@ import onnx
 import pytest
 
 from invisp_deploy.engines import make
+from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.engines.cache import EngineCache
 from invisp_deploy.engines.make import EngineRequest, MadeEngine, make_engine
 from invisp_deploy.errors import (
@@ -35,7 +36,7 @@ from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.tensorrt import backend
 from invisp_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from invisp_deploy.runtimes.tensorrt.engine_card import EngineCard, read_engine_card, sidecar_path
-from tests.engines.precisions import shipped, shipped_arithmetic, write_precise
+from tests.engines.precisions import made, made_arithmetic, write_precise
 from tests.graphs import Graphs
 
 ADA = CudaDevice("NVIDIA RTX 4090", "sm89", "13.0", 24_000_000_000)
@@ -230,11 +231,12 @@ def test_a_cached_plan_that_fails_its_check_is_dropped(
 
 
 def test_an_int8_engine_says_what_it_computes_in_and_what_it_is_held_to(tmp_path: Path) -> None:
-    nano = shipped("nano")
-    path = write_precise(tmp_path, nano, shipped_arithmetic("nano", "int8", frozenset({"block0.F"})))[Direction.INVERSE]
-    made = make_engine(EngineRequest(path, tmp_path / "i.trt", "tensorrt-rtx", "132", targets="sm89"), None)
-    card = read_engine_card(made.path)
-    assert card.build["convolutions"] == {"Half": 3, "Int8": 69}
+    network = made(CONFIGURATIONS["universal"])
+    arithmetic = made_arithmetic(network, "int8", frozenset({"block0.F"}))
+    path = write_precise(tmp_path, network, arithmetic)[Direction.INVERSE]
+    engine = make_engine(EngineRequest(path, tmp_path / "i.trt", "tensorrt-rtx", "132", targets="sm89"), None)
+    card = read_engine_card(engine.path)
+    assert card.build["convolutions"] == {"Half": 3, "Int8": 15}
     assert card.self_psnr is not None
     assert 60 < card.self_psnr < 75
 

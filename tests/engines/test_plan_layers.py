@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from invisp_deploy.arithmetic import Arithmetic
-from invisp_deploy.config import NetworkConfig
+from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read_layers
 from invisp_deploy.engines.targets import RTX_TARGETS
 from invisp_deploy.errors import EngineError
@@ -18,25 +18,21 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import Checkpoint
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 from tests.engines.parsed import parse
-from tests.engines.precisions import made, made_arithmetic, shipped, shipped_arithmetic, write_precise
+from tests.engines.precisions import made, made_arithmetic, write_precise
 from tests.engines.test_build import RANGE, build
 
 TILE = Profile((128, 128), (128, 128), (128, 128))
-PAPER = NetworkConfig(2, 32, 1)
+PAPER, UNIVERSAL = NetworkConfig(2, 32, 1), CONFIGURATIONS["universal"]
 KEPT = frozenset({"block0.F.conv1", "block0.F.conv3", "block1.H.conv2", "block1.G"})
 TYPES = {"fp32": "Float", "fp16": "Half", "int8": "Int8", "fp8": "FP8"}
 
 
-@pytest.fixture(scope="module", params=["edge", "nano", "paper"])
-def network(request: pytest.FixtureRequest) -> tuple[str, Checkpoint]:
-    return request.param, made(PAPER) if request.param == "paper" else shipped(request.param)
+CONFIGS = {"universal": UNIVERSAL, "edge": CONFIGURATIONS["edge"], "paper": PAPER}
 
 
-def arithmetic_for(network: tuple[str, Checkpoint], precision: str, kept: frozenset[str] = frozenset()) -> Arithmetic:
-    name, checkpoint = network
-    if name == "paper":
-        return made_arithmetic(checkpoint, precision, kept)
-    return shipped_arithmetic(name, precision, kept)
+@pytest.fixture(scope="module", params=CONFIGS, ids=str)
+def network(request: pytest.FixtureRequest) -> Checkpoint:
+    return made(CONFIGS[request.param])
 
 
 def convolutions(config: NetworkConfig) -> list[str]:
@@ -49,47 +45,44 @@ def convolutions(config: NetworkConfig) -> list[str]:
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8", "fp8"])
-def test_a_plan_convolves_in_the_precision_asked_for(
-    network: tuple[str, Checkpoint], tmp_path: Path, precision: str
-) -> None:
-    paths = write_precise(tmp_path, network[1], arithmetic_for(network, precision))
+def test_a_plan_convolves_in_the_precision_asked_for(network: Checkpoint, tmp_path: Path, precision: str) -> None:
+    paths = write_precise(tmp_path, network, made_arithmetic(network, precision))
     for direction in Direction:
         found = build(paths[direction], TILE, ("sm89",)).convolutions
-        assert found == dict.fromkeys(convolutions(network[1].config), TYPES[precision])
+        assert found == dict.fromkeys(convolutions(network.config), TYPES[precision])
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp8"])
-def test_a_plan_keeps_the_layers_that_were_kept(
-    network: tuple[str, Checkpoint], tmp_path: Path, precision: str
-) -> None:
-    arithmetic = arithmetic_for(network, precision, KEPT)
-    paths = write_precise(tmp_path, network[1], arithmetic)
-    expected = {name: TYPES[arithmetic.of(name)] for name in convolutions(network[1].config)}
-    assert Counter(expected.values())["Half"] == 3 + network[1].config.depth
+def test_a_plan_keeps_the_layers_that_were_kept(network: Checkpoint, tmp_path: Path, precision: str) -> None:
+    arithmetic = made_arithmetic(network, precision, KEPT)
+    paths = write_precise(tmp_path, network, arithmetic)
+    expected = {name: TYPES[arithmetic.of(name)] for name in convolutions(network.config)}
+    assert Counter(expected.values())["Half"] == 3 + network.config.depth
     for direction in Direction:
         assert build(paths[direction], TILE, ("sm89",)).convolutions == expected
 
 
 @pytest.mark.parametrize("direction", Direction)
 def test_a_plan_for_a_range_of_sizes_and_two_targets_too(tmp_path: Path, direction: Direction) -> None:
-    nano = shipped("nano")
-    paths = write_precise(tmp_path, nano, shipped_arithmetic("nano", "int8"))
+    network = made(UNIVERSAL)
+    paths = write_precise(tmp_path, network, made_arithmetic(network, "int8"))
     found = build(paths[direction], RANGE, ("sm86", "sm120")).convolutions
-    assert found == dict.fromkeys(convolutions(nano.config), "Int8")
+    assert found == dict.fromkeys(convolutions(network.config), "Int8")
 
 
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_every_target_takes_the_steps_of_a_mosaic_graph(tmp_path: Path, precision: str, direction: Direction) -> None:
     """Turing (sm75), too, which the builder has no fp32 matrix product for."""
-    path = write_precise(tmp_path, shipped("nano"), shipped_arithmetic("nano", precision))[direction]
+    network = made(UNIVERSAL)
+    path = write_precise(tmp_path, network, made_arithmetic(network, precision))[direction]
     assert len(build(path, TILE, RTX_TARGETS).plan) > path.stat().st_size
 
 
 def test_the_plan_tells_a_scale_that_is_no_scalar(tmp_path: Path) -> None:
     """ONNX's checker and the parser take such a scale, ONNX Runtime computes the same: only the plan shows it."""
-    nano = shipped("nano")
-    path = write_precise(tmp_path, nano, shipped_arithmetic("nano", "int8"))[Direction.FORWARD]
+    network = made(UNIVERSAL)
+    path = write_precise(tmp_path, network, made_arithmetic(network, "int8"))[Direction.FORWARD]
     model = onnx.load(path)
     for tensor in model.graph.initializer:
         if tensor.name.endswith((".x2.scale", ".y1.scale")):

@@ -95,7 +95,7 @@ def test_the_papers_raw_psnr_is_its_definition_under_every_contract(
     white_balance: str, gamma: float, small_frame: RawFrame, recovered: np.ndarray
 ) -> None:
     """Gains divided by the largest, gamma 1/2.2, clipped, three channels, mean over 3x3 patches."""
-    contract = CameraContract(white_balance=white_balance, gamma=gamma)
+    contract = CameraContract(white_balance=white_balance, curve=gamma)
     recipe = small_frame.recipe(contract)
     black = np.tile(np.reshape(small_frame.black, (2, 2)), (128, 128))
     sites = np.zeros((256, 256))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,18 +139,23 @@ def test_scales_that_are_far_too_small_fail_the_gate_of_their_precision(tmp_path
     assert not (tmp_path / "clipping").exists()
 
 
-def test_steps_of_mosaic_graphs_are_those_in_numpy(tmp_path: Path, squeezed: InvISP) -> None:
+@pytest.mark.parametrize("phases", [("RGGB",), ("RGGB", "GRBG", "GBRG", "BGGR")], ids=["one", "any"])
+@pytest.mark.parametrize(("color", "curve"), [("camera", 2.2), ("srgb", "bt709")])
+def test_steps_of_mosaic_graphs_are_those_in_numpy(
+    tmp_path: Path, squeezed: InvISP, color: str, curve: float | str, phases: tuple[str, ...]
+) -> None:
+    contract = replace(CONTRACT, color=color, curve=curve, cfa=phases[0] if len(phases) == 1 else "any")
     raw = torch.from_numpy(natural_planes((1, 3, 32, 32), 0))
     for precision in ("fp32", "fp16", "int8"):
         arithmetic = arithmetic_of(squeezed, raw, precision)
-        report = export_onnx(Checkpoint(squeezed, CONTRACT), tmp_path / precision, arithmetic=arithmetic)
+        report = export_onnx(Checkpoint(squeezed, contract), tmp_path / precision, arithmetic=arithmetic)
         assert [(entry["cfa"], entry["bits"]) for entry in report["phases"]] == [
-            (cfa, bits) for bits in (8, 16) for cfa in ("RGGB", "GRBG", "GBRG", "BGGR")
+            (cfa, bits) for bits in (8, 16) for cfa in phases
         ]
-        assert "BGGR" in (tmp_path / precision / "report.md").read_text()
+        assert phases[-1] in (tmp_path / precision / "report.md").read_text()
 
 
-@pytest.mark.parametrize(("constant", "factor"), [("demosaic.kernels", 0.98), ("curve.exponent", 1.01)])
+@pytest.mark.parametrize(("constant", "factor"), [("demosaic.weight", 0.98), ("curve.exponent", 1.01)])
 def test_a_wrong_step_fails_the_gate(squeezed: InvISP, constant: str, factor: float) -> None:
     cards = [GraphCard(way, squeezed.config, CONTRACT, weights_hash(squeezed)) for way in Direction]
     forward, inverse = (build_graph(VIEWS[card.direction](squeezed), card) for card in cards)

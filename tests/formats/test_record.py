@@ -57,7 +57,7 @@ NONSENSE = {
     "recipe white below black": {"recipe_white": 5},
     "no gain": {"recipe_gains": [0, 0, 0]},
     "tiny gains": {"recipe_gains": [1e-300] * 3},
-    "negative gamma": {"recipe_gamma": -1},
+    "negative curve": {"recipe_curve": -1},
     "white is not a number": {"recipe_white": float("nan")},
     "white is text": {"recipe_white": "4095"},
     "three blacks": {"facts_black": [1, 2, 3]},

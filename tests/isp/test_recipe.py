@@ -174,13 +174,17 @@ def test_adjusted_white_is_what_libraw_renders_with(share: float, small_frame: R
 
 
 def test_the_numbers_are_those_of_the_table() -> None:
-    recipe = Recipe("GBRG", (1.0, 2.0, 3.0, 4.0), 1000.0, (0.5, 1.0, 0.25), 2.2)
+    matrix = ((1.75, -0.65, -0.1), (-0.2, 1.6, -0.4), (0.05, -0.6, 1.55))
+    recipe = Recipe("GBRG", (1.0, 2.0, 3.0, 4.0), 1000.0, (0.5, 1.0, 0.25), "bt709", matrix)
     numbers = recipe.numbers()
     assert list(numbers) == [each.name for each in GRAPH_INPUTS]
     for each in GRAPH_INPUTS:
         assert (numbers[each.name].dtype.name, numbers[each.name].shape) == (each.dtype, each.shape)
     assert numbers["cfa"].tolist() == [1, 2, 0, 1]
     assert numbers["black"].tolist() == [1, 2, 3, 4]
+    np.testing.assert_array_equal(numbers["to_srgb"], np.array(matrix, np.float32))
+    np.testing.assert_allclose(numbers["to_camera"] @ np.array(matrix), np.eye(3), atol=1e-6)
+    assert "to_srgb" not in replace(recipe, matrix=None).numbers()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +192,7 @@ def test_the_numbers_are_those_of_the_table() -> None:
     [
         ({"white": 2.0}, "white level 2 does not exceed the frame's black level 4"),
         ({"gains": (1.0, 0.0, 1.0)}, "Gains lie between"),
-        ({"gamma": 0.5}, "gamma between 1 and 4"),
+        ({"curve": 0.5}, "a gamma from 1 to 4, got 0.5"),
         ({"white": float("nan")}, "4 black levels"),
         ({"cfa": "RGBG"}, "one of RGGB"),
     ],

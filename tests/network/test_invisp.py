@@ -61,7 +61,7 @@ def test_computed_work_is_the_work_that_torch_counts(config: NetworkConfig, dire
     edge = 4 * config.squeeze
     with FlopCounterMode(display=False) as counter:
         getattr(network, direction)(torch.zeros(1, 3, edge, edge))
-    counts = counter.get_flop_counts()["Global"]
+    counts = counter.get_flop_counts().get("Global", {})  # without blocks, torch has nothing to count
     convolutions = sum(count for operator, count in counts.items() if "conv" in str(operator))
     assert convolutions == 2 * config.macs_per_pixel * edge**2  # a multiply-accumulate is two operations
 
@@ -95,7 +95,7 @@ def test_inverse_undoes_forward_with_random_weights(config: NetworkConfig, rando
     network = random_network(config, spread=0.02 if config.growth > 8 else 0.15).double()
     x = torch.rand(2, 3, 4 * config.squeeze, 6 * config.squeeze, dtype=torch.float64)
     rgb = network(x)
-    assert (rgb - x).abs().mean() > 0.01
+    assert (rgb - x).abs().mean() > 0.01 or not config.blocks
     torch.testing.assert_close(network.inverse(rgb), x, atol=1e-9, rtol=0)
     torch.testing.assert_close(network(network.inverse(x)), x, atol=1e-9, rtol=0)
 

@@ -84,13 +84,13 @@ def test_directions_of_other_weights_or_contracts_are_no_model(folder: Path, tmp
 
 
 def test_what_is_no_model_is_refused_with_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"There is no model nona: name a shipped one \(edge, nano\)"):
+    with pytest.raises(RequestError, match=r"There is no model nona: name a shipped one \(universal, closed-form\)"):
         load("nona")
     with pytest.raises(RequestError, match="holds no model: expected forward.onnx and inverse.onnx"):
         load(tmp_path)
 
 
 def test_a_shipped_model_knows_its_pictures(small_dng: Path) -> None:
-    with load("nano") as model:
-        assert model_that_rendered(model.render(small_dng).record) == "nano"
-    assert model_that_rendered(None) == "edge"
+    with load("closed-form") as model:
+        assert model_that_rendered(model.render(small_dng).record) == "closed-form"
+    assert model_that_rendered(None) == "universal"

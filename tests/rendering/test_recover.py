@@ -38,11 +38,11 @@ def test_values_become_a_recipe_of_the_contract() -> None:
 
 
 def test_the_contract_decides_about_white_and_balance() -> None:
-    contract = CameraContract(white=3000, white_balance="min", gamma=1.0)
+    contract = CameraContract(white=3000, white_balance="min", curve=1.0)
     record = explicit_record(VALUES, picture(), replace(CARD, contract=contract), "phone.jpg")
     assert record.recipe.white == 3000
     assert record.recipe.gains == (2.0, 1.0, 1.5)
-    assert record.recipe.gamma == 1.0
+    assert record.recipe.curve == 1.0
     assert (record.facts.black, record.facts.white) == ((128.0,) * 4, 4000), "the DNG states what was given"
 
 

@@ -184,10 +184,12 @@ def test_a_picture_of_another_depth_is_refused(half: Graphs, small_frame: RawFra
             recover(deep, inverse)
 
 
-def test_another_gamma_than_the_graphs_is_refused(half: Graphs, small_frame: RawFrame) -> None:
+def test_another_curve_than_the_graphs_is_refused(half: Graphs, small_frame: RawFrame) -> None:
     with OnnxRuntime(half.forward) as forward, OnnxRuntime(half.inverse) as inverse:
         picture = render(small_frame, forward)
         assert picture.record is not None
-        record = replace(picture.record, recipe=replace(picture.record.recipe, gamma=1.8))
-        with pytest.raises(ContractError, match=r"rendered with the gamma 1\.8, this model has 2\.2"):
+        record = replace(picture.record, recipe=replace(picture.record.recipe, curve=1.8))
+        with pytest.raises(
+            ContractError, match=r"in camera RGB with the curve 1\.8, this model .* with the curve 2\.2"
+        ):
             recover(replace(picture, record=record), inverse)

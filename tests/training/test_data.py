@@ -25,7 +25,7 @@ from invisp_deploy.training.data import Pair, dataset_pairs, load_pairs, sample_
 from invisp_deploy.training.many_cameras import ManyCameras
 from invisp_deploy.training.synthesis import make_dngs
 
-LINEAR = {"white_balance": "none", "curve": 1.0}
+LINEAR = {"white_balance": "none", "color": "camera", "curve": 1.0}
 
 
 def coded_pair(cfa: str, shape: tuple[int, int] = (37, 45)) -> Pair:

@@ -207,7 +207,7 @@ def test_a_run_goes_on_only_from_its_own_start(pairs: list[Pair], start: Start, 
 def test_weights_and_scales_of_something_else_are_refused(start: Start) -> None:
     with pytest.raises(RequestError, match="have the configuration 1 blocks, growth 4"):
         InvispMethod(replace(CONFIG, growth=5), start)
-    other = Run(replace(CONTRACT, gamma=1.0), CONFIG, data=DataOptions(32, 1), start=start.facts)
+    other = Run(replace(CONTRACT, curve=1.0), CONFIG, data=DataOptions(32, 1), start=start.facts)
     with pytest.raises(RequestError, match="have the camera contract"):
         new_network(InvispMethod(CONFIG, start), other, FRAME)
     assert start.record is not None

@@ -82,7 +82,7 @@ def test_identity_has_all_but_what_changes_no_number() -> None:
     for other, name in (
         (moved, "source"),
         (replace(RUN, loss=LossOptions(0.5, "l1", 4.0)), "loss.norm"),
-        (replace(RUN, contract=replace(RUN.contract, gamma=1.8)), "contract.gamma"),
+        (replace(RUN, contract=replace(RUN.contract, curve=1.8)), "contract.curve"),
         (replace(RUN, config=NetworkConfig(2, 8, 1)), "config.squeeze"),
         (replace(RUN, start={**RUN.to_dict()["start"], "kept": []}), "start.kept"),
     ):

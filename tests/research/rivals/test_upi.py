@@ -21,7 +21,7 @@ WINDOW = (slice(1000, 1512), slice(1600, 2112))
 CONTRACTS = [
     CameraContract(white="adjusted", white_balance="min"),
     CameraContract(white="file", white_balance="max"),
-    CameraContract(white="file", white_balance="none", gamma=1.0),
+    CameraContract(white="file", white_balance="none", curve=1.0),
     CameraContract(white=4095, white_balance="max"),
 ]
 
@@ -65,7 +65,7 @@ def test_a_gain_is_found_again(sample_frame: RawFrame, rendered: torch.Tensor) -
 
 
 def test_the_published_curve_is_the_inverse_of_the_smoothstep(sample_frame: RawFrame) -> None:
-    contract = CameraContract(white="adjusted", white_balance="min", gamma=1.0)
+    contract = CameraContract(white="adjusted", white_balance="min", curve=1.0)
     upi = Upi(sample_frame, contract, curve="published")
     linear = torch.linspace(0.05, 0.6, 12)
     encoded = linear ** (1 / 2.2)
@@ -74,7 +74,7 @@ def test_the_published_curve_is_the_inverse_of_the_smoothstep(sample_frame: RawF
 
 
 def test_libraws_curve_is_bt709(sample_frame: RawFrame) -> None:
-    upi = Upi(sample_frame, CameraContract(white="adjusted", white_balance="min", gamma=1.0))
+    upi = Upi(sample_frame, CameraContract(white="adjusted", white_balance="min", curve=1.0))
     linear = torch.linspace(0.0, 0.6, 25)
     encoded = torch.where(linear < 0.018, 4.5 * linear, 1.099 * linear**0.45 - 0.099)
     grey = encoded.view(1, 1, 1, -1).expand(1, 3, 1, -1)
@@ -83,7 +83,7 @@ def test_libraws_curve_is_bt709(sample_frame: RawFrame) -> None:
 
 def test_white_stays_at_full_scale(sample_frame: RawFrame) -> None:
     """The safe inversion of gains: a clipped pixel is saturated in all channels of the sensor."""
-    contract = CameraContract(white="adjusted", white_balance="none", gamma=1.0)
+    contract = CameraContract(white="adjusted", white_balance="none", curve=1.0)
     white = Upi(sample_frame, contract).inverse(torch.ones(1, 3, 1, 1))
     assert torch.allclose(white, torch.ones(1, 3, 1, 1), atol=1e-4)
 
