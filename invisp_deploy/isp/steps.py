@@ -360,10 +360,14 @@ class Codes:
 
 
 def folded(nodes: GraphNodes, planes: str, name: str, output: str = "") -> str:
-    """(1, 3, H, W) -> (1, 12, H/2, W/2), colour by colour: SpaceToDepth has the sites first, so channels move."""
-    squares = nodes.node("SpaceToDepth", f"{name}.squares", planes, blocksize=2)
-    order = nodes.constant("fold.colours_first", np.arange(12).reshape(4, 3).T.reshape(-1).astype(np.int64))
-    return nodes.node("Gather", f"{name}.folded", squares, order, output=output, axis=1)
+    """(B, 3, H, W) -> (B, 12, H/2, W/2), colour by colour.
+
+    SpaceToDepth of three planes has the sites first, of one plane at a time it needs no other order. A Gather of
+    channels would do as well, but OpenVINO 2026.4 folds it into a convolution that follows, and wrongly.
+    """
+    apart = nodes.node("Reshape", f"{name}.apart", planes, _shape(nodes, "fold.one_plane", -1, 1, 0, 0))
+    squares = nodes.node("SpaceToDepth", f"{name}.squares", apart, blocksize=2)
+    return nodes.node("Reshape", f"{name}.folded", squares, _shape(nodes, "fold.joined", -1, 12, 0, 0), output=output)
 
 
 def unfolded(nodes: GraphNodes, x: str, name: str, output: str = "") -> str:

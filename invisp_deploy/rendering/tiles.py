@@ -23,6 +23,12 @@ from invisp_deploy.errors import RequestError
 DEFAULT_MEMORY: Final = 710
 """Megabytes that a tile's tensors may take."""
 
+_CACHED: Final = 64
+"""Megabytes of tensors, by `bytes_per_pixel`, that caches of common CPUs still serve: not all are in use at once."""
+
+_BEYOND: Final = 1.3
+"""What a pixel of a larger tile takes for one of such a tile (docs/performance.md)."""
+
 _MAX_SPLITS: Final = 256
 
 
@@ -114,8 +120,10 @@ def plan_tiles(
     halo: int | None = None,
     grain: Grain | None = None,
 ) -> Tiling:
-    """The grid of tiles that computes the fewest pixels within a memory budget.
+    """The grid of tiles that takes the least time within a memory budget.
 
+    A small network, whose halo is narrow, gains by tiles that stay in the cache; of those, and where none is worth its
+    halo, the grid that computes the fewest pixels wins.
     height, width: multiples of the grain's. memory: megabytes. halo: pixels, default the exact
     receptive radius; smaller ones are rounded up to such a multiple. grain: default the network's own,
     its squeeze and its halo. Full-width strips come out where they compute less than squares.
@@ -134,8 +142,10 @@ def plan_tiles(
             f"A tile of {config} with a halo of {reach} needs about {smallest:.0f} MB, `memory` allows {memory}: "
             "pass more, or a smaller `halo`."
         )
-    computed = np.where(largest <= budget, np.outer(rows.computed, columns.computed), np.iinfo(np.int64).max)
-    fewest = np.where(computed == computed.min(), np.outer(rows.number, columns.number), np.iinfo(np.int64).max)
+    cost = np.outer(rows.computed, columns.computed).astype(np.float64)
+    cost[largest > _CACHED * 1_000_000 / bytes_per_pixel(config)] *= _BEYOND
+    cost[largest > budget] = np.inf
+    fewest = np.where(cost == cost.min(), np.outer(rows.number, columns.number), np.iinfo(np.int64).max)
     row, column = np.unravel_index(fewest.argmin(), fewest.shape)
     return Tiling(_spans(height, int(rows.core[row]), reach), _spans(width, int(columns.core[column]), reach), reach)
 

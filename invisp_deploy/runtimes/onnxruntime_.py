@@ -56,6 +56,8 @@ class OnnxRuntime(Runtime):
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = _ERRORS_ONLY
+        # its threads would spin between nodes and take the cores from whatever else runs: decoder, coder, neighbours
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_mem_pattern = False  # tiles differ in size; a pattern would be kept for each
         if provider != CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

@@ -1,4 +1,4 @@
-"""OpenVINO as a runtime: the fastest one for x86 CPUs where this was measured (docs/performance.md)."""
+"""OpenVINO as a runtime: a choice for x86 CPUs. ONNX Runtime starts sooner and is as fast (docs/performance.md)."""
 
 from __future__ import annotations
 

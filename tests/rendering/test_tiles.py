@@ -69,6 +69,22 @@ def test_the_plan_is_the_cheapest_grid() -> None:
                 assert tiling.computed <= sum(spans[0]) * sum(spans[1])
 
 
+@pytest.mark.parametrize("name", ["closed-form", "universal"])
+def test_tiles_of_a_small_network_stay_in_the_cache(name: str) -> None:
+    config = CONFIGURATIONS[name]
+    tiling = plan_tiles(5478, 8216, config)
+    assert 32e6 < tiling.largest * bytes_per_pixel(config) <= 64e6
+    assert tiling.computed / (5478 * 8216) < 1.15
+
+
+@pytest.mark.parametrize("name", ["edge", "nano", "paper"])
+def test_a_wide_halo_costs_more_than_the_cache_gives(name: str) -> None:
+    config = CONFIGURATIONS[name]
+    tiling, cached = plan_tiles(5478, 8216, config), plan_tiles(5478, 8216, config, memory=64)
+    assert tiling.largest * bytes_per_pixel(config) > 200e6
+    assert tiling.computed * 1.3 < cached.computed
+
+
 def test_too_little_memory_says_how_much() -> None:
     with pytest.raises(RequestError, match=r"needs about \d+ MB, `memory` allows 16"):
         plan_tiles(3000, 4000, PAPER, memory=16)
