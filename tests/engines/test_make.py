@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import pytest
 
-from invisp_deploy.engines import make
 from invisp_deploy.config import CONFIGURATIONS
+from invisp_deploy.engines import make
 from invisp_deploy.engines.cache import EngineCache
 from invisp_deploy.engines.make import EngineRequest, MadeEngine, make_engine
 from invisp_deploy.errors import (
