@@ -55,8 +55,8 @@ class CameraContract:
             )
         if self.color == "srgb" and self.curve != "bt709":
             raise RequestError(
-                "A camera contract of 'color' srgb has the 'curve' bt709: linear sRGB has values below 0, which no gamma "
-                f"does not take; got {self.curve!r}."
+                "A camera contract of 'color' srgb has the 'curve' bt709: linear sRGB has values below 0, which a "
+                f"gamma does not take; got {self.curve!r}."
             )
         if not isinstance(self.make, str) or not isinstance(self.model, str):
             raise RequestError(

@@ -278,7 +278,7 @@ def network_inside(model: onnx.ModelProto, direction: Direction) -> onnx.ModelPr
     begin, end = source, target
     named = {node.name: node for node in model.graph.node}
     if "planes.unfolded" in named:  # the network has left the resolution of the steps: nothing has to be put around it
-        begin, end = "planes.unfolded", named["result.squares"].input[0]
+        begin, end = "planes.unfolded", named["result.apart"].input[0]
     made = {name: node for node in model.graph.node for name in node.output}
     needed: set[str] = set()
     pending = [end]
