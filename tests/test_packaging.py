@@ -52,7 +52,6 @@ def test_the_shipped_models_are_in_it_and_no_sample(wheel: zipfile.ZipFile) -> N
             "weights.safetensors",
             "forward16.onnx.npz",
             "report.json",
-            "CARD.md",
         ):
             assert f"invisp_deploy/models/{folder}/{name}" in names
     assert [name for name in names if "samples" in name or name.lower().endswith((".cr2", ".dng"))] == []

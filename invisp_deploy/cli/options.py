@@ -14,6 +14,7 @@
     --tile              edge of a tile, pixels; an engine's may be HxW
     --quality, --subsampling    of JPEG files
     --white-balance     gains R,G,B of a frame (run, stream); a rule for gains has another name
+    --color-matrix      nine numbers from CIE XYZ (D65) to camera RGB, as DNG's ColorMatrix (run, stream)
     --held-out          RAW files that are measured on and nothing else (train, calibrate)
     --seed              equal seeds give equal results
     --jobs, --resume    processes, and going on with what was interrupted (datasets)
@@ -119,6 +120,7 @@ rendering_options: Final = together(
     click.option("--halo", type=click.IntRange(min=0), help="Pixels around a tile.  [default: the receptive radius]"),
     force_option,
     click.option("--white-balance", metavar="R,G,B", help="Gains, where the file has none."),
+    click.option("--color-matrix", metavar="9 NUMBERS", help="XYZ to camera RGB, where the file has none."),
     click.option("--black", type=click.FloatRange(0, 65535), help="Of a forced file or a pipe: black level, DN."),
     click.option("--white", type=click.IntRange(1, 65535), help="Of a forced file or a pipe: white level, DN."),
     click.option("--cfa", type=click.Choice(CFA_PATTERNS), help="Of a forced file or a pipe: CFA of the mosaic."),

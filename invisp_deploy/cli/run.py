@@ -18,6 +18,7 @@ from invisp_deploy.formats.walk import files_to_run, is_picture
 from invisp_deploy.graph_card import Direction
 
 if TYPE_CHECKING:
+    from invisp_deploy.isp.frame import ColorMatrix
     from invisp_deploy.rendering.files import RunResult
     from invisp_deploy.rendering.model import Models
     from invisp_deploy.rendering.options import RunOptions
@@ -99,7 +100,11 @@ def options_of(options: dict[str, Any]) -> RunOptions:
     from invisp_deploy.rendering.options import Explicit, RunOptions
 
     explicit = Explicit(
-        _gains(options.pop("white_balance")), options.pop("black"), options.pop("white"), options.pop("cfa")
+        _gains(options.pop("white_balance")),
+        options.pop("black"),
+        options.pop("white"),
+        options.pop("cfa"),
+        _matrix(options.pop("color_matrix")),
     )
     return RunOptions(explicit=explicit, **options)
 
@@ -114,6 +119,18 @@ def _gains(text: str | None) -> tuple[float, float, float] | None:
     if not 0 < min(red, green, blue) <= max(red, green, blue) < 1000:
         raise RequestError(f"--white-balance takes gains above 0, got {text!r}.")
     return red, green, blue
+
+
+def _matrix(text: str | None) -> ColorMatrix | None:
+    if text is None:
+        return None
+    try:
+        a, b, c, d, e, f, g, h, i = (float(part) for part in text.split(","))
+    except ValueError:
+        raise RequestError(
+            f"--color-matrix takes nine numbers from CIE XYZ (D65) to camera RGB, row by row, got {text!r}."
+        ) from None
+    return (a, b, c), (d, e, f), (g, h, i)
 
 
 def _jobs(inputs: Sequence[Path], output: Path, direction: Direction | None) -> list[tuple[Path, Path]]:
@@ -153,6 +170,10 @@ def _print(source: Path, result: RunResult, *, shipped: bool) -> None:
         f"{result.seconds:.1f} s on {result.runtime}",
         next_command,
     )
+    if result.light == "daylight":
+        click.echo(
+            "note: the file has no as-shot white balance and was taken for daylight: --white-balance R,G,B", err=True
+        )
     if result.forced:
         click.echo("note: forced: these weights were not made for this file; the result may be far off")
     if result.halo_error:

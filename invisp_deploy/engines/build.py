@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from invisp_deploy.contract import CFA_PATTERNS, CameraContract
+from invisp_deploy.contract import CFA_PATTERNS, UNIVERSAL, CameraContract
 from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read_layers
 from invisp_deploy.engines.progress import BuildProgress, interrupts, progress_monitor
 from invisp_deploy.errors import EngineError, GraphError, RequestError
@@ -70,8 +70,8 @@ class Built:
 
 
 _ENDS: Final = {
-    (1 + len(graph_inputs(CameraContract(color=color, cfa=cfa), direction)), 2)
-    for color in ("camera", "srgb")
+    (1 + len(graph_inputs(replace(contract, cfa=cfa), direction)), 2)
+    for contract in (CameraContract(), UNIVERSAL)
     for cfa in ("any", CFA_PATTERNS[0])
     for direction in ("forward", "inverse")
 }

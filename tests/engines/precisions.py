@@ -13,13 +13,28 @@ from invisp_deploy.export.graph import build_graph
 from invisp_deploy.export.views import ForwardView, InverseView
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.runtimes.golden import natural_planes
-from tests.graphs import CANON_30D, gentle_network
+from tests.graphs import CANON_30D
 from tests.quantisation import arithmetic_of
 
 
-def made(config: NetworkConfig) -> Checkpoint:
-    return Checkpoint(gentle_network(config), CANON_30D)
+def made(config: NetworkConfig, seed: int = 0) -> Checkpoint:
+    """Every part at work: inner convolutions keep the size of what they read, biases are not zero, and channels of
+    inner tensors differ in size, as those of trained weights do. The last convolution of a function is small.
+    """
+    torch.manual_seed(seed)
+    network = InvISP(config)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if ".conv" not in name:
+                continue
+            last = f"conv{config.depth}" in name
+            if parameter.dim() == 1:
+                parameter.normal_(0, 0.02 if last else 0.1)
+            else:
+                parameter.normal_(0, (0.2 if last else 1.2) / parameter[0].numel() ** 0.5)
+    return Checkpoint(network.eval(), CANON_30D)
 
 
 def made_arithmetic(checkpoint: Checkpoint, precision: str, kept: frozenset[str] = frozenset()) -> Arithmetic:

@@ -43,7 +43,7 @@ class Intact:
             self.card = EngineCard(graph.card, "tensorrt-rtx", "1.7", "", "", ("sm89",), profile, self_psnr=near)
 
 
-@pytest.fixture(scope="module", params=["edge", "universal"])
+@pytest.fixture(scope="module", params=["edge", "nano"])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -77,7 +77,7 @@ def biases_off(name: str, array: Array) -> Array:
 
 
 def one_layer_of_zeros(name: str, array: Array) -> Array:
-    last = ("block1.F.conv3.weight", "block1.F.conv5.weight")  # of universal, of edge
+    last = ("block1.F.conv3.weight", "block1.F.conv5.weight")  # of nano, of edge
     return 0 * array if name.rpartition(".")[0] in last else array
 
 
@@ -111,6 +111,8 @@ def test_a_damaged_engine_is_caught(
     intact: dict[Direction, Intact], tmp_path: Path, direction: Direction, damage: Callable[[str, Array], Array]
 ) -> None:
     right = intact[direction]
+    if damage is without_remainder and right.card.graph.precision == "int8":
+        pytest.skip("with random weights, what it loses lies within what another order of sums may change")
     with (
         OnnxRuntime(damaged(right.path, tmp_path / "damaged.onnx", damage)) as engine,
         pytest.raises(ParityError, match="something else than its graph"),
