@@ -70,8 +70,8 @@ class Built:
 
 
 _ENDS: Final = {
-    (1 + len(graph_inputs(CameraContract(color=color, cfa=cfa), direction)), 2)
-    for color in ("camera", "srgb")
+    (1 + len(graph_inputs(CameraContract(color=color, curve=curve, cfa=cfa), direction)), 2)
+    for color, curve in (("camera", 2.2), ("srgb", "bt709"))
     for cfa in ("any", CFA_PATTERNS[0])
     for direction in ("forward", "inverse")
 }
