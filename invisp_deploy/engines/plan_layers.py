@@ -26,7 +26,7 @@ _NODE: Final = re.compile(r"ONNX Layer: ([^\]]+)\]")
 _CONVOLVING: Final = ("correlation", "runtime_fusion")
 """Other kinds name a convolution where they add its bias or scale its sum."""
 
-_CONVOLUTION: Final = re.compile(r"(block\d+\.[FGH]\.conv\d+)(?:\.part\d+)?")
+_CONVOLUTION: Final = re.compile(r"(block\d+\.(?:F|G|H|GH)\.conv\d+)(?:\.part\d+)?")
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ def read_layers(message: str) -> Iterator[PlanLayer]:
 def convolution_types(layers: Iterable[PlanLayer]) -> dict[str, str]:
     """What each convolution of F, G and H multiplies: name -> "Int8", "FP8", "Half" or "Float".
 
-    One that the graph writes as a sum of several counts once; "Half x Float" has a weight of another type than what it
-    is multiplied with. A weight comes first of the constants, or last of the inputs where a layer of its own made it.
+    G and H that are written together are GH. One that the graph writes as a sum of several counts once; "Half x Float"
+    has a weight of another type than what it is multiplied with. A weight comes first of the constants, or last of the
+    inputs where a layer of its own made it.
     """
     found = {}
     for layer in layers:

@@ -33,7 +33,7 @@ from invisp_deploy import __version__
 from invisp_deploy.arithmetic import EXPONENT_FACTOR, FP32, Arithmetic
 from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import GraphError, RequestError
-from invisp_deploy.export.function import write_function
+from invisp_deploy.export.function import fit_together, write_function, write_together
 from invisp_deploy.export.nodes import Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
@@ -135,17 +135,30 @@ def _interface(graph: _Graph, card: GraphCard) -> tuple[list[ValueInfoProto], li
         contract = card.contract
         developing, codes = steps(contract.color, contract.curve, contract.cfa), Codes(card.bits)
         if card.direction is Direction.FORWARD:
-            _written([step.write_forward for step in developing], graph, "mosaic", source)
-            graph.build(source, target, at_half=True)
-            codes.write_forward(graph, target, "rgb")
+            _written([step.write_forward for step in developing], graph, "mosaic", _half(graph, source))
+            codes.write_forward(graph, _between(graph, source, target), "rgb")
         else:
-            codes.write_inverse(graph, "rgb", source)
-            graph.build(source, target, at_half=True)
-            _written([step.write_inverse for step in reversed(developing)], graph, target, "mosaic")
+            codes.write_inverse(graph, "rgb", _half(graph, source))
+            made = _between(graph, source, target)
+            _written([step.write_inverse for step in reversed(developing)], graph, made, "mosaic")
         shape = graph.constant("mean.shape", np.array([1], np.int64))
         graph.node("Reshape", MEAN, graph.node("ReduceMean", "mean.all", target), shape)
     inputs, outputs = graph_specs(card)
     return [_value(spec) for spec in inputs], [_value(spec) for spec in outputs]
+
+
+def _half(graph: _Graph, planes: str) -> str:
+    """What planes at half the resolution are called: as those of the network, where it computes there."""
+    return planes if graph.at_half else f"{planes}.half"
+
+
+def _between(graph: _Graph, source: str, target: str) -> str:
+    """The network between the steps, whose planes are at half the resolution; returns the name of what it makes."""
+    if graph.at_half:
+        return graph.blocks(source, target)
+    unfolded(graph, _half(graph, source), "planes", source)
+    graph.build(source, target)
+    return folded(graph, target, "result", _half(graph, target))
 
 
 def _written(writers: Sequence[Callable[..., str]], graph: _Graph, x: str, output: str) -> None:
@@ -189,59 +202,71 @@ class _Graph(Nodes):
         self.arithmetic = arithmetic
         self.forward = view.direction is Direction.FORWARD
 
-    def build(self, source: str, target: str, *, at_half: bool = False) -> None:
-        """at_half: both ends are (1, 12, H/2, W/2), as the steps have planes, and not (batch, 3, H, W)."""
-        squeeze, blocks = self.view.config.squeeze, self.view.blocks()
-        direct = at_half and squeeze == 2
-        if not blocks:
-            self.node("Identity", "nothing", source, output=target)
+    @property
+    def at_half(self) -> bool:
+        """Whether the network computes at half the resolution, where the steps have their planes; none does so, too."""
+        return self.view.config.squeeze == 2 or not self.view.blocks()
+
+    def build(self, source: str, target: str) -> None:
+        """From planes (batch, 3, H, W) to such planes."""
+        squeeze = self.view.config.squeeze
+        if squeeze == 1 or not self.view.blocks():
+            self.blocks(source, target)
             return
-        x = unfolded(self, source, "planes") if at_half and not direct else source
-        order: Array | None = None
-        if squeeze > 1 and not direct:
-            x = self.node("SpaceToDepth", "fold", x, blocksize=squeeze)
-            order = _pixel_order(squeeze)
-            if not self.forward:
-                x = self.mixing("fold.order", x, order[..., None, None])
-        ends_here = direct or (squeeze == 1 and not at_half)
+        x, order = self.node("SpaceToDepth", "fold", source, blocksize=squeeze), _pixel_order(squeeze)
+        if self.forward:
+            x = self.blocks(x, order=order)
+        else:
+            x = self.blocks(self.mixing("fold.order", x, order[..., None, None]))
+        self.node("DepthToSpace", "unfold", x, output=target, blocksize=squeeze, mode="CRD")
+
+    def blocks(self, x: str, output: str = "", order: Array | None = None) -> str:
+        """All blocks, on folded channels. order: of the channels of `x`, where a forward graph's first 1x1 matrix is
+        to undo it."""
+        blocks = self.view.blocks()
+        if not blocks:
+            return self.node("Identity", "nothing", x, output=output)
         for step, (index, coupling, mixing) in enumerate(blocks):
             name, weight = f"block{index}", _array(mixing.weight)
-            last = target if ends_here and step == len(blocks) - 1 else ""
+            last = output if step == len(blocks) - 1 else ""
             if self.forward:
                 if order is not None and step == 0:
                     weight = (weight[..., 0, 0] @ order)[..., None, None]
                 x = self.coupling(name, coupling, self.mixing(f"{name}.mix", x, weight), last)
             else:
                 x = self.mixing(f"{name}.unmix", self.decoupling(name, coupling, x), weight, last)
-        if ends_here:
-            return
-        if squeeze > 1:
-            planes = "" if at_half else target
-            x = self.node("DepthToSpace", "unfold", x, output=planes, blocksize=squeeze, mode="CRD")
-        if at_half:
-            folded(self, x, "result", target)
+        return x
 
     def coupling(self, name: str, coupling: Coupling, x: str, output: str) -> str:
         x1, x2 = f"{name}.x1", f"{name}.x2"
         self.split(name, coupling.parts, x, (x1, x2))
         y1 = self.node("Add", f"{name}.y1", x1, self.function(f"{name}.F", coupling.F, x2))
-        scaled = self.node("Mul", f"{name}.scaled", x2, self.exponential(name, coupling, y1))
-        y2 = self.node("Add", f"{name}.y2", scaled, self.function(f"{name}.G", coupling.G, y1))
+        shift, scale = self.of_y1(name, coupling, y1)
+        scaled = self.node("Mul", f"{name}.scaled", x2, self.exponential(name, scale))
+        y2 = self.node("Add", f"{name}.y2", scaled, shift)
         return self.node("Concat", f"{name}.y", y1, y2, output=output, axis=1)
 
     def decoupling(self, name: str, coupling: Coupling, y: str) -> str:
         y1, y2 = f"{name}.y1", f"{name}.y2"
         self.split(name, coupling.parts, y, (y1, y2))
-        scaled = self.node("Sub", f"{name}.scaled", y2, self.function(f"{name}.G", coupling.G, y1))
-        x2 = self.node("Mul", f"{name}.x2", scaled, self.exponential(name, coupling, y1))
+        shift, scale = self.of_y1(name, coupling, y1)
+        scaled = self.node("Sub", f"{name}.scaled", y2, shift)
+        x2 = self.node("Mul", f"{name}.x2", scaled, self.exponential(name, scale))
         x1 = self.node("Sub", f"{name}.x1", y1, self.function(f"{name}.F", coupling.F, x2))
         return self.node("Concat", f"{name}.x", x1, x2, axis=1)
 
-    def exponential(self, name: str, coupling: Coupling, y1: str) -> str:
+    def of_y1(self, name: str, coupling: Coupling, y1: str) -> list[str]:
+        """G and H of it."""
+        both, names = (coupling.G, coupling.H), (f"{name}.G", f"{name}.H")
+        if fit_together(self.view.config, self.arithmetic):
+            return write_together(self, both, names, f"{name}.GH", y1)
+        return [self.function(each, block, y1) for each, block in zip(names, both, strict=True)]
+
+    def exponential(self, name: str, h: str) -> str:
         """exp(s) forward, exp(-s) inverse, with s = 0.8 (2 sigmoid(h) - 1) = 1.6 sigmoid(h) - 0.8."""
         bound = self.constant("bound", np.array([SCALE_BOUND], np.float32))
         twice = self.constant(EXPONENT_FACTOR, np.array([2 * SCALE_BOUND], np.float32))
-        sigmoid = self.node("Sigmoid", f"{name}.sigmoid", self.function(f"{name}.H", coupling.H, y1))
+        sigmoid = self.node("Sigmoid", f"{name}.sigmoid", h)
         spread = self.node("Mul", f"{name}.spread", sigmoid, twice)
         terms = (spread, bound) if self.forward else (bound, spread)
         return self.node("Exp", f"{name}.exp", self.node("Sub", f"{name}.{'s' if self.forward else 'minus_s'}", *terms))
@@ -270,38 +295,41 @@ def network_inside(model: onnx.ModelProto, direction: Direction) -> onnx.ModelPr
     """The float graph that a mosaic graph holds between its steps, as a model of its own with the same constants; a
     float graph as it is.
 
-    Both ends are (batch, 3, height, width), whatever they are in the mosaic graph.
+    Planes at half the resolution become (batch, 3, height, width) at both ends.
     """
     source, target = direction.input_name, direction.output_name
     if model.graph.input[0].name == source:
         return model
-    begin, end = source, target
-    named = {node.name: node for node in model.graph.node}
-    if "planes.unfolded" in named:  # the network has left the resolution of the steps: nothing has to be put around it
-        begin, end = "planes.unfolded", named["result.apart"].input[0]
     made = {name: node for node in model.graph.node for name in node.output}
     needed: set[str] = set()
-    pending = [end]
+    pending = [target]
     while pending:
         name = pending.pop()
-        if name in needed or name == begin:
+        if name in needed or name == source:
             continue
         needed.add(name)
         pending += made[name].input if name in made else []
-    ends = Nodes()
-    inner = {begin: source, end: target}
-    if begin == source:
-        folded(ends, source, "ends", "ends.source")
-        unfolded(ends, "ends.target", "ends", target)
-        inner = {source: "ends.source", target: "ends.target"}
-    nodes = [NodeProto.FromString(node.SerializeToString()) for node in model.graph.node if needed & set(node.output)]
-    for node in nodes:
-        for names in (node.input, node.output):
-            names[:] = [inner.get(name, name) for name in names]
-    constants = [tensor for tensor in model.graph.initializer if tensor.name in needed]
-    constants += [tensor for name, tensor in ends.constants.items() if name not in needed]
+    nodes = [node for node in model.graph.node if needed & set(node.output)]
+    constants = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in needed}
+    if source in made and f"{source}.half" not in made:  # what the steps make is what the network reads
+        nodes = _folded_ends(nodes, constants, source, target)
     shape = ("batch", 3, "height", "width")
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in (source, target)]
-    whole = [*ends.nodes[:-1], *nodes, *ends.nodes[-1:]]
-    inside = helper.make_graph(whole, model.graph.name, values[:1], values[1:], constants)
+    inside = helper.make_graph(nodes, model.graph.name, values[:1], values[1:], list(constants.values()))
     return helper.make_model(inside, ir_version=model.ir_version, opset_imports=list(model.opset_import))
+
+
+def _folded_ends(
+    nodes: Sequence[NodeProto], constants: dict[str, TensorProto], source: str, target: str
+) -> list[NodeProto]:
+    """Copies of nodes that compute at half the resolution, between a fold and its way back; adds their constants."""
+    ends = Nodes()
+    folded(ends, source, "ends", "ends.source")
+    unfolded(ends, "ends.target", "ends", target)
+    constants.update(ends.constants)
+    inner = {source: "ends.source", target: "ends.target"}
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    for node in copies:
+        for names in (node.input, node.output):
+            names[:] = [inner.get(name, name) for name in names]
+    return [*ends.nodes[:-1], *copies, ends.nodes[-1]]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.contract import CameraContract
+from invisp_deploy.contract import UNIVERSAL, CameraContract
 from invisp_deploy.errors import EngineError, GraphError, RequestError
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.develop import develop, undevelop
@@ -18,7 +18,7 @@ from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.base import Runtime, from_bytes, graph_specs, to_bytes
-from invisp_deploy.runtimes.golden import mirrored, natural_pixels
+from invisp_deploy.runtimes.golden import mirrored, natural_pixels, natural_recipe
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.open import open_graph, open_runtime
 from invisp_deploy.runtimes.openvino_ import OpenVinoRuntime
@@ -28,12 +28,16 @@ from tests.graphs import Graphs, write_graphs
 
 RECIPE = Recipe("RGGB", (127.0, 128.0, 129.0, 130.0), 4095.0, (0.9, 0.5, 0.75), 2.2)
 NUMBERS = RECIPE.numbers()
-CONFIGS = {"full": NetworkConfig(2, 8, 1), "half": NetworkConfig(2, 8, 2)}
+CASES = {
+    "full": (NetworkConfig(2, 8, 1), CameraContract()),
+    "half": (NetworkConfig(2, 8, 2), CameraContract()),
+    "universal": (NetworkConfig(2, 8, 2), UNIVERSAL),
+}
 
 
-@pytest.fixture(scope="module", params=CONFIGS, ids=str)
+@pytest.fixture(scope="module", params=["full", "half"])
 def graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Graphs:
-    return write_graphs(tmp_path_factory.mktemp("graphs"), CONFIGS[request.param], CameraContract())
+    return write_graphs(tmp_path_factory.mktemp("graphs"), *CASES[request.param])
 
 
 def runtime(kind: str, graphs: Graphs, direction: Direction) -> Runtime:
@@ -56,6 +60,7 @@ def pixels(card: GraphCard, shape: tuple[int, int]) -> Array:
     return mirrored(natural_pixels(card), *shape)
 
 
+@pytest.mark.parametrize("graphs", CASES, indirect=True)
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("shape", [(2, 2), (34, 50), (16, 22)])
 def test_agrees_with_the_network_applied_by_hand(
@@ -65,16 +70,16 @@ def test_agrees_with_the_network_applied_by_hand(
     with make(direction) as tried:
         assert tried.card.direction is direction
         assert tried.card.weights == graphs.checkpoint.weights
-        given = pixels(tried.card, shape)
-        result = tried.apply(given, NUMBERS)
+        given, recipe = pixels(tried.card, shape), natural_recipe(tried.card)
+        result = tried.apply(given, recipe.numbers())
     with torch.no_grad():
         if direction is Direction.FORWARD:
-            planes = graphs.checkpoint.network(torch.from_numpy(develop(given, RECIPE))[None])[0].numpy()
+            planes = graphs.checkpoint.network(torch.from_numpy(develop(given, recipe))[None])[0].numpy()
             expected = np.rint(np.clip(planes, 0, 1) * 255).transpose(1, 2, 0)
             peak = 1.0
         else:
             planes = torch.from_numpy(given.transpose(2, 0, 1).astype(np.float32) / 255)[None]
-            expected = undevelop(graphs.checkpoint.network.inverse(planes)[0].numpy(), RECIPE).astype(float)
+            expected = undevelop(graphs.checkpoint.network.inverse(planes)[0].numpy(), recipe).astype(float)
             peak = 1.0
     assert result.shape == expected.shape
     assert result.dtype == (np.uint8 if direction is Direction.FORWARD else np.uint16)
@@ -82,10 +87,11 @@ def test_agrees_with_the_network_applied_by_hand(
     assert (result != expected).mean() < 0.01
 
 
+@pytest.mark.parametrize("graphs", CASES, indirect=True)
 def test_round_trip(make: Callable[[Direction], Runtime]) -> None:
     with make(Direction.FORWARD) as forward, make(Direction.INVERSE) as inverse:
-        given = pixels(forward.card, (26, 38))
-        back = inverse.apply(forward.apply(given, NUMBERS), NUMBERS)
+        given, numbers = pixels(forward.card, (26, 38)), natural_recipe(forward.card).numbers()
+        back = inverse.apply(forward.apply(given, numbers), numbers)
     assert psnr(back / 4095, given / 4095) > 25, "codes lose, and these weights leave [0, 1], no more than that"
 
 
