@@ -113,7 +113,7 @@ def macs_per_pixel(network: nn.Module, direction: Direction) -> float:
     Counted by PyTorch's FLOP counter on a picture of 128x128, where what is done once a picture (channel attention)
     is spread over its pixels.
     """
-    like = next(itertools.chain(network.parameters(), network.buffers()))
+    like = next(itertools.chain(network.parameters(), network.buffers()), torch.empty(0))  # the closed form has none
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         getattr(network, direction.value)(torch.full((1, 3, _EDGE, _EDGE), 0.5, device=like.device))
     return float(counter.get_total_flops()) / 2 / _EDGE**2
