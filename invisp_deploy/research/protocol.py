@@ -169,7 +169,7 @@ def recover_area(
     *,
     own: bool,
 ) -> Recovery:
-    """One area through a JPEG file. contract: of the network. own: its rendering, else LibRaw's. folder: of the file."""
+    """One area through a JPEG file in `folder`. contract: of the network. own: its rendering, else LibRaw's."""
     recipe = shot.recipe(contract)
     mosaic = shot.frame.mosaic
     raw = develop(mosaic, recipe, window)
