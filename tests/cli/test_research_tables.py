@@ -89,6 +89,7 @@ def test_requests_that_make_no_sense(work: Path, tmp_path: Path) -> None:
     refused(invoke(work, "table1", *out), 2, "--run LABEL=FOLDER")
     refused(invoke(work, "table1", "--run", work / "ours", *out), 2, "--run LABEL=FOLDER")
     refused(invoke(work, "table1", "--run", ours, "--run", ours, *out), 2, "Two runs have one label")
+    refused(invoke(work, "rate", "--run", f"closed form={work / 'ours'}", *out), 2, "is a row of every table already")
     refused(invoke(work, "table1", "--run", "a=nowhere", *out), 2, "no weights for 'a'")
     refused(invoke(work, "rate", "--run", f"c={work / 'cycle'}", *out), 2, "'c' renders no JPEG")
     refused(invoke(work, "table2", "--run", ours, "--tile", 65, *out), 2, "--tile must be a multiple of 32")
