@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from invisp_deploy.dataset.open import Dataset
     from invisp_deploy.research.areas import Terms
     from invisp_deploy.research.methods import Method
-
-CLOSED_FORM: Final = "closed form"
-"""Label of the row that stands in every table beside the runs."""
 
 _shared = together(
     click.argument("data", type=PATH),
@@ -150,8 +147,6 @@ def _opened(
         raise RequestError("Name the runs to judge: --run LABEL=FOLDER, once for each.")
     if len({label for label, _ in pairs}) < len(pairs):
         raise RequestError("Two runs have one label: every --run needs its own.")
-    if CLOSED_FORM in {label.strip() for label, _ in pairs}:
-        raise RequestError(f"{CLOSED_FORM!r} is a row of every table already: give the run another label.")
     for package in ("torch", "safetensors", "skimage", "imagecodecs", "matplotlib"):
         if find_spec(package) is None:
             raise MissingExtraError(package, "tables")
@@ -164,11 +159,10 @@ def _opened(
         for name in names:
             check_output(output / name, overwrite=overwrite)
     dataset = open_dataset(data)
-    return (
-        dataset,
-        [closed_form(CLOSED_FORM), *(open_method(label.strip(), Path(path)) for label, path in pairs)],
-        terms,
-    )
+    known = closed_form()
+    if known.label in {label.strip() for label, _ in pairs}:
+        raise RequestError(f"{known.label!r} is a row of every table already: give the run another label.")
+    return dataset, [known, *(open_method(label.strip(), Path(path)) for label, path in pairs)], terms
 
 
 def _write(output: Path, name: str, facts: dict[str, Any], markdown: str) -> None:

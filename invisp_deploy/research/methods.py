@@ -78,7 +78,7 @@ def open_method(label: str, path: Path) -> Method:
     return Method(label, kind, contract, lambda frame: network, renders, cost, digest, seconds, log, notes)
 
 
-def closed_form(label: str = "closed form") -> Method:
+def closed_form() -> Method:
     """What is known of a file and nothing else: the steps of the contract that any camera has, and no network.
 
     What a network is worth is its distance to it. It is `--model closed-form` outside a graph.
@@ -87,7 +87,7 @@ def closed_form(label: str = "closed form") -> Method:
     network = InvISP(config).eval()
     cost, digest = (config.macs_per_pixel, config.macs_per_pixel), weights_hash(network)
     contract = replace(UNIVERSAL, cfa="any")  # its steps suit every phase
-    return Method(label, "closed-form", contract, lambda frame: network, True, cost, digest)
+    return Method("closed form", "closed-form", contract, lambda frame: network, True, cost, digest)
 
 
 def upi_method(label: str, dataset: Dataset, cfa: str, curve: str) -> Method:
