@@ -1,6 +1,7 @@
 """The front as a table and a picture: `front.py JSON PAGE PICTURE`, JSON as search_configurations.py writes it.
 
-Between `<!-- begin front -->` and `<!-- end front -->` of PAGE stands then what JSON says.
+Between `<!-- begin front -->` and `<!-- end front -->` of PAGE stands then what JSON says. A row of 0 MAC/px
+is the closed form, no network at all: the left end of both, and a line across the picture.
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ def front_table(rows: list[dict[str, Any]]) -> str:
             str(row["seed"]),
             f"{row['macs']:,.0f}",
             *(f"{row[name]:.2f}" for name in ("rgb", "raw", "raw_paper")),
-            str(row["steps"]),
-            f"{row['seconds_per_step']:.3f}",
+            *((str(row["steps"]), f"{row['seconds_per_step']:.3f}") if row["macs"] else ("–", "–")),
         )
         for row in sorted(rows, key=lambda row: (float(row["macs"]), int(row["seed"])))
     ]
@@ -58,6 +58,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def paint(figure: Any, rows: list[dict[str, Any]]) -> None:
+    closed, rows = [row for row in rows if not row["macs"]], [row for row in rows if row["macs"]]
+    sizes = [float(row["macs"]) for row in rows]
+    left, right = min(sizes) / 2, max(sizes) * 1.8
     for axes, (key, label) in zip(figure.subplots(1, 2), (("rgb", "RGB PSNR"), ("raw", "RAW PSNR")), strict=True):
         for name, limit in LIMITS.items():
             axes.axvline(limit, color="0.7", linewidth=1, linestyle="--")
@@ -68,15 +71,20 @@ def paint(figure: Any, rows: list[dict[str, Any]]) -> None:
                 points = [[row[axis] for row in chosen] for axis in ("macs", key)]
                 axes.plot(*points, marker, color=f"C{seed}", label=f"{kind}, seed {seed}", linestyle="none")
         floor = max(row[key] for row in rows) - SHOWN
+        for row in closed:
+            level = max(row[key], floor + 0.05)
+            axes.axhline(level, color="0.3", linewidth=1, linestyle=":")
+            axes.plot([left], [level], "D", color="0.3", clip_on=False, label="closed form, no network")
+            axes.annotate(f"{row[key]:.1f} dB", (left, level), xytext=(8, 3), fontsize=7, textcoords="offset points")
         for place, row in enumerate(sorted((row for row in rows if row["seed"] == 0), key=lambda row: float(row[key]))):
             text, point = row["name"].removesuffix("-chain"), (row["macs"], row[key])
             if row[key] < floor:  # far below: a note at the edge instead of a scale that hides the others
                 text, point = f"{text}: {row[key]:.1f} dB", (row["macs"], floor + 0.05)
-            left = place % 2 or row[key] < floor
-            offset = (-6 if left else 6, -2)
-            style = {"fontsize": 7, "ha": "right" if left else "left", "textcoords": "offset points"}
+            before = place % 2 or row[key] < floor
+            offset = (-6 if before else 6, -2)
+            style = {"fontsize": 7, "ha": "right" if before else "left", "textcoords": "offset points"}
             axes.annotate(text, point, xytext=offset, **style)
-        axes.set(xlim=(8e3, 2.5e6), ylim=(floor, floor + SHOWN + 0.1))
+        axes.set(xlim=(left, right), ylim=(floor, floor + SHOWN + 0.1))
         axes.set(xscale="log", xlabel="multiply-accumulates a pixel and direction", ylabel=f"{label}, dB")
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=8, loc="center right")

@@ -2,7 +2,8 @@
 
     python scripts/paper_experiments.py DATA OUT [--minutes 10]
 
-Seven trainings, two at a time (scripts/pairs.py), then both tables and the rate. What stands in OUT is kept. U-net and
+Seven trainings, two at a time (scripts/pairs.py), then both tables and the rate. What stands in OUT is kept. All see
+the camera's own RGB, as in the paper; the closed form, which needs no training, stands beside them. U-net and
 Invertible Grayscale are trained as the paper says, without a simulated JPEG; U-net with one as well. CycleISP renders
 nothing: it is given the dataset's JPEGs, and a simulated one on top would be JPEG twice, where it is judged on one.
 """
@@ -13,6 +14,9 @@ from pairs import COMMON, TRAIN, asked, at_once, python, step_times, steps_withi
 
 INVISP = ["--blocks", "8", "--growth", "16", "--squeeze", "2", "--depth", "5", "--kind", "dense"]
 """Dense blocks as in the paper, at a tenth of the cost."""
+
+CONTRACT = ["--color", "camera", "--curve", "2.2"]
+"""What the paper's networks see."""
 
 METHODS = {
     "CycleISP": ["--method", "cycleisp", "--rounding", "none"],
@@ -34,7 +38,7 @@ def main() -> None:
     arguments = asked(__doc__)
     data, out = str(arguments.data), arguments.out
     commands = {name: RIVAL if "--method" in options else TRAIN for name, options in METHODS.items()}
-    trainings = {name: [*commands[name], data, *COMMON, *options] for name, options in METHODS.items()}
+    trainings = {name: [*commands[name], data, *COMMON, *CONTRACT, *options] for name, options in METHODS.items()}
     times = step_times(trainings, out)
     steps = steps_within(arguments.minutes, times)
     at_once(lambda name: trained(trainings[name], out / folder(name), steps[name]), list(METHODS))

@@ -3,8 +3,8 @@
     python scripts/search_configurations.py DATA OUT [--minutes 10]
 
 Trainings run two at a time (scripts/pairs.py). Each is judged as it ends, on the same tiles; the best three below the
-limit of `edge` are trained again with another seed. What stands in OUT is kept. Writes front.json into OUT,
-which scripts/front.py draws.
+limit of `edge` are trained again with another seed. What stands in OUT is kept. Writes front.json into OUT, the closed
+form first, which scripts/front.py draws.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def main() -> None:
     rows = at_once(lambda name: row(data, out, name, 0, steps[name], times[name]), list(CANDIDATES))
     best = sorted((row for row in rows if row["macs"] < LIMITS["edge"]), key=score, reverse=True)[:3]
     rows += at_once(lambda name: row(data, out, name, 1, steps[name], times[name]), [row["name"] for row in best])
-    write_whole(out / "front.json", json.dumps(rows, indent=1) + "\n")
+    known = figures(judged(out, label(rows[0]["name"], 0)), "closed form")
+    closed = {"name": "closed-form", "seed": 0, "macs": 0.0, **known, "steps": 0, "seconds_per_step": 0.0}
+    write_whole(out / "front.json", json.dumps([closed, *rows], indent=1) + "\n")
     for name, limit in LIMITS.items():
         found = max((row for row in rows if row["macs"] < limit), key=score)
         print(f"{name}: {found['name']}, {found['rgb']:.2f} dB RGB, {found['raw']:.2f} dB RAW")
@@ -61,24 +63,34 @@ def training(data: Path, config: NetworkConfig) -> list[str]:
 
 def row(data: Path, out: Path, name: str, seed: int, steps: int, seconds: float) -> dict[str, Any]:
     """Train and judge unless that has been done; the figures of the run."""
-    config, label = CANDIDATES[name], f"{name}-seed{seed}"
-    run, judged = out / label, out / f"{label}-judged"
-    trained(training(data, config), run, steps, seed)
-    if not (judged / "table1.json").is_file():
-        table1 = ["-m", "invisp_deploy", "research", "table1", str(data), "--run", f"{label}={run}"]
-        python([*table1, *TILES, "-o", str(judged)], out / f"{label}.log")
-    rows = json.loads((judged / "table1.json").read_text())["rows"]
-    correct = next(row["correct"] for row in rows if row["label"] == label)
+    config, one = CANDIDATES[name], label(name, seed)
+    trained(training(data, config), out / one, steps, seed)
+    table = judged(out, one)
+    if not table.is_file():
+        table1 = ["-m", "invisp_deploy", "research", "table1", str(data), "--run", f"{one}={out / one}"]
+        python([*table1, *TILES, "-o", str(table.parent)], out / f"{one}.log")
     return {
         "name": name,
         "seed": seed,
         "macs": config.macs_per_pixel,
-        "rgb": correct["rgb-psnr"],
-        "raw": correct["raw-psnr"],
-        "raw_paper": correct["raw-psnr-paper"],
+        **figures(table, one),
         "steps": steps,
         "seconds_per_step": seconds,
     }
+
+
+def label(name: str, seed: int) -> str:
+    return f"{name}-seed{seed}"
+
+
+def judged(out: Path, one: str) -> Path:
+    return out / f"{one}-judged" / "table1.json"
+
+
+def figures(table: Path, one: str) -> dict[str, float]:
+    """What the picture shows of a row of a table."""
+    correct = next(row["correct"] for row in json.loads(table.read_text())["rows"] if row["label"] == one)
+    return {"rgb": correct["rgb-psnr"], "raw": correct["raw-psnr"], "raw_paper": correct["raw-psnr-paper"]}
 
 
 if __name__ == "__main__":

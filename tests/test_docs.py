@@ -84,10 +84,11 @@ def test_tolerances_are_those_of_the_table(tmp_path: Path) -> None:
 def test_the_front_is_the_one_that_was_measured(tmp_path: Path) -> None:
     fresh = tmp_path / "front.md"
     fresh.write_text(re.sub(r"(<!-- begin front -->\n).*?(<!-- end front -->)", r"\1\2", read("front"), flags=re.S))
-    script, rows = ROOT / "scripts" / "front.py", DOCS / "measured" / "front.json"
-    command = [sys.executable, str(script), str(rows), str(fresh), str(tmp_path / "front.png")]
+    script, measured = ROOT / "scripts" / "front.py", DOCS / "measured" / "front.json"
+    command = [sys.executable, str(script), str(measured), str(fresh), str(tmp_path / "front.png")]
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert fresh.read_text(encoding="utf-8") == read("front")
+    assert json.loads(measured.read_text(encoding="utf-8"))[0]["macs"] == 0, "the closed form is the left end"
     assert (tmp_path / "front.png").stat().st_size > 10_000
 
 

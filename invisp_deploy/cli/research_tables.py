@@ -48,7 +48,7 @@ _shared = together(
 def table1_command(
     data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
-    """The paper's Table 1: methods side by side, UPI among them, and foreign JPEGs.
+    """The paper's Table 1: methods side by side, UPI and the closed form among them, and foreign JPEGs.
 
     \b
     invisp research table1 data/ --run "InvISP, Fourier=runs/fourier" --run U-net=runs/unet -o table1/
@@ -57,14 +57,14 @@ def table1_command(
     dataset, methods, terms = _opened(data, runs, output, overwrite, names, options)
     from invisp_deploy.report.experiments import table1_page, write_error_maps, write_training_curves
     from invisp_deploy.research.experiments import error_maps, in_order, table1
-    from invisp_deploy.research.methods import check_alike, upi_method
+    from invisp_deploy.research.methods import common_phase, upi_method
 
-    contract = check_alike(methods, dataset)
+    cfa = common_phase(methods, dataset)
     methods = in_order(
         [
-            upi_method("UPI", dataset, contract, "published"),
+            upi_method("UPI", dataset, cfa, "published"),
             *methods,
-            upi_method("UPI, LibRaw's curve", dataset, contract, "libraw"),
+            upi_method("UPI, LibRaw's curve", dataset, cfa, "libraw"),
         ]
     )
     rounds = len(methods) + sum(method.renders for method in methods)
@@ -72,7 +72,7 @@ def table1_command(
         with progress(rounds * len(dataset.shots("test")), "judging", quiet=as_json) as bar:
             facts = table1(methods, dataset, terms, on_file=lambda shot: bar.update(1))
         _write(output, "table1", facts, table1_page(facts))
-        write_error_maps(output / "error_maps.png", error_maps(methods, dataset, contract, terms))
+        write_error_maps(output / "error_maps.png", error_maps(methods, dataset, cfa, terms))
         drawn = write_training_curves(output / "training.png", {method.label: method.log for method in methods})
     _report(output, names if drawn else names[:3], facts, table1_page(facts), as_json)
 
@@ -141,7 +141,7 @@ def rate_command(
 def _opened(
     data: Path, runs: tuple[str, ...], output: Path, overwrite: bool, names: tuple[str, ...], options: dict[str, Any]
 ) -> tuple[Dataset, list[Method], Terms]:
-    """Dataset, methods and terms; every refusal comes before any work."""
+    """Dataset, methods (the closed form first) and terms; every refusal comes before any work."""
     pairs = [run.partition("=")[::2] for run in runs]
     if not pairs or not all(label.strip() and path for label, path in pairs):
         raise RequestError("Name the runs to judge: --run LABEL=FOLDER, once for each.")
@@ -152,14 +152,17 @@ def _opened(
             raise MissingExtraError(package, "tables")
     from invisp_deploy.dataset.open import open_dataset
     from invisp_deploy.research.areas import Terms
-    from invisp_deploy.research.methods import open_method
+    from invisp_deploy.research.methods import closed_form, open_method
 
     terms = Terms(**options)
     if output.is_dir():
         for name in names:
             check_output(output / name, overwrite=overwrite)
     dataset = open_dataset(data)
-    return dataset, [open_method(label.strip(), Path(path)) for label, path in pairs], terms
+    known = closed_form()
+    if known.label in {label.strip() for label, _ in pairs}:
+        raise RequestError(f"{known.label!r} is a row of every table already: give the run another label.")
+    return dataset, [known, *(open_method(label.strip(), Path(path)) for label, path in pairs)], terms
 
 
 def _write(output: Path, name: str, facts: dict[str, Any], markdown: str) -> None:

@@ -22,6 +22,9 @@ from invisp_deploy.cli.train import (
 METHODS: Final = ("cycleisp", "grayscale", "unet", "upi")
 """The last has nothing to train and is refused with a sentence."""
 
+GIVEN_JPEGS: Final = ("cycleisp",)
+"""Those that render nothing: they learn from the JPEGs of a dataset, as they are judged, and none is simulated."""
+
 
 @click.command("train", cls=InvispCommand)
 @click.argument("sources", nargs=-1, required=True, type=PATH)
@@ -40,13 +43,18 @@ def rival_train_command(
 ) -> None:
     """Train a rival on a prepared dataset, or on RAW files (or folders of them) of one camera.
 
+    cycleisp takes a dataset alone, whose JPEGs it inverts (--rounding none); unet the camera's own RGB.
+
     \b
-    invisp research train --method unet dataset/ -o run/
+    invisp research train --method cycleisp dataset/ -o run/
+    invisp research train --method unet dataset/ -o run/ --color camera --curve 2.2
     """
     with training_installed(tensorboard=tensorboard):
         from invisp_deploy.research.rival_training import RivalMethod
 
         given = given_options(options)
+        if run_file is None and method in GIVEN_JPEGS:
+            given.setdefault("rounding", "none")
         asked = asked_options(given) if run_file is None else repeated_run(run_file, given)
         made = trained(
             sources, output, asked, RivalMethod(method),

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Shot
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction
@@ -59,13 +58,13 @@ class Terms:
         return {**asdict(self), "extent": self.extent}
 
 
-def areas_of(shot: Shot, contract: CameraContract, terms: Terms) -> list[Window]:
-    """Windows of a file that start at the contract's CFA phase (RGGB where it is `any`).
+def areas_of(shot: Shot, cfa: str, terms: Terms) -> list[Window]:
+    """Windows of a file that start at that CFA phase (RGGB where it is `any`).
 
     Tiles depend on the seed and the file's name alone, so every method gets the same. Raises RequestError for a file
     that is too small.
     """
-    wanted = "RGGB" if contract.cfa == "any" else contract.cfa
+    wanted = "RGGB" if cfa == "any" else cfa
     top, left = next((r, c) for r in (0, 1) for c in (0, 1) if window_cfa(shot.facts.frame.cfa, r, c) == wanted)
     height, width = shot.facts.height - top, shot.facts.width - left
     least = GRAIN * 3 if terms.tiles is None else terms.tile_size

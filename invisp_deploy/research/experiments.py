@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
 from invisp_deploy.errors import RequestError
 from invisp_deploy.evaluation.metrics import raw_psnr
@@ -23,8 +22,8 @@ from invisp_deploy.report.experiments import PAPER_TABLE_1
 from invisp_deploy.report.round_trip import error_map
 from invisp_deploy.research.areas import Terms, areas_of
 from invisp_deploy.research.dng import LOSSY_QUALITY, mosaic_of_lossy, write_lossless, write_lossy
-from invisp_deploy.research.methods import Method, check_alike
-from invisp_deploy.research.protocol import AS_RUN, CAP, CORRECT, judge, recover_area
+from invisp_deploy.research.methods import Method, common_phase
+from invisp_deploy.research.protocol import AS_RUN, CAP, CORRECT, MEASURED, judge, recover_area
 
 QUALITIES: Final = (70, 74, 78, 82, 86, 90, 94, 98)
 """JPEG qualities of the rate."""
@@ -49,16 +48,17 @@ def table1(
     """Judge all methods on the test files; plain data for JSON.
 
     Rows stand in the paper's order, rows that it has not at the end. `foreign` holds the inverse of every method that
-    renders on JPEGs that LibRaw rendered, beside its own. Raises as `judge` and `methods.check_alike`.
+    renders on JPEGs that LibRaw rendered, beside its own. Raises as `judge` and `methods.common_phase`.
     """
-    contract = check_alike(methods, dataset)
+    cfa = common_phase(methods, dataset)
     rows, foreign = [], []
     for method in in_order(methods):
-        judged = judge(method, dataset, contract, terms, on_file=on_file)
+        judged = judge(method, dataset, cfa, terms, on_file=on_file)
         rows.append(
             {
                 "label": method.label,
                 "kind": method.kind,
+                "contract": method.contract.to_dict(),
                 "weights": method.weights,
                 "optimiser_seconds": method.seconds,
                 "macs_per_pixel": {"forward": method.macs[0], "inverse": method.macs[1]},
@@ -67,7 +67,7 @@ def table1(
             }
         )
         if method.renders:
-            other = judge(method, dataset, contract, terms, foreign=True, on_file=on_file)
+            other = judge(method, dataset, cfa, terms, foreign=True, on_file=on_file)
             foreign.append({"label": method.label, "own": judged.correct, "foreign": other.correct})
     return {
         "experiment": "table1",
@@ -79,7 +79,6 @@ def table1(
             "quality": dataset.quality,
             "subsampling": dataset.subsampling,
         },
-        "contract": contract.to_dict(),
         "settings": terms.to_dict(),
         "definitions": {"correct": CORRECT, "as_run": AS_RUN},
         "rows": rows,
@@ -109,7 +108,7 @@ def table2(
     Methods that render nothing have no file of their own and are left out. Raises as `judge`.
     """
     rendering = [method for method in methods if method.renders]
-    contract = check_alike(methods, dataset)
+    cfa = common_phase(methods, dataset)
     sizes: dict[str, list[dict[str, float]]] = {}
 
     def note(label: str, shot: Shot, shape: tuple[int, ...], count: int, fidelity: float) -> None:
@@ -129,14 +128,14 @@ def table2(
         for shot in dataset.shots("test"):
             shot.check()
             frame = shot.frame
-            for window in areas_of(shot, contract, terms):
-                here = shot.recipe(contract).shifted(window[0].start, window[1].start)
+            for window in areas_of(shot, cfa, terms):
+                here = shot.recipe(MEASURED).shifted(window[0].start, window[1].start)
                 part = replace(frame, mosaic=np.ascontiguousarray(frame.mosaic[window]), cfa=here.cfa, black=here.black)
                 shape = part.mosaic.shape
                 for method in rendering:
                     network = method.network(shot.facts.brightest_frame())
-                    recovery = recover_area(network, dataset, shot, contract, window, terms, folder, own=True)
-                    fidelity = min(CAP, raw_psnr(recovery.recovered, recovery.mosaic, recovery.recipe))
+                    recovery = recover_area(network, dataset, shot, method.contract, window, terms, folder, own=True)
+                    fidelity = min(CAP, raw_psnr(recovery.recovered, recovery.mosaic, recovery.measured))
                     size = recovery.jpeg_bytes + _record_bytes(method, part, recovery.recipe, terms)
                     note(f"{method.label}, JPEG", shot, shape, size, fidelity)
                 write_lossy(folder / "lossy.dng", part)
@@ -170,14 +169,14 @@ def rate(
 
     Raises RequestError for a method that renders nothing, and as `judge`.
     """
-    contract = check_alike(methods, dataset)
+    cfa = common_phase(methods, dataset)
     rows = []
     for method in methods:
         if not method.renders:
             raise RequestError(f"{method.label!r} renders no JPEG, so it has no rate: leave it out.")
         points = []
         for quality in qualities:
-            judged = judge(method, dataset, contract, replace(terms, quality=quality), on_file=on_file)
+            judged = judge(method, dataset, cfa, replace(terms, quality=quality), on_file=on_file)
             bits = 8 * judged.jpeg_bytes / judged.pixels
             points.append({"quality": quality, "bits per pixel": bits, **judged.correct})
         rows.append({"label": method.label, "weights": method.weights, "points": points})
@@ -189,9 +188,7 @@ def rate(
     }
 
 
-def error_maps(
-    methods: Sequence[Method], dataset: Dataset, contract: CameraContract, terms: Terms
-) -> dict[str, npt.NDArray[np.uint8]]:
+def error_maps(methods: Sequence[Method], dataset: Dataset, cfa: str, terms: Terms) -> dict[str, npt.NDArray[np.uint8]]:
     """The liveliest area of the test files: LibRaw's rendering, then |difference| of each method's RAW, by title.
 
     Whole files are shown by a tile of `terms.tile_size` in their middle. Files are at most the first 8.
@@ -199,15 +196,17 @@ def error_maps(
     places = [
         (shot, (_middle(window[0], terms.tile_size), _middle(window[1], terms.tile_size)))
         for shot in dataset.shots("test")[:8]
-        for window in areas_of(shot, contract, terms)
+        for window in areas_of(shot, cfa, terms)
     ]
     shot, window = max(places, key=lambda place: float(place[0].target(place[1]).std()))
     panels = {f"{shot.name}, LibRaw": shot.target(window)}
     with TemporaryDirectory() as folder:
         for method in methods:
             network = method.network(shot.facts.brightest_frame())
-            area = recover_area(network, dataset, shot, contract, window, terms, Path(folder), own=method.renders)
-            panels[method.label] = error_map(area.recovered, area.mosaic, area.recipe)
+            area = recover_area(
+                network, dataset, shot, method.contract, window, terms, Path(folder), own=method.renders
+            )
+            panels[method.label] = error_map(area.recovered, area.mosaic, area.measured)
     return panels
 
 

@@ -1,4 +1,4 @@
-"""Methods to judge: a run of `invisp train` by its folder or weights, and UPI, which needs no run."""
+"""Methods to judge: a run of `invisp train` by its folder or weights; UPI and the closed form, which need no run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ import safetensors
 import torch
 from torch import nn
 
-from invisp_deploy.contract import CameraContract
+from invisp_deploy.config import CONFIGURATIONS
+from invisp_deploy.contract import UNIVERSAL, CameraContract
 from invisp_deploy.dataset.open import Dataset
 from invisp_deploy.errors import CheckpointError, ContractError, MissingFileError, RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import develop
 from invisp_deploy.isp.steps import Codes
-from invisp_deploy.network.checkpoint import load_checkpoint
+from invisp_deploy.network.checkpoint import load_checkpoint, weights_hash
+from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.research.areas import Terms, areas_of
 from invisp_deploy.research.rivals.open import RIVAL_FORMAT, load_rival, macs_per_pixel
 from invisp_deploy.research.rivals.upi import Upi, fitted_gain
@@ -33,7 +35,8 @@ _GAIN_TILES: Final = Terms(tiles=8, tile_size=128)
 class Method:
     """What a row of a table judges.
 
-    label: the row. kind: `invisp` or a rival's name. network: for a frame; all but UPI have one for all frames.
+    label: the row. kind: `invisp`, `closed-form` or a rival's name. contract: how its network sees a frame. network:
+    for a frame; all but UPI have one for all frames.
     renders: whether it has a forward direction. macs: multiply-accumulates per pixel of forward and inverse.
     seconds: optimiser time of its training; log: lines of the run's log.jsonl. notes: facts of its making.
     """
@@ -75,16 +78,29 @@ def open_method(label: str, path: Path) -> Method:
     return Method(label, kind, contract, lambda frame: network, renders, cost, digest, seconds, log, notes)
 
 
-def upi_method(label: str, dataset: Dataset, contract: CameraContract, curve: str) -> Method:
+def closed_form() -> Method:
+    """What is known of a file and nothing else: the steps of the contract that any camera has, and no network.
+
+    What a network is worth is its distance to it. It is `--model closed-form` outside a graph.
+    """
+    config = CONFIGURATIONS["closed-form"]
+    network = InvISP(config).eval()
+    cost, digest = (config.macs_per_pixel, config.macs_per_pixel), weights_hash(network)
+    contract = replace(UNIVERSAL, cfa="any")  # its steps suit every phase
+    return Method("closed form", "closed-form", contract, lambda frame: network, True, cost, digest)
+
+
+def upi_method(label: str, dataset: Dataset, cfa: str, curve: str) -> Method:
     """UPI with the camera's numbers; its digital gain is fitted on tiles of the first 8 training files.
 
-    curve: of `rivals.upi.CURVES`. Raises RequestError as `Upi` and `fitted_gain`.
+    cfa: the phase of the table. curve: of `rivals.upi.CURVES`. Raises RequestError as `Upi` and `fitted_gain`.
     """
+    contract = CameraContract(white="adjusted", white_balance="min", color="camera")
     samples = []
     for shot in dataset.shots("train")[:_GAIN_FILES]:
         frame, recipe = shot.frame, shot.recipe(contract)
         upi = Upi(shot.facts.brightest_frame(), contract, curve=curve)
-        for window in areas_of(shot, contract, _GAIN_TILES):
+        for window in areas_of(shot, cfa, _GAIN_TILES):
             raw = torch.from_numpy(develop(frame.mosaic, recipe, window))[None]
             target = Codes().inverse(shot.target(window), {})
             samples.append((upi, raw, torch.from_numpy(np.ascontiguousarray(target))[None]))
@@ -100,25 +116,24 @@ def upi_method(label: str, dataset: Dataset, contract: CameraContract, curve: st
     )
 
 
-def check_alike(methods: Sequence[Method], dataset: Dataset) -> CameraContract:
-    """The contract that all methods share, but for the CFA phase, which is given as one that suits all.
+def common_phase(methods: Sequence[Method], dataset: Dataset) -> str:
+    """The CFA phase at which the areas of a table begin: the one that methods are for, `any` where all suit every one.
 
-    Raises ContractError for another camera than the dataset's, contracts that differ, or phases that exclude
-    each other.
+    Raises ContractError for weights of another camera than the dataset's, or of phases that exclude each other.
     """
-    first = next((method for method in methods if method.contract.cfa != "any"), methods[0])
     for method in methods:
         if dataset.other_than(method.contract) is not None:
             raise ContractError(
                 f"{method.label!r} is of {method.contract.camera}, the dataset of {dataset.camera}: leave it out."
             )
-        free = method.contract.cfa == "any"
-        if method.contract != (replace(first.contract, cfa="any") if free else first.contract):
+    bound = [method for method in methods if method.contract.cfa != "any"]
+    for method in bound:
+        if method.contract.cfa != bound[0].contract.cfa:
             raise ContractError(
-                f"{method.label!r} has the contract {method.contract}, {first.label!r} has {first.contract}: figures "
-                "of one table are of one contract; train them alike."
+                f"{method.label!r} is for the phase {method.contract.cfa}, {bound[0].label!r} for "
+                f"{bound[0].contract.cfa}: the areas of a table begin at one; train them alike."
             )
-    return first.contract
+    return bound[0].contract.cfa if bound else "any"
 
 
 def _format(path: Path) -> str:

@@ -7,6 +7,9 @@
 
 LibRaw's rendering is the dataset's target, which is a JPEG file already; it is coded again only where the run's quality
 or subsampling is another.
+
+Each method sees frames by its own contract. What is compared are pictures and mosaics, on terms that are the same for
+all (`MEASURED`), so that methods of one contract stand beside those of another.
 """
 
 from __future__ import annotations
@@ -23,7 +26,16 @@ from torch import nn
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
-from invisp_deploy.evaluation.metrics import paper_domain, raw_psnr, rgb_psnr, rgb_ssim
+from invisp_deploy.evaluation.metrics import (
+    CLIPPED,
+    PAPER_GAMMA,
+    clipped_pixels,
+    paper_domain,
+    paper_recipe,
+    raw_psnr,
+    rgb_psnr,
+    rgb_ssim,
+)
 from invisp_deploy.formats.picture import Rgb8
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import Window, develop, undevelop
@@ -34,8 +46,8 @@ from invisp_deploy.isp.steps import Codes, Float
 from invisp_deploy.research.areas import Terms, apply, areas_of, patches_of
 from invisp_deploy.research.methods import Method
 
-CLIPPED: Final = 250
-"""A pixel counts as clipped where LibRaw's rendering has a channel from here on; 255 with room for JPEG's error."""
+MEASURED: Final = CameraContract(white="adjusted", white_balance="max", color="camera", curve=PAPER_GAMMA)
+"""The levels of LibRaw's rendering, and the domain that the paper measures RAW in."""
 
 CAP: Final = 100.0
 """dB that a figure is given as at most: equal arrays (a tile that is black) have an infinite one."""
@@ -46,7 +58,8 @@ CORRECT: Final = {
     "raw-psnr-paper": "dB, peak 1: the mosaic recovered from the JPEG file against the camera's, both demosaiced, "
     "white balanced with gains divided by the largest, gamma 1/2.2, clipped to [0, 1]; mean over 3x3 patches of a "
     "file, or over tiles.",
-    "raw-psnr": "dB, peak 1: the same two linear Bayer mosaics, (DN - black) / (white - black), not demosaiced.",
+    "raw-psnr": "dB, peak 1: the same two linear Bayer mosaics, (DN - black) / (white - black), not demosaiced; white "
+    "as LibRaw's rendering has it.",
     "raw-psnr-clipped": "dB, as raw-psnr, over all pixels of all files where LibRaw's rendering reaches "
     f"{CLIPPED} of 255 in a channel.",
     "raw-psnr-unclipped": "dB, as raw-psnr, over all other pixels of all files.",
@@ -56,8 +69,8 @@ CORRECT: Final = {
 AS_RUN: Final = {
     "rgb-psnr": "dB, peak 255: as above, but truncated to 8 bits, each patch a JPEG file of its own.",
     "rgb-ssim": "SSIM of the same two pictures.",
-    "raw-psnr": "dB, peak 1: the network's three channels against those that it was given (no mosaic between), white "
-    "balanced with gains divided by the largest, gamma 1/2.2, clipped to [0, 1].",
+    "raw-psnr": "dB, peak 1: the network's three channels (no mosaic between) against the camera's mosaic, demosaiced, "
+    "both white balanced with gains divided by the largest, gamma 1/2.2, clipped to [0, 1].",
 }
 """Figures as the authors' code computes them: means over 3x3 patches of every file, or over tiles."""
 
@@ -86,11 +99,13 @@ class Judged:
 class Recovery:
     """One area with everything that a direction needs; made by `recover_area`.
 
-    mosaic, recovered: (h, w) uint16. target, decoded: (h, w, 3) uint8. jpeg_bytes: of the file that was inverted.
+    mosaic, recovered: (h, w) uint16. recipe: of the method's contract; measured: of `MEASURED`. target, decoded:
+    (h, w, 3) uint8. jpeg_bytes: of the file that was inverted. raw: (3, h, w) of the method's domain.
     """
 
     mosaic: Mosaic
     recipe: Recipe
+    measured: Recipe
     target: Rgb8
     decoded: Rgb8
     recovered: Mosaic
@@ -101,7 +116,7 @@ class Recovery:
 def judge(
     method: Method,
     dataset: Dataset,
-    contract: CameraContract,
+    cfa: str,
     terms: Terms,
     *,
     foreign: bool = False,
@@ -109,7 +124,7 @@ def judge(
 ) -> Judged:
     """Judge a method on the test files of a dataset.
 
-    contract: the one that all methods of a table share. foreign: invert LibRaw's JPEGs, not the method's own.
+    cfa: the phase that all methods of a table share. foreign: invert LibRaw's JPEGs, not the method's own.
     Raises ContractError, DatasetError, RequestError.
     """
     correct: list[dict[str, float]] = []
@@ -123,13 +138,14 @@ def judge(
             shot.check()
             network = method.network(shot.facts.brightest_frame())
             here: list[dict[str, float]] = []
-            for window in areas_of(shot, contract, terms):
-                recovery = recover_area(network, dataset, shot, contract, window, terms, Path(folder), own=own)
+            for window in areas_of(shot, cfa, terms):
+                recovery = recover_area(network, dataset, shot, method.contract, window, terms, Path(folder), own=own)
+                true = develop(shot.frame.mosaic, paper_recipe(shot.recipe(method.contract)), window)
                 here.append(_figures(recovery, terms, own=own))
                 squares += _squares(recovery)
                 jpeg_bytes, pixels = jpeg_bytes + recovery.jpeg_bytes, pixels + recovery.mosaic.size
                 as_run += [
-                    _as_run(network, recovery, patch, terms, Path(folder), own=own)
+                    _as_run(network, recovery, true, patch, terms, Path(folder), own=own)
                     for patch in patches_of((recovery.mosaic.shape[0], recovery.mosaic.shape[1]), terms)
                 ]
             files[shot.name] = _mean(here)
@@ -153,7 +169,7 @@ def recover_area(
     *,
     own: bool,
 ) -> Recovery:
-    """One area through a JPEG file. own: the network's rendering, else LibRaw's. folder: for the file."""
+    """One area through a JPEG file in `folder`. contract: of the network. own: its rendering, else LibRaw's."""
     recipe = shot.recipe(contract)
     mosaic = shot.frame.mosaic
     raw = develop(mosaic, recipe, window)
@@ -163,22 +179,20 @@ def recover_area(
     origin = (window[0].start, window[1].start)
     recovered = undevelop(apply(network, Direction.INVERSE, Codes().inverse(decoded, {})), recipe, origin)
     part = np.ascontiguousarray(mosaic[window])
-    return Recovery(part, recipe.shifted(*origin), target, decoded, recovered, size, raw)
+    recipes = (recipe.shifted(*origin), shot.recipe(MEASURED).shifted(*origin))
+    return Recovery(part, *recipes, target, decoded, recovered, size, raw)
 
 
 def _figures(recovery: Recovery, terms: Terms, *, own: bool) -> dict[str, float]:
     height, width = recovery.mosaic.shape
-    domains = [
-        paper_domain(develop(mosaic, recovery.recipe), recovery.recipe)
-        for mosaic in (recovery.recovered, recovery.mosaic)
-    ]
+    domains = [develop(mosaic, recovery.measured) for mosaic in (recovery.recovered, recovery.mosaic)]
     paper = [
         min(CAP, psnr(domains[0][(slice(None), *patch)], domains[1][(slice(None), *patch)], 1))
         for patch in patches_of((height, width), terms)
     ]
     figures = {
         "raw-psnr-paper": float(np.mean(paper)),
-        "raw-psnr": min(CAP, raw_psnr(recovery.recovered, recovery.mosaic, recovery.recipe)),
+        "raw-psnr": min(CAP, raw_psnr(recovery.recovered, recovery.mosaic, recovery.measured)),
     }
     if own:
         figures["rgb-psnr"] = min(CAP, rgb_psnr(recovery.decoded, recovery.target))
@@ -188,15 +202,16 @@ def _figures(recovery: Recovery, terms: Terms, *, own: bool) -> dict[str, float]
 
 def _squares(recovery: Recovery) -> npt.NDArray[np.float64]:
     """Sum of squared errors of the mosaic (peak 1) and pixels, where the rendering clips and where it does not."""
-    scale = recovery.recipe.white - float(np.mean(recovery.recipe.black))
+    scale = recovery.measured.white - float(np.mean(recovery.measured.black))
     errors = np.square((recovery.recovered.astype(np.float64) - recovery.mosaic) / scale)
-    clipped = (recovery.target >= CLIPPED).any(-1)
+    clipped = clipped_pixels(recovery.target)
     return np.array([[errors[where].sum(), np.count_nonzero(where)] for where in (clipped, ~clipped)])
 
 
 def _as_run(
-    network: nn.Module, recovery: Recovery, patch: Window, terms: Terms, folder: Path, *, own: bool
+    network: nn.Module, recovery: Recovery, true: Float, patch: Window, terms: Terms, folder: Path, *, own: bool
 ) -> dict[str, float]:
+    """true: (3, h, w), the area's mosaic in the paper's domain."""
     raw, target = recovery.raw[(slice(None), *patch)], recovery.target[patch]
     figures = {}
     if own:
@@ -208,8 +223,8 @@ def _as_run(
     else:
         decoded = np.ascontiguousarray(recovery.decoded[patch])
     recovered = apply(network, Direction.INVERSE, Codes().inverse(decoded, {}))
-    ours, true = (paper_domain(tensor, recovery.recipe) for tensor in (recovered, raw))
-    return {**figures, "raw-psnr": min(CAP, psnr(ours, true, 1))}
+    ours = paper_domain(recovered, recovery.recipe)
+    return {**figures, "raw-psnr": min(CAP, psnr(ours, true[(slice(None), *patch)], 1))}
 
 
 def _through_jpeg(picture: Rgb8, stored: tuple[int, str], terms: Terms, folder: Path, *, own: bool) -> tuple[Rgb8, int]:

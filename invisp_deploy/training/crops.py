@@ -64,14 +64,17 @@ class Measured:
 
 @torch.no_grad()
 def measure_crops(network: nn.Module, crops: Crops, codec: JpegCodec, step: int = 0, seconds: float = 0.0) -> Measured:
-    """Render, compress with libjpeg, recover, compare. The network is put into eval mode."""
+    """Render, compress with libjpeg, recover, compare. The network is put into eval mode.
+
+    A method that renders nothing recovers from the target, which is of a JPEG file already.
+    """
     network.eval()  # this, too, makes a network forget the matrices of earlier weights
     device = next(network.parameters()).device
     rendered, recovered, clipped = [], [], []
     for raw, target in zip(crops.raw, crops.target, strict=True):
         made = network(raw[None].to(device))[0].cpu() if network.renders else target
         clipped.append(((made < 0) | (made > 1)).any(0).numpy())
-        picture = codec(made[None])[0]
+        picture = codec(made[None])[0] if network.renders else target
         rendered.append(picture)
         recovered.append(network.inverse(picture[None].to(device))[0].cpu())  # type: ignore[operator]
     raw, target = crops.raw.numpy(), crops.target.numpy()

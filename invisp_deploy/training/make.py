@@ -99,6 +99,11 @@ def train(
             check_folder(folder, resume=resume)
             check_possible(run, processes, method)
             network = new_network(method, run, frame)
+            if files.dataset is None and not network.renders:
+                raise RequestError(
+                    f"{method.name} renders nothing: it inverts the JPEGs that a prepared dataset stores, and RAW "
+                    "files have none; name a dataset."
+                )
         with output_folder(folder), ExitStack() as stack:
             with processes.together():
                 pairs = files.pairs(run.contract, bars)

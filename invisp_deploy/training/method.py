@@ -156,7 +156,7 @@ class InvispMethod:
 def new_network(method: TrainingMethod, run: Run, frame: RawFrame) -> nn.Module:
     """The network of a run with the initial weights of its seed, or those it starts from.
 
-    Raises RequestError for a method that does not fit the run, its contract or its crops.
+    Raises RequestError for a method that does not fit the run, its contract, its crops or its JPEGs.
     """
     if (method.name, method.config) != (run.method, run.config):
         raise RequestError(
@@ -168,6 +168,11 @@ def new_network(method: TrainingMethod, run: Run, frame: RawFrame) -> nn.Module:
         raise RequestError(f"The run starts from {began}: give `weights` and `quantize` as that run had them.")
     torch.manual_seed(run.optimiser.seed)
     network = method.build(frame, run.contract)
+    if not network.renders and run.jpeg.rounding != "none":
+        raise RequestError(
+            f"{run.method} renders nothing: it inverts the JPEGs of its dataset, and with `rounding` "
+            f"{run.jpeg.rounding} they would be compressed twice; pass `rounding` none."
+        )
     multiple = int(getattr(network, "multiple", 1))
     if run.data.patch % multiple:
         what = "the squeeze" if run.config is not None else f"what {run.method} needs"

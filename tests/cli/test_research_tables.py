@@ -55,9 +55,9 @@ def test_table1_writes_all_its_files(work: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == (f"wrote table1.json, table1.md, error_maps.png, training.png in {out}")
     facts = json.loads((out / "table1.json").read_text())
-    labels = ["UPI", "CycleISP", "InvISP, Fourier", "UPI, LibRaw's curve"]
+    labels = ["UPI", "CycleISP", "InvISP, Fourier", "closed form", "UPI, LibRaw's curve"]
     assert [row["label"] for row in facts["rows"]] == labels
-    assert [row["optimiser_seconds"] for row in facts["rows"]] == [0, 0, 30, 0]
+    assert [row["optimiser_seconds"] for row in facts["rows"]] == [0, 0, 30, 0, 0]
     assert (out / "table1.md").read_text() in result.stdout
     assert all((out / name).stat().st_size > 1000 for name in ("error_maps.png", "training.png"))
     refused(invoke(work, "table1", *runs, "-o", out), 2, "table1.json exists already", "--overwrite")
@@ -66,11 +66,14 @@ def test_table1_writes_all_its_files(work: Path, tmp_path: Path) -> None:
 def test_table2_and_rate(work: Path, tmp_path: Path) -> None:
     run = ("--run", f"ours={work / 'ours'}")
     result = invoke(work, "table2", *run, "-o", tmp_path, "--json")
-    assert json.loads(result.stdout) == json.loads((tmp_path / "table2.json").read_text())
+    facts = json.loads(result.stdout)
+    assert facts == json.loads((tmp_path / "table2.json").read_text())
+    assert [row["label"] for row in facts["rows"]] == ["closed form, JPEG", "ours, JPEG", "lossy DNG", "lossless DNG"]
     result = invoke(work, "rate", *run, "-o", tmp_path, "--at", 70, "--at", 90)
     assert result.exit_code == 0, result.output
-    points = json.loads((tmp_path / "rate.json").read_text())["rows"][0]["points"]
-    assert [point["quality"] for point in points] == [70, 90]
+    rows = json.loads((tmp_path / "rate.json").read_text())["rows"]
+    assert [row["label"] for row in rows] == ["closed form", "ours"]
+    assert [[point["quality"] for point in row["points"]] for row in rows] == [[70, 90]] * 2
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "rate.json",
         "rate.md",
@@ -86,6 +89,7 @@ def test_requests_that_make_no_sense(work: Path, tmp_path: Path) -> None:
     refused(invoke(work, "table1", *out), 2, "--run LABEL=FOLDER")
     refused(invoke(work, "table1", "--run", work / "ours", *out), 2, "--run LABEL=FOLDER")
     refused(invoke(work, "table1", "--run", ours, "--run", ours, *out), 2, "Two runs have one label")
+    refused(invoke(work, "rate", "--run", f"closed form={work / 'ours'}", *out), 2, "is a row of every table already")
     refused(invoke(work, "table1", "--run", "a=nowhere", *out), 2, "no weights for 'a'")
     refused(invoke(work, "rate", "--run", f"c={work / 'cycle'}", *out), 2, "'c' renders no JPEG")
     refused(invoke(work, "table2", "--run", ours, "--tile", 65, *out), 2, "--tile must be a multiple of 32")

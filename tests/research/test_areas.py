@@ -1,4 +1,4 @@
-"""Areas: the same for every method, of the contract's phase; windows equal the whole."""
+"""Areas: the same for every method, of the phase asked for; windows equal the whole."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset
 from invisp_deploy.errors import RequestError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.demosaic import window_cfa
 from invisp_deploy.research import areas
 from invisp_deploy.research.areas import GRAIN, Terms, apply, areas_of, patches_of
-from tests.graphs import CANON_30D
 
 
 @pytest.mark.parametrize("settings", [Terms(), Terms(tiles=5, tile_size=64)])
-def test_areas_have_the_phase_of_the_contract(settings: Terms, photo_set: Dataset) -> None:
+def test_areas_have_the_phase_that_is_asked_for(settings: Terms, photo_set: Dataset) -> None:
     for shot in photo_set.shots("test"):
         for cfa in ("RGGB", "GRBG", "any"):
-            found = areas_of(shot, replace(CANON_30D, cfa=cfa), settings)
+            found = areas_of(shot, cfa, settings)
             assert len(found) == (settings.tiles or 1)
             for rows, columns in found:
                 assert window_cfa(shot.facts.frame.cfa, rows.start, columns.start) == ("RGGB" if cfa == "any" else cfa)
@@ -35,16 +33,16 @@ def test_areas_have_the_phase_of_the_contract(settings: Terms, photo_set: Datase
 def test_tiles_are_fixed_by_seed_and_file(photo_set: Dataset) -> None:
     first, second = photo_set.shots("test")
     settings = Terms(tiles=4, tile_size=64)
-    assert areas_of(first, CANON_30D, settings) == areas_of(first, CANON_30D, Terms(tiles=4, tile_size=64))
-    assert areas_of(first, CANON_30D, settings) != areas_of(first, CANON_30D, replace(settings, seed=1))
-    assert areas_of(first, CANON_30D, settings) != areas_of(second, CANON_30D, settings)
+    assert areas_of(first, "RGGB", settings) == areas_of(first, "RGGB", Terms(tiles=4, tile_size=64))
+    assert areas_of(first, "RGGB", settings) != areas_of(first, "RGGB", replace(settings, seed=1))
+    assert areas_of(first, "RGGB", settings) != areas_of(second, "RGGB", settings)
     assert "not whole files" in settings.extent
 
 
 def test_what_cannot_be_cut_is_refused(photo_set: Dataset) -> None:
     shot = photo_set.shots("test")[0]
     with pytest.raises(RequestError, match=r"258x226: too small, expected 257 pixels"):
-        areas_of(shot, CameraContract(), Terms(tiles=1, tile_size=256))
+        areas_of(shot, "any", Terms(tiles=1, tile_size=256))
     with pytest.raises(RequestError, match="multiple of 32"):
         Terms(tile_size=100)
     with pytest.raises(RequestError, match="at least 1"):

@@ -80,7 +80,7 @@ def test_table2_counts_bytes(photo_set: Dataset, method: Callable[..., Method]) 
 def test_table2_counts_the_record_of_the_way_back(photo_set: Dataset, method: Callable[..., Method]) -> None:
     ours = method("ours", Exact(), weights="0123456789abcdef" * 4)
     (row,) = (row for row in table2([ours], photo_set, TILES)["rows"] if row["label"] == "ours, JPEG")
-    judged = judge(ours, photo_set, CANON_30D, TILES)
+    judged = judge(ours, photo_set, CANON_30D.cfa, TILES)
     tiles = len(photo_set.test)
     more = (row["bits per pixel"] * judged.pixels / tiles - 8 * judged.jpeg_bytes / tiles) / 8
     assert 200 < more < 600
@@ -99,7 +99,7 @@ def test_rate_falls_with_quality(photo_set: Dataset, method: Callable[..., Metho
 def test_error_maps_show_every_method_the_worst_brightest(photo_set: Dataset, method: Callable[..., Method]) -> None:
     methods = [method(str(index), Exact(error=index / 100)) for index in range(3)]
     for terms, edge in ((TILES, 64), (Terms(tile_size=128), 128)):
-        panels = error_maps(methods, photo_set, CANON_30D, terms)
+        panels = error_maps(methods, photo_set, CANON_30D.cfa, terms)
         assert next(iter(panels)).endswith(", LibRaw")
         assert list(panels)[1:] == ["0", "1", "2"]
         assert next(iter(panels.values())).shape == (edge, edge, 3)

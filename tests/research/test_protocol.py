@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from invisp_deploy.contract import UNIVERSAL, CameraContract
 from invisp_deploy.dataset.open import Dataset
-from invisp_deploy.evaluation.metrics import paper_domain
+from invisp_deploy.evaluation.metrics import CLIPPED, paper_domain
 from invisp_deploy.isp.develop import develop
+from invisp_deploy.isp.recipe import adjusted_white
 from invisp_deploy.research.areas import Terms, areas_of
 from invisp_deploy.research.methods import Method
-from invisp_deploy.research.protocol import AS_RUN, CLIPPED, CORRECT, judge, recover_area
+from invisp_deploy.research.protocol import AS_RUN, CORRECT, judge, recover_area
 from tests.graphs import CANON_30D
 from tests.research.conftest import Exact
 
@@ -33,7 +36,7 @@ def jpeg(picture: np.ndarray, quality: int = 90, subsampling: int = 1) -> np.nda
 def test_every_figure_is_defined_and_every_definition_has_a_figure(
     settings: Terms, photo_set: Dataset, method: Callable[..., Method]
 ) -> None:
-    judged = judge(method("a", Exact()), photo_set, CANON_30D, settings)
+    judged = judge(method("a", Exact()), photo_set, CANON_30D.cfa, settings)
     assert set(judged.correct) <= set(CORRECT)
     assert {"raw-psnr-clipped", *judged.correct} == set(CORRECT)
     assert set(judged.as_run) == set(AS_RUN)
@@ -46,9 +49,9 @@ def test_every_figure_is_defined_and_every_definition_has_a_figure(
 
 def test_correct_figures_are_scikit_images(photo_set: Dataset, method: Callable[..., Method]) -> None:
     """The same steps by hand: rounded, through Pillow, its RGB and RAW compared by scikit-image."""
-    judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D, Terms(tiles=1, tile_size=96))
+    judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D.cfa, Terms(tiles=1, tile_size=96))
     for shot in photo_set.shots("test"):
-        (window,) = areas_of(shot, CANON_30D, Terms(tiles=1, tile_size=96))
+        (window,) = areas_of(shot, CANON_30D.cfa, Terms(tiles=1, tile_size=96))
         recipe = shot.recipe(CANON_30D)
         raw = develop(shot.frame.mosaic, recipe, window)
         decoded = jpeg(np.rint(raw * 0.5 * 255).astype(np.uint8).transpose(1, 2, 0))
@@ -74,10 +77,10 @@ def test_correct_figures_are_scikit_images(photo_set: Dataset, method: Callable[
 
 def test_as_run_truncates_and_takes_no_mosaic(photo_set: Dataset, method: Callable[..., Method]) -> None:
     settings = Terms(tiles=1, tile_size=96)
-    judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D, settings)
+    judged = judge(method("a", Exact(0.5)), photo_set, CANON_30D.cfa, settings)
     expected = []
     for shot in photo_set.shots("test"):
-        (window,) = areas_of(shot, CANON_30D, settings)
+        (window,) = areas_of(shot, CANON_30D.cfa, settings)
         recipe = shot.recipe(CANON_30D)
         raw = develop(shot.frame.mosaic, recipe, window)
         decoded = jpeg((raw * np.float32(0.5) * 255).astype(np.uint8).transpose(1, 2, 0))
@@ -88,8 +91,32 @@ def test_as_run_truncates_and_takes_no_mosaic(photo_set: Dataset, method: Callab
     assert judged.as_run["rgb-psnr"] != pytest.approx(judged.correct["rgb-psnr"], abs=0.005)
 
 
+@pytest.mark.parametrize(
+    "contract",
+    [replace(CANON_30D, white="file"), replace(CANON_30D, white_balance="none", curve=1.0), UNIVERSAL],
+    ids=["white", "linear", "universal"],
+)
+def test_figures_are_on_the_same_terms_whatever_the_contract(
+    contract: CameraContract, photo_set: Dataset, method: Callable[..., Method], tmp_path: Path
+) -> None:
+    """Two mosaics and two pictures are what is compared: levels and paper's domain are those of the file."""
+    terms = Terms(tiles=1, tile_size=96)
+    judged = judge(method("a", Exact(0.9), contract=contract), photo_set, contract.cfa, terms)
+    for shot in photo_set.shots("test"):
+        (window,) = areas_of(shot, contract.cfa, terms)
+        area = recover_area(Exact(0.9), photo_set, shot, contract, window, terms, tmp_path, own=True)
+        span = adjusted_white(shot.facts.frame, shot.frame.mosaic) - np.mean(shot.facts.frame.black)
+        pair = [mosaic.astype(np.float64) for mosaic in (area.mosaic, area.recovered)]
+        expected = peak_signal_noise_ratio(*pair, data_range=span)
+        assert judged.files[shot.name]["raw-psnr"] == pytest.approx(expected, abs=1e-6)
+        paper = shot.recipe(CameraContract(white="adjusted")).shifted(window[0].start, window[1].start)
+        pair = [develop(mosaic, paper) for mosaic in (area.mosaic, area.recovered)]
+        expected = peak_signal_noise_ratio(*pair, data_range=1)
+        assert judged.files[shot.name]["raw-psnr-paper"] == pytest.approx(expected, abs=1e-4)
+
+
 def test_figures_answer_to_the_error(photo_set: Dataset, method: Callable[..., Method]) -> None:
-    good, bad = (judge(method("a", Exact(0.5, error)), photo_set, CANON_30D, TILES) for error in (0.0, 0.05))
+    good, bad = (judge(method("a", Exact(0.5, error)), photo_set, CANON_30D.cfa, TILES) for error in (0.0, 0.05))
     assert good.correct["rgb-psnr"] == bad.correct["rgb-psnr"]
     for name in ("raw-psnr", "raw-psnr-paper", "raw-psnr-unclipped"):
         assert good.correct[name] > bad.correct[name] + 3
@@ -97,7 +124,7 @@ def test_figures_answer_to_the_error(photo_set: Dataset, method: Callable[..., M
 
 
 def test_better_jpegs_give_better_raws(photo_set: Dataset, method: Callable[..., Method]) -> None:
-    low, high = (judge(method("a", Exact()), photo_set, CANON_30D, Terms(quality=q)) for q in (70, 95))
+    low, high = (judge(method("a", Exact()), photo_set, CANON_30D.cfa, Terms(quality=q)) for q in (70, 95))
     assert high.correct["raw-psnr"] > low.correct["raw-psnr"] + 1
     assert high.jpeg_bytes > 1.5 * low.jpeg_bytes
 
@@ -107,7 +134,7 @@ def test_one_that_renders_nothing_inverts_the_datasets_own_jpeg(
 ) -> None:
     """Of the same quality it is not coded again; of another it is. No figures of a rendering are given."""
     shot = photo_set.shots("test")[0]
-    (window,) = areas_of(shot, CANON_30D, Terms(tiles=1, tile_size=96))
+    (window,) = areas_of(shot, CANON_30D.cfa, Terms(tiles=1, tile_size=96))
     target = shot.target(window)
     for settings, expected in (
         (Terms(tiles=1, tile_size=96), target),
@@ -116,18 +143,18 @@ def test_one_that_renders_nothing_inverts_the_datasets_own_jpeg(
     ):
         trial = recover_area(Exact(), photo_set, shot, CANON_30D, window, settings, tmp_path, own=False)
         assert np.array_equal(trial.decoded, expected)
-    judged = judge(method("a", Exact(), renders=False), photo_set, CANON_30D, TILES)
+    judged = judge(method("a", Exact(), renders=False), photo_set, CANON_30D.cfa, TILES)
     assert {*judged.correct, "raw-psnr-clipped"} == {name for name in CORRECT if not name.startswith("rgb")}
-    foreign = judge(method("a", Exact()), photo_set, CANON_30D, TILES, foreign=True)
+    foreign = judge(method("a", Exact()), photo_set, CANON_30D.cfa, TILES, foreign=True)
     assert foreign.correct == judged.correct
 
 
 def test_clipped_and_unclipped_pixels_add_up_to_all(photo_set: Dataset, method: Callable[..., Method]) -> None:
     """One file whole: the mean squared error of all pixels is that of both parts together."""
-    judged = judge(method("a", Exact()), photo_set, CANON_30D, Terms())
+    judged = judge(method("a", Exact()), photo_set, CANON_30D.cfa, Terms())
     total = clipped = 0
     for shot in photo_set.shots("test"):
-        (window,) = areas_of(shot, CANON_30D, Terms())
+        (window,) = areas_of(shot, CANON_30D.cfa, Terms())
         where = (shot.target(window) >= CLIPPED).any(-1)
         total, clipped = total + where.size, clipped + np.count_nonzero(where)
     errors = {name: 10 ** (-judged.correct.get(name, 100.0) / 10) for name in CORRECT if "clipped" in name}

@@ -101,12 +101,11 @@ def test_no_clipped_pixel_has_no_figure(held_out: Crops) -> None:
     assert found.raw_psnr_unclipped == found.raw_psnr
 
 
-def test_a_method_that_renders_nothing_inverts_the_target(held_out: Crops) -> None:
+def test_a_method_that_renders_nothing_inverts_the_target_which_is_of_a_jpeg_already(held_out: Crops) -> None:
     network = Brightening()
     network.renders = False
     found = measure_crops(network, held_out, JPEG)
-    recovered = torch.stack([through_libjpeg(target) / 2 for target in held_out.target])
-    raw = peak_signal_noise_ratio(held_out.raw.numpy(), recovered.numpy(), data_range=1)
+    raw = peak_signal_noise_ratio(held_out.raw.numpy(), held_out.target.numpy() / 2, data_range=1)
     assert found.rgb_psnr is None
     assert found.raw_psnr == pytest.approx(raw, abs=1e-3)
 

@@ -27,7 +27,7 @@ from invisp_deploy.training import loop
 from invisp_deploy.training.data import Pair, load_pairs
 from invisp_deploy.training.loop import Fitted, Report
 from invisp_deploy.training.method import InvispMethod, Start, TrainingMethod, new_network
-from invisp_deploy.training.options import DataOptions, OptimiserOptions
+from invisp_deploy.training.options import DataOptions, JpegOptions, OptimiserOptions
 from invisp_deploy.training.run import Run
 
 CONFIG = NetworkConfig(1, 4, 2)
@@ -243,7 +243,7 @@ def test_a_start_that_the_run_does_not_describe_is_refused(pairs: list[Pair], st
 def test_the_seed_decides_the_weights_and_they_are_written_by_kind(
     method: TrainingMethod, small_frame: RawFrame, tmp_path: Path
 ) -> None:
-    run = Run(CONTRACT, method.config, method.name)
+    run = Run(CONTRACT, method.config, method.name, jpeg=JpegOptions("none"))
     seeded = [replace(run, optimiser=OptimiserOptions(seed=seed)) for seed in (1, 1, 2)]
     networks = [new_network(method, one, small_frame) for one in seeded]
     hashes = [weights_hash(network) for network in networks]
@@ -262,5 +262,7 @@ def test_what_cannot_be_trained_is_refused(small_frame: RawFrame) -> None:
         new_network(InvispMethod(folding), Run(CONTRACT, folding, data=DataOptions(32)), small_frame)
     with pytest.raises(RequestError, match="a multiple of what unet needs, 32, got 48"):
         new_network(RivalMethod("unet"), Run(CONTRACT, method="unet", data=DataOptions(48)), small_frame)
+    with pytest.raises(RequestError, match="`rounding` fourier they would be compressed twice; pass `rounding` none"):
+        new_network(RivalMethod("cycleisp"), Run(CONTRACT, method="cycleisp"), small_frame)
     with pytest.raises(RequestError, match="There is no rival 'nothing'"):
         new_network(RivalMethod("nothing"), Run(CONTRACT, method="nothing"), small_frame)

@@ -60,11 +60,16 @@ def build_rival(name: str, frame: RawFrame, contract: CameraContract) -> nn.Modu
     """A new method: `forward` RAW -> sRGB, `inverse` sRGB -> RAW, both (B, 3, H, W) float32; `renders`, `multiple`.
 
     frame: of the camera; only `upi` reads it. Initial weights follow PyTorch's generator. Raises RequestError for an
-    unknown name, for `unet` without a CFA phase in the contract, and as `Upi`.
+    unknown name, for `unet` without a CFA phase in the contract or with another colour than the camera's, and as `Upi`.
     """
     if name == "upi":
         return Upi(frame, contract)
     if name == "unet":
+        if contract.color != "camera":
+            raise RequestError(
+                f"unet reads the samples of a mosaic, which `color` {contract.color} has mixed: pass `color` camera "
+                "and a gamma as `curve`."
+            )
         return UnetPair(contract.cfa)
     if name not in _TRAINED:
         raise RequestError(f"There is no rival {name!r}: choose one of {', '.join(RIVALS)}.")
@@ -113,7 +118,7 @@ def macs_per_pixel(network: nn.Module, direction: Direction) -> float:
     Counted by PyTorch's FLOP counter on a picture of 128x128, where what is done once a picture (channel attention)
     is spread over its pixels.
     """
-    like = next(itertools.chain(network.parameters(), network.buffers()))
+    like = next(itertools.chain(network.parameters(), network.buffers()), torch.empty(0))  # the closed form has none
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         getattr(network, direction.value)(torch.full((1, 3, _EDGE, _EDGE), 0.5, device=like.device))
     return float(counter.get_total_flops()) / 2 / _EDGE**2

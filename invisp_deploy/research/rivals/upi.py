@@ -40,8 +40,9 @@ class Upi(nn.Module):
     """The inverse for one frame; nothing is trained and nothing rendered.
 
     frame: gives colour matrix, white balance and levels. gain: digital gain of the camera's rendering beside white
-    balance, estimated by `fitted_gain`. Raises RequestError for a frame without colour matrix or white balance, and
-    ContractError as `RawFrame.recipe`.
+    balance, estimated by `fitted_gain`. contract: of the camera's own RGB and a gamma, where the steps end. Raises
+    RequestError for another one and for a frame without colour matrix or white balance, ContractError as
+    `RawFrame.recipe`.
 
     In torch, like the networks that it is judged beside: the steps of isp read the sites of a mosaic, and here every
     pixel keeps all three channels.
@@ -65,10 +66,15 @@ class Upi(nn.Module):
                 f"UPI needs the colour matrix and the as-shot white balance of {frame.camera or 'the camera'}, the "
                 "file lacks one: use files that have both."
             )
+        if isinstance(contract.curve, str):
+            raise RequestError(
+                f"UPI ends in the camera's own RGB behind a gamma, got a contract of color {contract.color}, curve "
+                f"{contract.curve}: pass one of color camera and a number as `curve`."
+            )
         recipe = frame.recipe(contract)
         black, taken = sum(frame.black) / 4, sum(recipe.black) / 4
         span = recipe.white - taken
-        self.curve, self.gain, self.gamma = curve, gain, float(recipe.curve)
+        self.curve, self.gain, self.gamma = curve, gain, contract.curve
         for name, values in (
             ("matrix", srgb_to_camera(frame.color_matrix)),
             ("undone", [min(frame.gains) / value / gain for value in frame.gains]),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from invisp_deploy.contract import CameraContract
+from invisp_deploy.contract import UNIVERSAL, CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import render_libraw
@@ -93,6 +93,11 @@ def test_a_frame_without_its_numbers_is_refused(lacking: str, small_frame: RawFr
     frame = replace(small_frame, **{lacking: None})
     with pytest.raises(RequestError, match="colour matrix and the as-shot white balance of Canon EOS 30D"):
         Upi(frame, CameraContract(white_balance="none"))
+
+
+def test_a_contract_beyond_the_camera_s_own_colour_is_refused(small_frame: RawFrame) -> None:
+    with pytest.raises(RequestError, match="color srgb, curve bt709: pass one of color camera and a number"):
+        Upi(small_frame, UNIVERSAL)
 
 
 def test_a_curve_that_does_not_exist(small_frame: RawFrame) -> None:
