@@ -35,6 +35,7 @@ PAGES = (
     "calibrate",
     "contract",
     "dataset",
+    "deployment",
     "engines",
     "evaluate",
     "export",
@@ -136,6 +137,14 @@ def test_the_contract_page_has_every_field_and_a_valid_example() -> None:
     example = re.search(r"```json\n(.*?)```", read("contract"), re.S)
     assert example is not None
     assert CameraContract.from_dict(json.loads(example[1])).camera == "Canon EOS 5D"
+
+
+def test_deployment_is_what_plans_say(tmp_path: Path) -> None:
+    fresh = tmp_path / "deployment.md"
+    shutil.copy(DOCS / "deployment.md", fresh)
+    script = ROOT / "scripts" / "deployment.py"
+    subprocess.run([sys.executable, str(script), str(fresh)], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("deployment"), "run scripts/deployment.py docs/deployment.md"
 
 
 def test_the_contract_page_has_the_table_of_graph_inputs() -> None:

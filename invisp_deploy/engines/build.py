@@ -56,7 +56,8 @@ class Built:
 
     peak_memory: highest resident memory of the process, bytes. device_memory: what the builder says the engine
     takes on the device for weights and activations, bytes; None where it does not say. convolutions: what each one of
-    F, G and H multiplies in the plan (`plan_layers.convolution_types`); empty where the builder does not say.
+    F, G and H multiplies in the plan (`plan_layers.convolution_types`); empty where the builder does not say. layers:
+    of the plan, in the order that they run in; none where the builder does not say.
     timing_cache: for the next build on this GPU; empty where the backend has none. notes: sentences for the user.
     """
 
@@ -65,6 +66,7 @@ class Built:
     peak_memory: int
     device_memory: int | None
     convolutions: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[PlanLayer, ...] = ()
     timing_cache: bytes = b""
     notes: tuple[str, ...] = ()
 
@@ -165,6 +167,7 @@ def build_plan(
         peak_memory=peak_memory(),
         device_memory=logger.device_memory(),
         convolutions=convolution_types(logger.layers),
+        layers=tuple(logger.layers),
         timing_cache=b"" if settings.portable else bytes(config.get_timing_cache().serialize()),
         notes=tuple(notes),
     )

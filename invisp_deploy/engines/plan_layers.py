@@ -12,6 +12,7 @@ TensorRT itself words it otherwise, which was not seen here: no line of its log 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,29 +23,38 @@ _LAYER: Final = re.compile(
     re.MULTILINE,
 )
 _TYPE: Final = re.compile(r"Datatype: (\w+)")
+_TENSOR: Final = re.compile(r"Name: ([^,]+), Dimensions: \[([^\]]*)\].*?Datatype: (\w+)")
 _NODE: Final = re.compile(r"ONNX Layer: ([^\]]+)\]")
 _CONVOLVING: Final = ("correlation", "runtime_fusion")
 """Other kinds name a convolution where they add its bias or scale its sum."""
+
+_BYTES: Final = {"Float": 4, "Int32": 4, "Half": 2, "Int8": 1, "UInt8": 1, "FP8": 1}
+"""Of one element, by the types that plans of our graphs have."""
 
 _CONVOLUTION: Final = re.compile(r"(block\d+\.(?:F|G|H|GH)\.conv\d+)(?:\.part\d+)?")
 
 
 @dataclass(frozen=True)
 class PlanLayer:
-    """kind: such as correlation, kgen. nodes: of the graph, that it computes. The rest: types such as Int8, Half."""
+    """kind: such as correlation, kgen. nodes: of the graph, that it computes. The rest: types such as Int8, Half.
+
+    moved: bytes that it reads and writes, each of its tensors once and whole; None where the plan leaves a size open.
+    """
 
     kind: str
     nodes: tuple[str, ...]
     inputs: tuple[str, ...]
     constants: tuple[str, ...]
     outputs: tuple[str, ...]
+    moved: int | None = None
 
 
 def read_layers(message: str) -> Iterator[PlanLayer]:
     """The layers that a message of the log describes, in order; none for any other message."""
     for match in _LAYER.finditer(message):
         inputs, constants, outputs = (tuple(_TYPE.findall(text)) for text in match.groups()[1:4])
-        yield PlanLayer(match[1], tuple(_NODE.findall(match[5])), inputs, constants, outputs)
+        moved = _moved(match.groups()[1:4])
+        yield PlanLayer(match[1], tuple(_NODE.findall(match[5])), inputs, constants, outputs, moved)
 
 
 def convolution_types(layers: Iterable[PlanLayer]) -> dict[str, str]:
@@ -61,3 +71,15 @@ def convolution_types(layers: Iterable[PlanLayer]) -> dict[str, str]:
             operands = weight if weight in layer.inputs else f"{layer.inputs[-1]} x {weight}"
             found.update({match[1]: operands for name in layer.nodes if (match := _CONVOLUTION.fullmatch(name))})
     return found
+
+
+def _moved(tensors: Iterable[str]) -> int | None:
+    """Bytes of all tensors that the texts describe."""
+    total = 0
+    for text in tensors:
+        for _, sizes, kind in set(_TENSOR.findall(text)):  # one that a layer uses twice is listed twice
+            sides = sizes.split(",") if sizes else []
+            if kind not in _BYTES or not all(side.isdigit() for side in sides):
+                return None
+            total += _BYTES[kind] * math.prod(int(side) for side in sides)
+    return total

@@ -13,9 +13,9 @@ d is what Q leaves of x, times 16. All Q and DQ of a function have one scale, th
 (`network.lowered` says how), so a concatenation needs no requantisation. Scales are scalars, zero points 0, weights
 carry a scale for each output channel, biases stay float: what TensorRT fuses, as `engines.plan_layers` shows. A
 convolution over a concatenation is the sum of convolutions over its parts; fp32 is written so, because runtimes on a
-CPU add in place and copy nothing, while those on a GPU concatenate for free. In fp16 a 1x1 convolution adds channels of
-zeros to the input, up to a multiple of 8, so that concatenations stay aligned (docs/performance.md). The input and the
-output of a function are FLOAT in every precision.
+CPU add in place and copy nothing, while those on a GPU concatenate for free. In an fp16 dense block a 1x1 convolution
+adds channels of zeros to the input, up to a multiple of 8, so that concatenations stay aligned (docs/performance.md); a
+chain has none. The input and the output of a function are FLOAT in every precision.
 
 G and H of a narrow fp32 chain are written together, as one chain of both.
 
@@ -56,7 +56,8 @@ def write_function(nodes: Nodes, block: CouplingFunction, name: str, x: str, ari
     """Add the nodes of `block` on the FLOAT tensor `x`; returns the name of the FLOAT result."""
     with torch.no_grad():
         layers = gained_convolutions(block, name, arithmetic)
-    writer = _Writer(nodes, name, arithmetic.scales.get(block_input(name), 0.0), x, layers[0].weight.shape[0])
+    scale = arithmetic.scales.get(block_input(name), 0.0)
+    writer = _Writer(nodes, name, scale, x, layers[0].weight.shape[0], block.dense)
     seen = [_Value(x, half=False)]
     for index, layer in enumerate(layers[:-1], 1):
         made = writer.convolution(layer, index, block.read(seen))
@@ -104,10 +105,11 @@ class _Value:
 
 
 class _Writer:
-    def __init__(self, nodes: Nodes, name: str, scale: float, x: str, growth: int) -> None:
+    def __init__(self, nodes: Nodes, name: str, scale: float, x: str, growth: int, dense: bool) -> None:
         self.nodes = nodes
         self.x = x
         self.growth = growth
+        self.dense = dense
         self.name = name
         self.source = block_input(name)
         self.scale = scale
@@ -122,7 +124,7 @@ class _Writer:
         else:
             source, *inner = [self.half(value) for value in seen]
             columns = _array(layer.weight).astype(np.float16)
-            if seen[0].name == self.x:
+            if self.dense and seen[0].name == self.x:
                 first = self.width(layer, seen)
                 source, columns = self.widened(source, first), _widened(columns, first)
             x = self.joined(f"concat{index}", [source, *inner])

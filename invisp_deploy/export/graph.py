@@ -71,6 +71,7 @@ STEP_OPERATORS: Final = frozenset(
         "Pad",
         "Pow",
         "ReduceMean",
+        "ReduceSum",
         "Reshape",
         "Round",
         "Transpose",
@@ -133,7 +134,9 @@ def _interface(graph: _Graph, card: GraphCard) -> tuple[list[ValueInfoProto], li
         graph.build(source, target)
     else:
         contract = card.contract
-        developing, codes = steps(contract.color, contract.curve, contract.cfa), Codes(card.bits)
+        for_engine = graph.for_engine
+        developing = steps(contract.color, contract.curve, contract.cfa, for_engine=for_engine)
+        codes = Codes(card.bits, for_engine)
         if card.direction is Direction.FORWARD:
             _written([step.write_forward for step in developing], graph, "mosaic", _half(graph, source))
             codes.write_forward(graph, _between(graph, source, target), "rgb")
@@ -207,6 +210,11 @@ class _Graph(Nodes):
         """Whether the network computes at half the resolution, where the steps have their planes; none does so, too."""
         return self.view.config.squeeze == 2 or not self.view.blocks()
 
+    @property
+    def for_engine(self) -> bool:
+        """Whether the graph is written for NVIDIA's builder: lower precisions are, fp32 is for CPUs as well."""
+        return self.arithmetic.precision != "fp32"
+
     def build(self, source: str, target: str) -> None:
         """From planes (batch, 3, H, W) to such planes."""
         squeeze = self.view.config.squeeze
@@ -226,29 +234,49 @@ class _Graph(Nodes):
         blocks = self.view.blocks()
         if not blocks:
             return self.node("Identity", "nothing", x, output=output)
+        if not self.forward:
+            first, coupling, _ = blocks[0]
+            self.split(f"block{first}", coupling.parts, x, (f"block{first}.y1", f"block{first}.y2"))
         for step, (index, coupling, mixing) in enumerate(blocks):
             name, weight = f"block{index}", _array(mixing.weight)
-            last = output if step == len(blocks) - 1 else ""
+            ends = step == len(blocks) - 1
             if self.forward:
                 if order is not None and step == 0:
                     weight = (weight[..., 0, 0] @ order)[..., None, None]
-                x = self.coupling(name, coupling, self.mixing(f"{name}.mix", x, weight), last)
+                self.mixed(f"{name}.mix", x, weight, name, coupling)
+                x = self.coupling(name, coupling, output if ends else "")
             else:
-                x = self.mixing(f"{name}.unmix", self.decoupling(name, coupling, x), weight, last)
+                x = self.decoupling(name, coupling)
+                if ends:
+                    x = self.mixing(f"{name}.unmix", x, weight, output)
+                else:
+                    following, then, _ = blocks[step + 1]
+                    self.mixed(f"{name}.unmix", x, weight, f"block{following}", then)
         return x
 
-    def coupling(self, name: str, coupling: Coupling, x: str, output: str) -> str:
+    def mixed(self, name: str, x: str, weight: Array, block: str, coupling: Coupling) -> None:
+        """Write the two parts that a block reads, out of a 1x1 convolution.
+
+        An engine would copy each part out of the whole, so its graphs have a convolution for each.
+        """
+        letter = "x" if self.forward else "y"
+        parts = [f"{block}.{letter}1", f"{block}.{letter}2"]
+        if self.for_engine:
+            for part, rows in zip(parts, np.split(weight, [coupling.parts[0]]), strict=True):
+                self.mixing(f"{name}{part[-1]}", x, rows, part)
+        else:
+            self.split(block, coupling.parts, self.mixing(name, x, weight), parts)
+
+    def coupling(self, name: str, coupling: Coupling, output: str) -> str:
         x1, x2 = f"{name}.x1", f"{name}.x2"
-        self.split(name, coupling.parts, x, (x1, x2))
         y1 = self.node("Add", f"{name}.y1", x1, self.function(f"{name}.F", coupling.F, x2))
         shift, scale = self.of_y1(name, coupling, y1)
         scaled = self.node("Mul", f"{name}.scaled", x2, self.exponential(name, scale))
         y2 = self.node("Add", f"{name}.y2", scaled, shift)
         return self.node("Concat", f"{name}.y", y1, y2, output=output, axis=1)
 
-    def decoupling(self, name: str, coupling: Coupling, y: str) -> str:
+    def decoupling(self, name: str, coupling: Coupling) -> str:
         y1, y2 = f"{name}.y1", f"{name}.y2"
-        self.split(name, coupling.parts, y, (y1, y2))
         shift, scale = self.of_y1(name, coupling, y1)
         scaled = self.node("Sub", f"{name}.scaled", y2, shift)
         x2 = self.node("Mul", f"{name}.x2", scaled, self.exponential(name, scale))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import numpy_helper
 
+from invisp_deploy import contract
 from invisp_deploy.arithmetic import Arithmetic
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read_layers
@@ -71,6 +73,33 @@ def test_a_plan_for_a_range_of_sizes_and_two_targets_too(tmp_path: Path, directi
 
 
 @pytest.mark.parametrize("direction", Direction)
+def test_half_precision_moves_less(tmp_path: Path, direction: Direction) -> None:
+    """For a pixel at least what stands between the convolutions of F, G and H, at most what docs/deployment.md has; the
+    one kernel at each end moves the picture and the numbers beside it, half the resolution's.
+    """
+    network = replace(made(UNIVERSAL), contract=contract.UNIVERSAL)
+    large = Profile((1024, 1024), (1024, 1024), (1024, 1024))  # what is of one size, as sums of the mean, hardly counts
+    moved, ends = {}, {}
+    for precision in ("fp32", "fp16"):
+        layers = build(
+            write_precise(tmp_path, network, made_arithmetic(network, precision))[direction], large, ("sm89",)
+        ).layers
+        sizes = [layer.moved for layer in layers]
+        assert None not in sizes
+        moved[precision] = sum(filter(None, sizes)) / 1024**2
+        ends[precision] = [
+            sum(layer.moved or 0 for layer in layers if any(node.startswith(step) for node in layer.nodes)) / 1024**2
+            for step in ("samples", "codes")
+        ]
+    inner = UNIVERSAL.blocks * 3 * (UNIVERSAL.depth - 1) * UNIVERSAL.growth / UNIVERSAL.squeeze**2
+    assert 2 * 2 * inner < moved["fp16"] < 500
+    assert 2 * 4 * inner < moved["fp32"]
+    assert moved["fp16"] < 0.7 * moved["fp32"]
+    if direction is Direction.FORWARD:
+        assert ends["fp16"] == pytest.approx([6, 15], abs=0.3)
+
+
+@pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_every_target_takes_the_steps_of_a_mosaic_graph(tmp_path: Path, precision: str, direction: Direction) -> None:
     """Turing (sm75), too, which the builder has no fp32 matrix product for."""
@@ -108,8 +137,15 @@ def test_a_line_of_the_log_is_read_for_what_it_says() -> None:
         "[ONNX Layer: block0.y1]"
     )
     assert layer == PlanLayer(
-        "runtime_fusion", ("block0.F.conv5", "block0.y1"), ("Float", "Half"), ("Half",), ("Float",)
+        "runtime_fusion", ("block0.F.conv5", "block0.y1"), ("Float", "Half"), ("Half",), ("Float",), 65536 * 12
     )
+    open_sides = tensor.replace("[1,16,64,64]", "[1,16,-1,64]").format("a", "Half")
+    twice = f"{tensor.format('a', 'Half')}, {tensor.format('a', 'Half')}"
+    lines = [
+        f"Name: x, LayerType: kgen, Inputs: [ {x}], Constants: [], Outputs: [ ], TacticName: , Metadata: "
+        for x in (open_sides, twice)
+    ]
+    assert [layer.moved for layer in read_layers("\n".join(lines))] == [None, 65536 * 2]
     assert list(read_layers("Name: x, LayerType: CaskConvolution, Inputs: [ { Name: raw, Location: Device }]")) == []
     mixed = PlanLayer("correlation", ("block0.G.conv1", "block0.mix"), ("Float",), ("Int8", "Float"), ("Float",))
     bias = PlanLayer("kgen", ("block0.F.conv5",), ("Float",), (), ("Float",))
@@ -124,7 +160,7 @@ def test_the_spine_is_float(tmp_path: Path, precision: str, direction: Direction
     exponentials = parsed.of("UNARY", ".exp")
     assert [(layer.inputs, layer.outputs) for layer in exponentials] == [(("FLOAT",), ("FLOAT",))] * 2
     spine = [layer for layer in parsed.of("ELEMENTWISE") if layer.name.startswith("block")]
-    spine += [layer for layer in parsed.of("CONVOLUTION") if layer.name.endswith("mix")]
+    spine += [layer for layer in parsed.of("CONVOLUTION") if "mix" in layer.name]
     assert len(spine) > 10
     assert {kind for layer in spine for kind in (layer.inputs[0], *layer.outputs)} == {"FLOAT"}
 

@@ -204,13 +204,14 @@ def test_all_quantisers_of_a_dense_block_share_one_scale(network: InvISP, raw: T
 
 
 def test_low_precision_makes_smaller_files(network: InvISP, raw: Tensor) -> None:
-    """By its weights: in a network this small, names and nodes of 8-bit graphs take more than they save."""
+    """By its weights: in a network this small, names and nodes of 8-bit graphs take more than they save,
+    and a first convolution that reads the remainder has twice its inputs."""
     sizes = {}
     for precision in ("fp32", "fp16", "int8", "fp8"):
         model = graphs(network, arithmetic_of(network, raw, precision))[Direction.FORWARD]
         sizes[precision] = sum(len(tensor.raw_data) for tensor in model.graph.initializer if ".conv" in tensor.name)
     assert sizes["fp16"] < 0.65 * sizes["fp32"]
-    assert sizes["int8"] == sizes["fp8"] < 0.75 * sizes["fp16"]
+    assert sizes["int8"] == sizes["fp8"] < 0.85 * sizes["fp16"]
 
 
 def test_what_does_not_fit_is_refused(network: InvISP, raw: Tensor) -> None:

@@ -30,6 +30,7 @@ DEPTHS = {
 }
 STEPS: dict[str, Step] = {
     "samples": Samples(),
+    "samples for engines": Samples(for_engine=True),
     "levels": Levels(),
     "white balance": WhiteBalance(),
     "white balance, clipped": WhiteBalance(clips=True),
@@ -38,6 +39,7 @@ STEPS: dict[str, Step] = {
     "curve": Curve(2.2),
     "curve bt709": Bt709(),
     "codes 8": Codes(8),
+    "codes 8 for engines": Codes(8, for_engine=True),
     "codes 16": Codes(16),
 }
 
@@ -50,7 +52,7 @@ def recipe(cfa: str, bits: int) -> Recipe:
 def given(name: str, bits: int) -> Array:
     """What goes into a step, in numpy's form, inside of what its inverse gives back."""
     random = np.random.default_rng(bits)
-    if name == "samples":
+    if name.startswith("samples"):
         return random.integers(0, 1 << bits, SHAPE).astype(np.uint16)
     if name == "levels":
         return random.integers(round(max(DEPTHS[bits][0])) + 1, round(DEPTHS[bits][1]), SHAPE).astype(np.float32)
@@ -67,7 +69,7 @@ def beyond(name: str, step: Step, bits: int) -> tuple[Array, Array]:
     mosaic, planes = (
         np.float32(1.9) * random.random(shape, np.float32) - np.float32(0.2) for shape in (SHAPE, (3, *SHAPE))
     )
-    if name == "samples":
+    if name.startswith("samples"):
         return random.integers(0, 1 << bits, SHAPE).astype(np.uint16), ((1 << bits) - 1) * random.random(
             SHAPE, np.float32
         )
@@ -139,7 +141,7 @@ def test_a_step_and_its_inverse_in_numpy_and_in_a_graph(name: str, cfa: str, bit
 
 def held(array: Array, name: str) -> Array:
     """What stands after a step in a graph: DN as sites, although numpy has them as a mosaic of their own type."""
-    return sites(array) if name == "samples" else graph_form(array)
+    return sites(array) if name.startswith("samples") else graph_form(array)
 
 
 def agree(made: Array, expected: Array) -> None:
