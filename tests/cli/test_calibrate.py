@@ -16,6 +16,7 @@ from invisp_deploy.calibration.record import ScaleRecord, read_record, write_rec
 from invisp_deploy.cli.calibrate import calibrate_command as main
 from invisp_deploy.cli.main import export as export_command
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.contract import UNIVERSAL
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
@@ -174,6 +175,28 @@ def test_what_is_calibrated_on_one_file_is_exported(nano: Path, sample_raw: Path
 def export(weights: Path, scales: Path, folder: Path) -> Result:
     words = ["onnx", "--checkpoint", weights, "--precision", "int8", "--scales", scales, "-o", folder]
     return CliRunner().invoke(export_command, [str(word) for word in words])
+
+
+def test_weights_of_no_camera_take_files_of_several(crop: Callable[[int], RawFrame], tmp_path: Path) -> None:
+    """Each by its own matrix: the same DN under another one give other ranges; and the record makes graphs."""
+    weights, matrix = tmp_path / "universal.safetensors", crop(0).color_matrix
+    assert matrix is not None
+    stronger = tuple(tuple(1.2 * value - 0.05 for value in row) for row in matrix)
+    save_checkpoint(weights, Checkpoint(gentle_network(CONFIGURATIONS["universal"], spread=0.1), UNIVERSAL))
+    other = replace(crop(1), make="Nikon", model="NIKON D700", exif=b"", color_matrix=stronger)
+    write_dng(tmp_path / "canon.dng", crop(0))
+    write_dng(tmp_path / "nikon.dng", other)
+    scales = tmp_path / "scales.json"
+    result = calibrate(weights, tmp_path / "canon.dng", tmp_path / "nikon.dng", "-o", scales, *FEW)
+    assert result.exit_code == 0, result.output
+    both = read_record(scales)
+    assert [file.name for file in both.files] == ["canon.dng", "nikon.dng"]
+    write_dng(tmp_path / "nikon.dng", replace(other, color_matrix=matrix))
+    again = calibrate(weights, tmp_path / "canon.dng", tmp_path / "nikon.dng", "-o", tmp_path / "same.json", *FEW)
+    assert again.exit_code == 0, again.output
+    assert read_record(tmp_path / "same.json").tensors != both.tensors
+    exported = export(weights, scales, tmp_path / "graphs")
+    assert exported.exit_code == 0, exported.output
 
 
 def test_random_and_empty_files_are_refused_by_name(
