@@ -5,13 +5,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 SAMPLE := samples/canon_eos30d_IMG_0848.CR2
-NAME ?= edge
-MODEL := invisp_deploy/models/canon_eos30d_$(NAME)
+SAMPLES := $(SAMPLE) samples/canon_powershot_s40_0101.CRW
+MODEL := invisp_deploy/models/universal
 WORK ?= work
-# photographs that the shipped model has never seen; saturated wallpapers among them
-HELD := Aqua Twigonometry Sunset_by_the_Pier ng-32703 roman-colosseum red-cherry-leaves friends_by_Aitzol_Berasategi
-STEPS_edge := 6000
-STEPS_nano := 15000
+# RAW files that the model is judged on
+RAWS ?= $(SAMPLES)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check test-clients test-arm64 docs model doctor bench clean
@@ -19,10 +17,10 @@ STEPS_nano := 15000
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.base ## sample RAW -> demo/photo.jpg -> demo/photo.dng, and a report on the round trip
+demo: $(VENV)/.base ## RAW files of two cameras -> demo/*.jpg -> demo/*.dng, and a report on a round trip
 	mkdir -p demo
-	$(BIN)/invisp-run $(SAMPLE) -o demo/photo.jpg --overwrite
-	$(BIN)/invisp-run demo/photo.jpg -o demo/photo.dng --overwrite
+	$(BIN)/invisp-run $(SAMPLES) -o demo --overwrite
+	$(BIN)/invisp-run demo/*.jpg -o demo --overwrite
 	$(BIN)/invisp eval roundtrip $(SAMPLE) -o demo/report --overwrite
 
 test: $(VENV)/.test ## run the tests
@@ -44,21 +42,18 @@ docs: $(VENV)/.base ## write what is made from tables: docs/tolerances.md, docs/
 	$(BIN)/python scripts/tolerances_table.py docs/tolerances.md
 	$(BIN)/python scripts/rooms_picture.py docs/architecture.md docs/images/rooms.svg
 
-model: $(VENV)/.test ## train and export a shipped model again: make model NAME=nano PHOTOS=folder [WORK=work]; hours
+model: $(VENV)/.test ## train and export the shipped model again: make model PHOTOS=folder [RAWS=files] [WORK=work]
 	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }
-	mkdir -p $(WORK)/held $(MODEL)
-	$(BIN)/invisp prepare synthesize --like $(SAMPLE) --saturation 3398 --per-photo 4 $(PHOTOS) -o $(WORK)/dngs
-	for name in $(HELD); do mv $(WORK)/dngs/$$name-*.dng $(WORK)/held/; done
-	rm -f $(WORK)/held/*-[1-9].dng
-	$(BIN)/invisp prepare raws $(WORK)/dngs -o $(WORK)/data --test-share 0
-	$(BIN)/invisp train $(WORK)/data --config $(NAME) --white-level adjusted --gains min --cfa RGGB \
-		--steps $(STEPS_$(NAME)) --patch 96 -o $(WORK)/run-$(NAME) --held-out $(WORK)/held
-	$(BIN)/invisp-export onnx --checkpoint $(WORK)/run-$(NAME)/weights.safetensors -o $(MODEL) --overwrite
-	cp $(WORK)/run-$(NAME)/weights.safetensors $(MODEL)/weights.safetensors
-	$(BIN)/invisp calibrate --checkpoint $(MODEL)/weights.safetensors $(SAMPLE) $(WORK)/dngs/*-0.dng \
-		--max-tiles 86 --held-out $(SAMPLE) --held-out $(WORK)/held --held-tiles 16 --max-drop 0.1 \
-		-o $(MODEL)/scales.json --overwrite
-	$(BIN)/python scripts/shipped_card.py $(MODEL) $(SAMPLE) $(PHOTOS)
+	mkdir -p $(WORK) $(MODEL)
+	$(BIN)/invisp prepare synthesize $(PHOTOS) -o $(WORK)/dngs --per-photo 4
+	OMP_NUM_THREADS=1 $(BIN)/invisp train $(WORK)/dngs -o $(WORK)/run --config universal --patch 96 \
+		--learning-rate 0.001 --steps 30000
+	cp $(WORK)/run/weights.safetensors $(MODEL)/weights.safetensors
+	$(BIN)/invisp-export onnx --checkpoint $(MODEL)/weights.safetensors -o $(MODEL) --overwrite
+	$(BIN)/invisp calibrate --checkpoint $(MODEL)/weights.safetensors $(WORK)/dngs/*-0.dng \
+		$(foreach raw,$(SAMPLES),--held-out $(raw)) --max-drop 0.1 -o $(MODEL)/scales.json --overwrite
+	$(BIN)/invisp eval files $(RAWS) -o $(WORK)/table --overwrite
+	$(BIN)/python scripts/shipped_card.py $(MODEL) --table $(WORK)/table/files.json --dngs $(WORK)/dngs --photos $(PHOTOS)
 
 doctor: $(VENV)/.base ## say what is installed, what of it works, and what to do
 	$(BIN)/invisp doctor

@@ -60,7 +60,7 @@ def files_command(
 
     \b
     invisp eval files raws/ -o table/
-    invisp eval files raws/ -o table/ --model graphs/ --against edge
+    invisp eval files raws/ -o table/ --model graphs/ --against universal
     """
     with needs_extra("matplotlib", "export"):
         importlib.import_module("matplotlib")  # before any work

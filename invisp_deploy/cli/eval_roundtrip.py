@@ -43,7 +43,7 @@ def roundtrip_command(
 
     \b
     invisp eval roundtrip photo.CR2 -o report/
-    invisp eval roundtrip photo.CR2 -o report/ --model nano
+    invisp eval roundtrip photo.CR2 -o report/ --model closed-form
     invisp eval roundtrip photo.CR2 -o report/ --model graphs/
     """
     from invisp_deploy.evaluation.metrics import DEFINITIONS

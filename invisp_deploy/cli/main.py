@@ -17,7 +17,7 @@ main: Final = version_option(
             "stream": (f"{_CLI}.stream:stream_command", "The same for frames that keep coming."),
             "export": (f"{_CLI}.main:export", "Weights to ONNX graphs, graphs to TensorRT engines."),
             "calibrate": (f"{_CLI}.calibrate:calibrate_command", "The scales of int8 and fp8, measured on RAW files."),
-            "train": (f"{_CLI}.train:train_command", "RAW files of one camera to weights."),
+            "train": (f"{_CLI}.train:train_command", "RAW files of one camera or of many to weights."),
             "prepare": (f"{_CLI}.main:prepare", "Data to train on."),
             "eval": (f"{_CLI}.main:evaluate", "What the way there and back does to a real file."),
             "bench": (f"{_CLI}.bench:bench_command", "How fast graphs and engines are here."),

@@ -59,7 +59,7 @@ def run_command(
     \b
     invisp-run photo.CR2 -o photo.jpg
     invisp-run photo.jpg -o photo.dng
-    invisp-run --model nano photo.CR2 -o photo.jpg
+    invisp-run --model closed-form photo.CR2 -o photo.jpg
     invisp-run --engine forward.trt photo.CR2 -o photo.jpg
     """
     from invisp_deploy.rendering.model import Models
