@@ -42,16 +42,17 @@ docs: $(VENV)/.base ## write what is made from tables: docs/tolerances.md, docs/
 	$(BIN)/python scripts/tolerances_table.py docs/tolerances.md
 	$(BIN)/python scripts/rooms_picture.py docs/architecture.md docs/images/rooms.svg
 
+model: export OMP_NUM_THREADS = 1  # two threads are no faster on so small a network
 model: $(VENV)/.test ## train and export the shipped model again: make model PHOTOS=folder [RAWS=files] [WORK=work]
 	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }
 	mkdir -p $(WORK) $(MODEL)
 	$(BIN)/invisp prepare synthesize $(PHOTOS) -o $(WORK)/dngs --per-photo 4
-	OMP_NUM_THREADS=1 $(BIN)/invisp train $(WORK)/dngs -o $(WORK)/run --config universal --patch 96 \
+	$(BIN)/invisp train $(WORK)/dngs -o $(WORK)/run --config universal --patch 96 \
 		--learning-rate 0.001 --steps 30000
 	cp $(WORK)/run/weights.safetensors $(MODEL)/weights.safetensors
 	$(BIN)/invisp-export onnx --checkpoint $(MODEL)/weights.safetensors -o $(MODEL) --overwrite
 	$(BIN)/invisp calibrate --checkpoint $(MODEL)/weights.safetensors $(WORK)/dngs/*-0.dng \
-		$(foreach raw,$(SAMPLES),--held-out $(raw)) --max-drop 0.1 -o $(MODEL)/scales.json --overwrite
+		--held-out samples --max-drop 0.1 -o $(MODEL)/scales.json --overwrite
 	$(BIN)/invisp eval files $(RAWS) -o $(WORK)/table --overwrite
 	$(BIN)/python scripts/shipped_card.py $(MODEL) --table $(WORK)/table/files.json --dngs $(WORK)/dngs --photos $(PHOTOS)
 

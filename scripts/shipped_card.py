@@ -1,48 +1,45 @@
-"""Writes CARD.md of a shipped model: `shipped_card.py MODEL SAMPLE PHOTOS` (see `make model`).
+"""Writes CARD.md of a shipped model: `shipped_card.py MODEL --table FILES.json --dngs DIR... --photos DIR...`.
 
-MODEL is a folder with graphs, weights.safetensors (trained with --held-out) and scales.json. SAMPLE is a real RAW file;
-its round trip is measured here, with the graphs. PHOTOS is the folder that the training files were made from, with
-manifest.json beside them (file, source, licence).
+MODEL is a folder with graphs and weights.safetensors. FILES.json is of `invisp eval files`, the model beside the closed
+form. DIR of --dngs holds the made DNGs that it was trained on (see `make model`), DIR of --photos the photographs that
+these were made from, with manifest.json beside them (file, source or package, licence).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.evaluation.metrics import Metrics, mean_metrics
-from invisp_deploy.evaluation.roundtrip import round_trips
 from invisp_deploy.files import write_whole
+from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.models import MODELS
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
-from invisp_deploy.rendering.files import RunOptions
-from invisp_deploy.rendering.model import load
 from invisp_deploy.report.markdown import number, table
 
-METRICS = ("rgb-psnr", "raw-psnr-paper", "raw-psnr")
+METRICS = ("rgb-psnr", "raw-psnr-paper", "raw-psnr", "raw-psnr-unclipped")
 LEVELS = {1: "full", 2: "half", 4: "quarter"}
 
-TEXT = """# {camera}, `{name}`
+TEXT = """# `{name}`
 
-Renders RAW files of the {camera} as LibRaw does (as-shot white balance, no automatic brightening)
-and recovers the RAW from the JPEG. {network}
+Renders RAW files of any camera with a Bayer sensor as LibRaw does (as-shot white balance, no automatic brightening) and
+recovers the RAW from the JPEG. Levels, white balance, the file's colour matrix and the curve are computed exactly; the
+network does what remains. {network}
 Weights `{weights}`.
 
 {files}
 
 ## Figures
 
-Through a JPEG file of quality 90, 4:2:2, on disk; definitions in [evaluate](../../../docs/evaluate.md). All in dB.
+Whole real files through JPEG files of quality {quality}, {subsampling}, on disk, in dB; the closed form, which is the
+same without a network, → the model. Definitions in [evaluate](../../../docs/evaluate.md), and what is lost where
+pictures clip.
 
 {figures}
 
-No pixel of these files was trained on; the real file gave camera data (levels, colour matrix, white balance, noise) to
-the made ones. One real file is little evidence: it is well exposed, at ISO 100, and half of it is sky. Strongly
-saturated colours are the hard case (red-cherry-leaves); colours that leave sRGB are clipped in the JPEG, which is the
-likely reason, not a measured one.
+No file of this table was trained on, and no colour matrix of its camera was drawn to make training files.
 
 ## Training
 
@@ -52,24 +49,26 @@ Contract: {contract}.
 
 ## Licence
 
-The weights are MIT like the program. The photographs they were trained and validated on are free ones, none of which
-is part of this package:
+The weights are MIT like the program. The photographs they were trained on are free ones, none of which is part of this
+package:
 
 {licences}
 """
 
 
-def main(model: Path, sample: Path, photos: Path) -> None:
+def main(model: Path, measured: Path, dngs: Sequence[Path], photos: Sequence[Path]) -> None:
     checkpoint = load_checkpoint(model / "weights.safetensors")
     name = next(name for name, folder in MODELS.items() if folder == model.name)
+    facts = json.loads(measured.read_text(encoding="utf-8"))
     text = TEXT.format(
-        camera=checkpoint.contract.camera,
         name=name,
         network=network(checkpoint),
-        files=files(name),
+        files=files(model, name),
         weights=checkpoint.weights,
-        figures=figures(model, sample, checkpoint.card["validation"]),
-        training=training(checkpoint.card),
+        quality=facts["quality"],
+        subsampling=facts["subsampling"],
+        figures=figures(facts),
+        training=training(checkpoint.card, dngs),
         contract=json.dumps(checkpoint.contract.to_dict()),
         licences=licences(photos),
     )
@@ -87,53 +86,61 @@ def network(checkpoint: Checkpoint) -> str:
     )
 
 
-def files(name: str) -> str:
+def files(model: Path, name: str) -> str:
     rows = {
         "`forward.onnx`, `inverse.onnx`": f"what `invisp-run --model {name}` uses",
         "`forward16.onnx`, `inverse16.onnx`": "the same with pictures of 16 bits, for `.tif`",
         "`weights.safetensors`": "PyTorch weights, with configuration and camera contract in the header",
-        "`scales.json`": "scales for int8 and fp8 exports of these weights ([precision](../../../docs/precision.md))",
         "`forward.onnx.npz` and one beside every graph": (
             "a small input and what PyTorch makes of it, for `invisp verify`"
         ),
         "`report.json`, `report.md`": "what the export compared",
     }
+    if (model / "scales.json").is_file():
+        rows["`scales.json`"] = "scales for int8 and fp8 exports ([precision](../../../docs/precision.md))"
     return table(("file", "for"), list(rows.items()))
 
 
-def figures(model: Path, sample: Path, made: dict[str, Metrics]) -> str:
-    with load(model) as pair:
-        (real,) = round_trips([sample], pair, RunOptions()).values()
-    rows = [
-        (f"**{sample.name}, a real file, whole**", *columns(real, "**")),
-        *((f"made: {name}", *columns(one)) for name, one in sorted(made.items())),
-        (f"mean of the {len(made)} made files", *columns(mean_metrics(made))),
-    ]
-    return table(("file", *METRICS), rows)
+def figures(facts: Mapping[str, Any]) -> str:
+    rows = [(row["file"], row["camera"] or "–", *(beside(row, metric) for metric in METRICS)) for row in facts["files"]]
+    mean = ("**mean**", "", *(f"**{beside(facts['mean'], metric)}**" for metric in METRICS))
+    return table(("file", "camera", *METRICS), [*rows, mean])
 
 
-def columns(metrics: Metrics, mark: str = "") -> list[str]:
-    return [f"{mark}{number(metrics[name], 1)}{mark}" for name in METRICS]
+def beside(row: Mapping[str, Any], metric: str) -> str:
+    return f"{number(row['against'][metric], 2)} → {number(row['model'][metric], 2)}"
 
 
-def training(card: Mapping[str, Any]) -> str:
+def training(card: Mapping[str, Any], folders: Sequence[Path]) -> str:
     run = card["run"]
     optimiser, data, jpeg = run["optimiser"], run["data"], run["jpeg"]
+    cameras = {read_raw(path).camera for folder in folders for path in folder.glob("*.dng")}
     return (
-        f"{run['source']['files']} DNGs made from photographs (`make model`), others held out. {card['steps']:,} steps "
-        f"of {data['batch']} crop of\n{data['patch']}x{data['patch']}, Adam with a peak rate of "
-        f"{optimiser['learning_rate']:g}, {optimiser['warmup']} steps of warm-up, {optimiser['schedule']} decay,\n"
-        f"{run['loss']['norm'].upper()} both ways, JPEG simulator ({jpeg['rounding']}) at quality "
-        f"{jpeg['quality'][0]}, average of the weights over {optimiser['ema_decay']}, seed {optimiser['seed']}.\n"
+        f"{run['source']['files']} DNGs made from photographs ([how](../../../docs/train.md#from-photographs)), with the "
+        f"colour matrices of {len(cameras)} cameras.\n{card['steps']:,} steps of {data['batch']} crop of "
+        f"{data['patch']}x{data['patch']}, Adam with a peak rate of {optimiser['learning_rate']:g}, "
+        f"{optimiser['warmup']} steps of warm-up,\n{optimiser['schedule']} decay, {run['loss']['norm'].upper()} both "
+        f"ways, RAW weighed {run['loss']['raw_weight']:g}, JPEG simulator ({jpeg['rounding']}) at quality "
+        f"{jpeg['quality'][0]},\naverage of the weights over {optimiser['ema_decay']}, seed {optimiser['seed']}: "
         f"{card['seconds'] / 60:.0f} minutes of steps on one core of a CPU."
     )
 
 
-def licences(photos: Path) -> str:
-    rows = json.loads((photos / "manifest.json").read_text(encoding="utf-8"))
-    lines = [(row["file"], row["source"].split("@")[0], row["licence"]) for row in rows]
+def licences(folders: Sequence[Path]) -> str:
+    rows = [row for folder in folders for row in json.loads((folder / "manifest.json").read_text(encoding="utf-8"))]
+    lines = [(row["file"], source(row), row["licence"]) for row in rows]
     return table(("photograph", "source", "licence"), lines)
 
 
+def source(row: Mapping[str, str]) -> str:
+    return row["source"].split("@")[0] if "source" in row else row["package"]
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--dngs", type=Path, nargs="+", required=True)
+    parser.add_argument("--photos", type=Path, nargs="+", required=True)
+    asked = parser.parse_args()
+    main(asked.model, asked.table, asked.dngs, asked.photos)
