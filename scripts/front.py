@@ -17,16 +17,16 @@ from invisp_deploy.files import write_whole
 from invisp_deploy.report.figures import write_figure
 from invisp_deploy.report.markdown import table
 
-LIMITS = {"edge": 0.13e6, "nano": 0.03e6}
-"""Multiply-accumulates a pixel below which the best is looked for."""
+ENOUGH = 0.1
+"""dB of RGB below the best that a smaller network may be."""
 
 SHOWN = 1.8
 """dB below the best that the picture shows."""
 
 
-def score(row: dict[str, Any]) -> float:
-    """Both figures count alike."""
-    return float(row["rgb"] + row["raw"])
+def smallest_of_the_best(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    best = max(row["rgb"] for row in rows)
+    return min((row for row in rows if row["rgb"] >= best - ENOUGH), key=lambda row: float(row["macs"]))
 
 
 def front_table(rows: list[dict[str, Any]]) -> str:
@@ -62,14 +62,12 @@ def paint(figure: Any, rows: list[dict[str, Any]]) -> None:
     sizes = [float(row["macs"]) for row in rows]
     left, right = min(sizes) / 2, max(sizes) * 1.8
     for axes, (key, label) in zip(figure.subplots(1, 2), (("rgb", "RGB PSNR"), ("raw", "RAW PSNR")), strict=True):
-        for name, limit in LIMITS.items():
-            axes.axvline(limit, color="0.7", linewidth=1, linestyle="--")
-            axes.annotate(name, (limit, 0.02), xycoords=("data", "axes fraction"), ha="right", fontsize=8, color="0.4")
         for kind, marker in (("dense", "o"), ("chain", "s")):
             for seed in (0, 1):
                 chosen = [r for r in rows if ("chain" in r["name"]) == (kind == "chain") and r["seed"] == seed]
                 points = [[row[axis] for row in chosen] for axis in ("macs", key)]
-                axes.plot(*points, marker, color=f"C{seed}", label=f"{kind}, seed {seed}", linestyle="none")
+                if chosen:
+                    axes.plot(*points, marker, color=f"C{seed}", label=f"{kind}, seed {seed}", linestyle="none")
         floor = max(row[key] for row in rows) - SHOWN
         for row in closed:
             level = max(row[key], floor + 0.05)

@@ -116,7 +116,7 @@ def training(card: Mapping[str, Any], folders: Sequence[Path]) -> str:
     optimiser, data, jpeg = run["optimiser"], run["data"], run["jpeg"]
     cameras = {read_raw(path).camera for folder in folders for path in folder.glob("*.dng")}
     return (
-        f"{run['source']['files']} DNGs made from photographs ([how](../../../docs/train.md#from-photographs)), with the "
+        f"{run['source']['files']} DNGs made from photographs ([how](../../../docs/train.md#from-photographs)), with "
         f"colour matrices of {len(cameras)} cameras.\n{card['steps']:,} steps of {data['batch']} crop of "
         f"{data['patch']}x{data['patch']}, Adam with a peak rate of {optimiser['learning_rate']:g}, "
         f"{optimiser['warmup']} steps of warm-up,\n{optimiser['schedule']} decay, {run['loss']['norm'].upper()} both "
