@@ -20,7 +20,7 @@ help: ## list the targets
 demo: $(VENV)/.base ## RAW files of two cameras -> demo/*.jpg -> demo/*.dng, and a report on a round trip
 	mkdir -p demo
 	$(BIN)/invisp-run $(SAMPLES) -o demo --overwrite
-	$(BIN)/invisp-run demo/*.jpg -o demo --overwrite
+	$(BIN)/invisp-run demo/canon_eos30d_IMG_0848.jpg demo/canon_powershot_s40_0101.jpg -o demo --overwrite
 	$(BIN)/invisp eval roundtrip $(SAMPLE) -o demo/report --overwrite
 
 test: $(VENV)/.test ## run the tests
@@ -42,7 +42,8 @@ docs: $(VENV)/.base ## write what is made from tables: docs/tolerances.md, docs/
 	$(BIN)/python scripts/tolerances_table.py docs/tolerances.md
 	$(BIN)/python scripts/rooms_picture.py docs/architecture.md docs/images/rooms.svg
 
-model: export OMP_NUM_THREADS = 1  # two threads are no faster on so small a network
+# two threads are no faster on so small a network
+model: export OMP_NUM_THREADS = 1
 model: $(VENV)/.test ## train and export the shipped model again: make model PHOTOS=folder [RAWS=files] [WORK=work]
 	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }
 	mkdir -p $(WORK) $(MODEL)

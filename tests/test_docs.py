@@ -19,6 +19,7 @@ import pytest
 import invisp_deploy
 from invisp_deploy.cli.run import run_command
 from invisp_deploy.cli.stream import stream_command
+from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.evaluation.metrics import DEFINITIONS
 from invisp_deploy.isp.recipe import GRAPH_INPUTS
@@ -153,6 +154,12 @@ def test_the_contract_page_has_the_table_of_graph_inputs() -> None:
         assert f"| `{each.name}` | {each.dtype} ({shape}) | {each.source} |" in read("contract")
 
 
+def test_the_train_page_has_every_configuration() -> None:
+    work = {name: f"{config.macs_per_pixel:,.0f}" for name, config in CONFIGURATIONS.items()}
+    found = rows("train")
+    assert {name: found[name][1] for name in work} == work
+
+
 def named(pattern: str) -> set[tuple[str, str]]:
     """(page, name) of all that Markdown files of the repository name so, blocks included."""
     pages = [*ROOT.glob("*.md"), *(page for room in PLACES for page in (ROOT / room).rglob("*.md"))]
@@ -187,7 +194,8 @@ def test_the_changelog_has_this_version_on_top() -> None:
 
 def options_of(command: click.Command) -> set[str]:
     """Of a command and of all within it."""
-    found = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    named = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
+    found = {option for option in named if option.startswith("--")}
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
