@@ -47,9 +47,9 @@ model: export OMP_NUM_THREADS = 1
 model: $(VENV)/.test ## train and export the shipped model again: make model PHOTOS=folder [RAWS=files] [WORK=work]
 	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }
 	mkdir -p $(WORK) $(MODEL)
-	$(BIN)/invisp prepare synthesize $(PHOTOS) -o $(WORK)/dngs --per-photo 4
+	$(BIN)/invisp prepare synthesize $(PHOTOS) -o $(WORK)/dngs --per-photo 4 --seed 2
 	$(BIN)/invisp train $(WORK)/dngs -o $(WORK)/run --config universal --patch 96 \
-		--learning-rate 0.001 --steps 30000
+		--learning-rate 0.001 --steps 22000 --raw-weight 0.6 --clipped-weight 0
 	cp $(WORK)/run/weights.safetensors $(MODEL)/weights.safetensors
 	$(BIN)/invisp-export onnx --checkpoint $(MODEL)/weights.safetensors -o $(MODEL) --overwrite
 	$(BIN)/invisp calibrate --checkpoint $(MODEL)/weights.safetensors $(WORK)/dngs/*-0.dng \

@@ -113,16 +113,17 @@ def beside(row: Mapping[str, Any], metric: str) -> str:
 
 def training(card: Mapping[str, Any], folders: Sequence[Path]) -> str:
     run = card["run"]
-    optimiser, data, jpeg = run["optimiser"], run["data"], run["jpeg"]
+    optimiser, data, jpeg, loss = run["optimiser"], run["data"], run["jpeg"], run["loss"]
     cameras = {read_raw(path).camera for folder in folders for path in folder.glob("*.dng")}
+    started = f"They went on from weights `{run['start']['weights']}`.\n" if run["start"] else ""
     return (
         f"{run['source']['files']} DNGs made from photographs ([how](../../../docs/train.md#from-photographs)), with "
-        f"colour matrices of {len(cameras)} cameras.\n{card['steps']:,} steps of {data['batch']} crop of "
+        f"colour matrices of {len(cameras)} cameras.\n{started}{card['steps']:,} steps of {data['batch']} crop of "
         f"{data['patch']}x{data['patch']}, Adam with a peak rate of {optimiser['learning_rate']:g}, "
-        f"{optimiser['warmup']} steps of warm-up,\n{optimiser['schedule']} decay, {run['loss']['norm'].upper()} both "
-        f"ways, RAW weighed {run['loss']['raw_weight']:g}, JPEG simulator ({jpeg['rounding']}) at quality "
-        f"{jpeg['quality'][0]},\naverage of the weights over {optimiser['ema_decay']}, seed {optimiser['seed']}: "
-        f"{card['seconds'] / 60:.0f} minutes of steps on one core of a CPU."
+        f"{optimiser['warmup']} steps of warm-up, {optimiser['schedule']} decay,\n{loss['norm'].upper()} both ways, RAW "
+        f"weighed {loss['raw_weight']:g} and {loss['clipped_weight']:g} of that where pictures clip,\nJPEG simulator "
+        f"({jpeg['rounding']}) at quality {jpeg['quality'][0]}, average of the weights over {optimiser['ema_decay']}, "
+        f"seed {optimiser['seed']}:\n{card['seconds'] / 60:.0f} minutes of steps on one core of a CPU."
     )
 
 
