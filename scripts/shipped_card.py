@@ -115,13 +115,13 @@ def training(card: Mapping[str, Any], folders: Sequence[Path]) -> str:
     run = card["run"]
     optimiser, data, jpeg, loss = run["optimiser"], run["data"], run["jpeg"], run["loss"]
     cameras = {read_raw(path).camera for folder in folders for path in folder.glob("*.dng")}
-    started = f"They went on from weights `{run['start']['weights']}`.\n" if run["start"] else ""
+    started = f"They went on from weights `{run['start']['start']}`.\n" if run["start"] else ""
     return (
         f"{run['source']['files']} DNGs made from photographs ([how](../../../docs/train.md#from-photographs)), with "
         f"colour matrices of {len(cameras)} cameras.\n{started}{card['steps']:,} steps of {data['batch']} crop of "
         f"{data['patch']}x{data['patch']}, Adam with a peak rate of {optimiser['learning_rate']:g}, "
-        f"{optimiser['warmup']} steps of warm-up, {optimiser['schedule']} decay,\n{loss['norm'].upper()} both ways, RAW "
-        f"weighed {loss['raw_weight']:g} and {loss['clipped_weight']:g} of that where pictures clip,\nJPEG simulator "
+        f"{optimiser['warmup']} steps of warm-up, {optimiser['schedule']} decay,\n{loss['norm'].upper()} both ways, "
+        f"RAW weighed {loss['raw_weight']:g}, times {loss['clipped_weight']:g} where pictures clip,\nJPEG simulator "
         f"({jpeg['rounding']}) at quality {jpeg['quality'][0]}, average of the weights over {optimiser['ema_decay']}, "
         f"seed {optimiser['seed']}:\n{card['seconds'] / 60:.0f} minutes of steps on one core of a CPU."
     )
