@@ -1,8 +1,8 @@
-"""Writes CARD.md of a shipped model: `shipped_card.py MODEL --table FILES.json --dngs DIR... --photos DIR...`.
+"""Writes CARD.md of a shipped model: `shipped_card.py MODEL --table FILES.json --runs ... --dngs ... --photos ...`.
 
 MODEL is a folder with graphs and weights.safetensors. FILES.json is of `invisp eval files`, the model beside the closed
-form. DIR of --dngs holds the made DNGs that it was trained on (see `make model`), DIR of --photos the photographs that
-these were made from, with manifest.json beside them (file, source or package, licence).
+form. The runs are those of its training in their order, the DNGs what they were trained on (see `make model`), the
+photographs what these were made from, with manifest.json beside them (file, source or package, licence).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ package:
 """
 
 
-def main(model: Path, measured: Path, dngs: Sequence[Path], photos: Sequence[Path]) -> None:
+def main(model: Path, measured: Path, runs: Sequence[Path], dngs: Sequence[Path], photos: Sequence[Path]) -> None:
     checkpoint = load_checkpoint(model / "weights.safetensors")
     name = next(name for name, folder in MODELS.items() if folder == model.name)
     facts = json.loads(measured.read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def main(model: Path, measured: Path, dngs: Sequence[Path], photos: Sequence[Pat
         quality=facts["quality"],
         subsampling=facts["subsampling"],
         figures=figures(facts),
-        training=training(checkpoint.card, dngs),
+        training=training(runs, dngs),
         contract=json.dumps(checkpoint.contract.to_dict()),
         licences=licences(photos),
     )
@@ -111,20 +111,36 @@ def beside(row: Mapping[str, Any], metric: str) -> str:
     return f"{number(row['against'][metric], 2)} → {number(row['model'][metric], 2)}"
 
 
-def training(card: Mapping[str, Any], folders: Sequence[Path]) -> str:
-    run = card["run"]
-    optimiser, data, jpeg, loss = run["optimiser"], run["data"], run["jpeg"], run["loss"]
-    cameras = {read_raw(path).camera for folder in folders for path in folder.glob("*.dng")}
-    started = f"They went on from weights `{run['start']['start']}`.\n" if run["start"] else ""
+def training(runs: Sequence[Path], dngs: Sequence[Path]) -> str:
+    cameras = {read_raw(path).camera for folder in dngs for path in folder.glob("*.dng")}
+    described = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in runs]
+    first, files = described[0], sum(len([*folder.glob("*.dng")]) for folder in dngs)
+    head = ("", "files", "steps", "peak rate", "RAW weighed", "times, where pictures clip", "minutes")
+    stages = [
+        stage(place, run, seconds(folder)) for place, (run, folder) in enumerate(zip(described, runs, strict=True))
+    ]
+    data, jpeg, optimiser = first["data"], first["jpeg"], first["optimiser"]
     return (
-        f"{run['source']['files']} DNGs made from photographs ([how](../../../docs/train.md#from-photographs)), with "
-        f"colour matrices of {len(cameras)} cameras.\n{started}{card['steps']:,} steps of {data['batch']} crop of "
-        f"{data['patch']}x{data['patch']}, Adam with a peak rate of {optimiser['learning_rate']:g}, "
-        f"{optimiser['warmup']} steps of warm-up, {optimiser['schedule']} decay,\n{loss['norm'].upper()} both ways, "
-        f"RAW weighed {loss['raw_weight']:g}, times {loss['clipped_weight']:g} where pictures clip,\nJPEG simulator "
-        f"({jpeg['rounding']}) at quality {jpeg['quality'][0]}, average of the weights over {optimiser['ema_decay']}, "
-        f"seed {optimiser['seed']}:\n{card['seconds'] / 60:.0f} minutes of steps on one core of a CPU."
+        f"{files} DNGs made from photographs ([how](../../../docs/train.md#from-photographs)), with colour matrices of "
+        f"{len(cameras)} cameras.\nCrops of {data['patch']}x{data['patch']}, {data['batch']} a step, Adam, "
+        f"{optimiser['warmup']} steps of warm-up, {optimiser['schedule']} decay, {first['loss']['norm'].upper()} both "
+        f"ways,\nJPEG simulator ({jpeg['rounding']}) at quality {jpeg['quality'][0]}, average of the weights over "
+        f"{optimiser['ema_decay']}, seed {optimiser['seed']}. Each run\nwent on from the weights of the one before; "
+        f"minutes are of optimiser steps on one core of a CPU:\n\n{table(head, stages)}"
     )
+
+
+def stage(place: int, run: Mapping[str, Any], spent: float) -> tuple[str, ...]:
+    optimiser, loss = run["optimiser"], run["loss"]
+    numbers = (optimiser["learning_rate"], loss["raw_weight"], loss["clipped_weight"])
+    sizes = (str(run["source"]["files"]), f"{optimiser['steps']:,}")
+    return (str(place + 1), *sizes, *(f"{value:g}" for value in numbers), f"{spent / 60:.0f}")
+
+
+def seconds(run: Path) -> float:
+    """Of all optimiser steps, as the last line of the run's log has them."""
+    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return max(float(json.loads(line).get("seconds", 0)) for line in lines)
 
 
 def licences(folders: Sequence[Path]) -> str:
@@ -141,7 +157,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, nargs="+", required=True)
     parser.add_argument("--dngs", type=Path, nargs="+", required=True)
     parser.add_argument("--photos", type=Path, nargs="+", required=True)
     asked = parser.parse_args()
-    main(asked.model, asked.table, asked.dngs, asked.photos)
+    main(asked.model, asked.table, asked.runs, asked.dngs, asked.photos)
