@@ -83,7 +83,7 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_says_what_it_did(finished: tuple[Path, Result], held: Path) -> None:
     run, result = finished
     first, crops, *figures, wrote, following = result.stdout.splitlines()
-    assert first == "3 files of Canon EOS 30D; 1 blocks, growth 4, squeeze 2, 20 steps"
+    assert first == "3 files of any camera; 1 blocks, growth 4, squeeze 2, depth 3, kind chain, 20 steps"
     assert re.fullmatch(
         r"rgb_psnr [\d.]+ dB, raw_psnr [\d.]+ dB on crops of held-out files; [\d.]+ s of .* steps", crops
     )
@@ -108,7 +108,7 @@ def test_a_run_leaves_weights_state_and_log(finished: tuple[Path, Result]) -> No
     assert sorted(path.name for path in (run / "samples").iterdir()) == sorted(f"{n}.png" for n in range(2, 21, 2))
     card = (run / "CARD.md").read_text()
     for words in (
-        "Canon EOS 30D",
+        "every camera",
         "1 blocks, growth 4, squeeze 2",
         "3 files",
         "held1.dng",
@@ -118,7 +118,7 @@ def test_a_run_leaves_weights_state_and_log(finished: tuple[Path, Result]) -> No
     checkpoint = load_checkpoint(run / "weights.safetensors")
     assert checkpoint.config == NetworkConfig(1, 4, 2)
     contract = checkpoint.contract
-    assert (contract.camera, contract.white, contract.white_balance) == ("Canon EOS 30D", "adjusted", "min")
+    assert (contract.camera, contract.white, contract.white_balance) == ("", "adjusted", "min")
     assert contract.cfa == "RGGB", "the first file's, because the network folds"
     assert (checkpoint.card["files"], checkpoint.card["steps"]) == (3, 20)
     assert set(checkpoint.card["validation"]) == {"held0.dng", "held1.dng"}
@@ -195,8 +195,9 @@ def test_two_cameras_are_refused_by_name(raws: Path, held: Path, small_frame: Ra
     other = tmp_path / "other.dng"
     write_dng(other, replace(crop(small_frame, 0, 0), make="Maker", model="Other 1"))
     run = tmp_path / "run"
-    refused(train(raws, other, "-o", run, *SMALL), 1, "other.dng", "Maker Other 1", "Canon EOS 30D")
-    held_out = train(raws, "-o", run, *SMALL, "--held-out", held, "--held-out", other)
+    bound = ("--one-camera", *SMALL)
+    refused(train(raws, other, "-o", run, *bound), 1, "other.dng", "Maker Other 1", "Canon EOS 30D")
+    held_out = train(raws, "-o", run, *bound, "--held-out", held, "--held-out", other)
     refused(held_out, 1, "held-out", "other.dng", "Maker Other 1", "Canon EOS 30D")
     assert not run.exists(), "refused before training, nothing left"
 
