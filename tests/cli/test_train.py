@@ -116,7 +116,7 @@ def test_a_run_leaves_weights_state_and_log(finished: tuple[Path, Result]) -> No
     ):
         assert words in card
     checkpoint = load_checkpoint(run / "weights.safetensors")
-    assert checkpoint.config == NetworkConfig(1, 4, 2)
+    assert checkpoint.config == NetworkConfig(1, 4, 2, depth=3, kind="chain")
     contract = checkpoint.contract
     assert (contract.camera, contract.white, contract.white_balance) == ("", "adjusted", "min")
     assert contract.cfa == "RGGB", "the first file's, because the network folds"
