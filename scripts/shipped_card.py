@@ -39,7 +39,8 @@ pictures clip.
 
 {figures}
 
-No file of this table was trained on, and no colour matrix of its camera was drawn to make training files.
+No file of this table was trained on, and no colour matrix of its camera was drawn to make training files. Size and
+losses of the network were chosen by looking at such files.
 
 ## Training
 

@@ -14,6 +14,7 @@ TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "invisp_deploy"
 WHOLE_ROOMS = {
     "engines/test_engines_parsed.py": "graphs as NVIDIA's parser reads them: no module of ours makes it read them so",
+    "models/test_closed_form.py": "a shipped model, which is files and no module: what it computes",
     "rendering/test_rendering_forms.py": "both forms of a graph against each other, in rendering and recovering alike",
 }
 """Tests of a whole room beside, or instead of, that of its name -> why they are about no module of it."""
