@@ -10,14 +10,15 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from invisp_deploy import contract
+from invisp_deploy import contract, models
 from invisp_deploy.arithmetic import Arithmetic
+from invisp_deploy.calibration.record import read_record
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.engines.plan_layers import PlanLayer, convolution_types, read_layers
 from invisp_deploy.engines.targets import RTX_TARGETS
 from invisp_deploy.errors import EngineError
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.network.checkpoint import Checkpoint
+from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.runtimes.tensorrt.engine_card import Profile
 from tests.engines.parsed import parse
 from tests.engines.precisions import made, made_arithmetic, write_precise
@@ -62,6 +63,16 @@ def test_a_plan_keeps_the_layers_that_were_kept(network: Checkpoint, tmp_path: P
     assert Counter(expected.values())["Half"] == 3 + network.config.depth
     for direction in Direction:
         assert build(paths[direction], TILE, ("sm89",)).convolutions == expected
+
+
+def test_a_plan_of_the_shipped_scales_computes_as_they_say(tmp_path: Path) -> None:
+    shipped = Path(models.__file__).parent / "universal"
+    network = load_checkpoint(shipped / "weights.safetensors")
+    arithmetic = read_record(shipped / "scales.json").arithmetic("int8")
+    expected = {name: TYPES[arithmetic.of(name)] for name in convolutions(network.config)}
+    assert set(expected.values()) == {"Int8", "Half"}
+    for path in write_precise(tmp_path, network, arithmetic).values():
+        assert build(path, TILE, ("sm89",)).convolutions == expected
 
 
 @pytest.mark.parametrize("direction", Direction)
