@@ -60,7 +60,8 @@ model: $(VENV)/.test ## train and export the shipped model again: make model PHO
 	cp $(WORK)/run3/weights.safetensors $(MODEL)/weights.safetensors
 	$(BIN)/invisp-export onnx --checkpoint $(MODEL)/weights.safetensors -o $(MODEL) --overwrite
 	$(BIN)/invisp calibrate --checkpoint $(MODEL)/weights.safetensors $(WORK)/dngs/*-0.dng \
-		--held-out samples --max-drop 0.1 -o $(MODEL)/scales.json --overwrite
+		--max-tiles 64 --held-out samples --held-tiles 16 --max-drop 0.06 \
+		-o $(MODEL)/scales.json --overwrite
 	$(BIN)/invisp eval files $(RAWS) -o $(WORK)/table --overwrite
 	$(BIN)/python scripts/shipped_card.py $(MODEL) --table $(WORK)/table/files.json --photos $(PHOTOS) \
 		--runs $(WORK)/run1 $(WORK)/run2 $(WORK)/run3 --dngs $(WORK)/dngs $(WORK)/dngs2
