@@ -97,7 +97,6 @@ def test_the_front_is_the_one_that_was_measured(tmp_path: Path) -> None:
 MEASURED = DOCS / "measured" / "files.json"
 
 
-@pytest.mark.skipif(not MEASURED.is_file(), reason="no table over files was measured yet")
 def test_the_table_over_files_is_the_one_that_was_measured(tmp_path: Path) -> None:
     page, given = tmp_path / "docs" / "evaluate.md", tmp_path / "table"
     for folder in (page.parent, given):

@@ -37,7 +37,8 @@ from invisp_deploy.export.function import fit_together, write_function, write_to
 from invisp_deploy.export.nodes import Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
-from invisp_deploy.isp.steps import Array, Codes, folded, steps, unfolded
+from invisp_deploy.isp.layout import folded, unfolded
+from invisp_deploy.isp.steps import Array, Codes, steps
 from invisp_deploy.network.coupling import Coupling, CouplingFunction
 from invisp_deploy.runtimes.base import MEAN, TensorSpec, graph_specs
 

@@ -16,7 +16,6 @@ W/2) FLOAT, colour by colour, within a colour the sites of the 2x2 square row by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -24,6 +23,19 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.isp.demosaic import demosaic, remosaic
+from invisp_deploy.isp.layout import (
+    FLOAT,
+    UINT8,
+    GraphNodes,
+    folded,
+    in_squares,
+    interleaved_codes,
+    joined_bytes,
+    parted_bytes,
+    planar_codes,
+    scalar,
+    sizes,
+)
 from invisp_deploy.isp.recipe import Numbers
 
 Array = npt.NDArray[Any]
@@ -31,24 +43,6 @@ Float = npt.NDArray[np.float32]
 
 REACH: Final = 1
 """Pixels to each side that the steps see beyond a pixel of their own: demosaicing's neighbours."""
-
-_FLOAT, _UINT8 = 1, 2  # onnx.TensorProto's numbers
-
-
-class GraphNodes(Protocol):
-    """What steps write nodes into: `export.nodes.Nodes`. All methods return the name of a tensor."""
-
-    def node(self, operator: str, name: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """A node; its one output has the node's name unless another is given."""
-
-    def once(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
-        """The same, unless a node of that name stands already."""
-
-    def constant(self, name: str, array: Array) -> str:
-        """A constant, written once."""
-
-    def split(self, name: str, sizes: Sequence[int], x: str, outputs: Sequence[str], constant: str = "") -> None:
-        """Channels parted into outputs of these sizes."""
 
 
 class Step(Protocol):
@@ -95,22 +89,22 @@ class Samples:
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         if self.for_engine:
-            squares = _squares(nodes, "samples", nodes.node("Cast", "samples.numbers", x, to=_FLOAT), 2)
+            squares = in_squares(nodes, "samples", nodes.node("Cast", "samples.numbers", x, to=FLOAT), 2)
             planar = nodes.node("Transpose", "samples.planar", squares, perm=[4, 1, 3, 0, 2])
             base = nodes.constant("samples.base", np.array([1, 256], np.float32).reshape(2, 1, 1, 1, 1))
             weighted = nodes.node("Mul", "samples.weighted", planar, base)
             axis = nodes.constant("samples.axis", np.array([0], np.int64))
             values = nodes.node("ReduceSum", "samples.values", weighted, axis, keepdims=0)
             # OpenVINO 2026.4 drops a Reshape to (1, 4, 0, 0), whose sizes it takes for those of what comes in
-            shape = _shape(nodes, "samples.shape", 1, 4, -1, 0)
+            shape = sizes(nodes, "samples.shape", 1, 4, -1, 0)
             return nodes.node("Reshape", "samples.sites", values, shape, output=output)
-        values = _joined_bytes(nodes, "samples", x, 1)
+        values = joined_bytes(nodes, "samples", x, 1)
         return nodes.node("SpaceToDepth", "samples.sites", values, output=output, blocksize=2)
 
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         whole = nodes.node("Round", "samples.whole", x)
         joined = nodes.node("DepthToSpace", "samples.joined", whole, blocksize=2, mode="DCR")
-        return _parted_bytes(nodes, "samples", joined, 1, output)
+        return parted_bytes(nodes, "samples", joined, 1, output)
 
 
 @dataclass(frozen=True)
@@ -165,7 +159,7 @@ class WhiteBalance:
         if not self.clips:
             return nodes.node("Mul", "balance.balanced", x, self._gains(nodes), output=output)
         balanced = nodes.node("Mul", "balance.balanced", x, self._gains(nodes))
-        return nodes.node("Min", "balance.clipped", balanced, _scalar(nodes, "one", 1), output=output)
+        return nodes.node("Min", "balance.clipped", balanced, scalar(nodes, "one", 1), output=output)
 
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         return nodes.node("Div", "balance.native", x, self._gains(nodes), output=output)
@@ -258,10 +252,10 @@ class Colour:
 
     def _write(self, nodes: GraphNodes, x: str, matrix: str, output: str) -> str:
         """A 1x1 convolution whose weight, (12, 12, 1, 1), has the matrix once for each site."""
-        apart = nodes.node("Reshape", "colour.apart", matrix, _shape(nodes, "colour.apart.shape", 3, 1, 3, 1))
+        apart = nodes.node("Reshape", "colour.apart", matrix, sizes(nodes, "colour.apart.shape", 3, 1, 3, 1))
         eye = nodes.constant("colour.same_site", np.eye(4, dtype=np.float32).reshape(1, 4, 1, 4))
         spread = nodes.node("Mul", "colour.spread", apart, eye)
-        weight = nodes.node("Reshape", "colour.weight", spread, _shape(nodes, "colour.weight.shape", 12, 12, 1, 1))
+        weight = nodes.node("Reshape", "colour.weight", spread, sizes(nodes, "colour.weight.shape", 12, 12, 1, 1))
         return nodes.node("Conv", "colour.converted", x, weight, output=output, kernel_shape=[1, 1])
 
 
@@ -278,11 +272,11 @@ class Curve:
         return np.power(np.maximum(x, 0), np.float32(self.gamma), dtype=np.float32)
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
-        return nodes.node("Pow", "curve.compressed", x, _scalar(nodes, "curve.exponent", 1 / self.gamma), output=output)
+        return nodes.node("Pow", "curve.compressed", x, scalar(nodes, "curve.exponent", 1 / self.gamma), output=output)
 
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
-        positive = nodes.node("Max", "curve.positive", x, _scalar(nodes, "zero", 0))
-        return nodes.node("Pow", "curve.linear", positive, _scalar(nodes, "curve.exponent", self.gamma), output=output)
+        positive = nodes.node("Max", "curve.positive", x, scalar(nodes, "zero", 0))
+        return nodes.node("Pow", "curve.linear", positive, scalar(nodes, "curve.exponent", self.gamma), output=output)
 
 
 @dataclass(frozen=True)
@@ -307,27 +301,27 @@ class Bt709:
         return linear
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
-        knee = _scalar(nodes, "curve.knee", _KNEE)
+        knee = scalar(nodes, "curve.knee", _KNEE)
         power = self._power(nodes, nodes.node("Max", "curve.bright", x, knee), _POWER)
-        above = nodes.node("Mul", "curve.above", power, _scalar(nodes, "curve.alpha", _ALPHA))
+        above = nodes.node("Mul", "curve.above", power, scalar(nodes, "curve.alpha", _ALPHA))
         dark = nodes.node("Min", "curve.dark", x, knee)
-        line = nodes.node("Mul", "curve.line", dark, _scalar(nodes, "curve.slope", _SLOPE))
-        below = nodes.node("Sub", "curve.below", line, _scalar(nodes, "curve.offset", _ALPHA - 1 + _SLOPE * _KNEE))
+        line = nodes.node("Mul", "curve.line", dark, scalar(nodes, "curve.slope", _SLOPE))
+        below = nodes.node("Sub", "curve.below", line, scalar(nodes, "curve.offset", _ALPHA - 1 + _SLOPE * _KNEE))
         return nodes.node("Add", "curve.compressed", above, below, output=output)
 
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
-        knee = _scalar(nodes, "curve.knee", _SLOPE * _KNEE)
+        knee = scalar(nodes, "curve.knee", _SLOPE * _KNEE)
         bright = nodes.node("Max", "curve.bright", x, knee)
-        shifted = nodes.node("Add", "curve.shifted", bright, _scalar(nodes, "curve.offset", _ALPHA - 1))
-        base = nodes.node("Mul", "curve.base", shifted, _scalar(nodes, "curve.scale", 1 / _ALPHA))
+        shifted = nodes.node("Add", "curve.shifted", bright, scalar(nodes, "curve.offset", _ALPHA - 1))
+        base = nodes.node("Mul", "curve.base", shifted, scalar(nodes, "curve.scale", 1 / _ALPHA))
         above = self._power(nodes, base, 1 / _POWER)
         dark = nodes.node("Sub", "curve.dark", nodes.node("Min", "curve.low", x, knee), knee)
-        below = nodes.node("Mul", "curve.below", dark, _scalar(nodes, "curve.slope", 1 / _SLOPE))
+        below = nodes.node("Mul", "curve.below", dark, scalar(nodes, "curve.slope", 1 / _SLOPE))
         return nodes.node("Add", "curve.linear", above, below, output=output)
 
     def _power(self, nodes: GraphNodes, x: str, exponent: float) -> str:
         product = nodes.node(
-            "Mul", "curve.product", nodes.node("Log", "curve.log", x), _scalar(nodes, "curve.exponent", exponent)
+            "Mul", "curve.product", nodes.node("Log", "curve.log", x), scalar(nodes, "curve.exponent", exponent)
         )
         return nodes.node("Exp", "curve.power", product)
 
@@ -358,66 +352,27 @@ class Codes:
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         clamped = nodes.node("Clip", "codes.clamped", x, *_unit(nodes))
-        scaled = nodes.node("Mul", "codes.scaled", clamped, _scalar(nodes, "codes.peak", self.peak))
+        scaled = nodes.node("Mul", "codes.scaled", clamped, scalar(nodes, "codes.peak", self.peak))
         rounded = nodes.node("Round", "codes.rounded", scaled)
         if self.for_engine and self.bits == 8:
-            return nodes.node("Cast", "codes.bytes", _interleaved(nodes, rounded), output=output, to=_UINT8)
+            return nodes.node("Cast", "codes.bytes", interleaved_codes(nodes, rounded), output=output, to=UINT8)
         whole = nodes.node("DepthToSpace", "codes.whole", rounded, blocksize=2, mode="CRD")
         if self.bits == 16:
-            return _parted_bytes(nodes, "codes", whole, 3, output)
+            return parted_bytes(nodes, "codes", whole, 3, output)
         last = nodes.node("Transpose", "codes.interleaved", whole, perm=[0, 2, 3, 1])
-        return nodes.node("Cast", "codes.bytes", last, output=output, to=_UINT8)
+        return nodes.node("Cast", "codes.bytes", last, output=output, to=UINT8)
 
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         if self.bits == 16:
-            values = _joined_bytes(nodes, "codes", x, 3)
+            values = joined_bytes(nodes, "codes", x, 3)
         else:
-            numbers = nodes.node("Cast", "codes.numbers", x, to=_FLOAT)
+            numbers = nodes.node("Cast", "codes.numbers", x, to=FLOAT)
             if self.for_engine:
-                unit = nodes.node("Div", "codes.unit", numbers, _scalar(nodes, "codes.peak", self.peak))
-                return _planar(nodes, unit, output)
+                unit = nodes.node("Div", "codes.unit", numbers, scalar(nodes, "codes.peak", self.peak))
+                return planar_codes(nodes, unit, output)
             values = nodes.node("Transpose", "codes.planar", numbers, perm=[0, 3, 1, 2])
-        unit = nodes.node("Div", "codes.unit", values, _scalar(nodes, "codes.peak", self.peak))
+        unit = nodes.node("Div", "codes.unit", values, scalar(nodes, "codes.peak", self.peak))
         return folded(nodes, unit, "codes", output)
-
-
-def folded(nodes: GraphNodes, planes: str, name: str, output: str = "") -> str:
-    """(B, 3, H, W) -> (B, 12, H/2, W/2), colour by colour.
-
-    SpaceToDepth of three planes has the sites first, of one plane at a time it needs no other order. A Gather of
-    channels would do as well, but OpenVINO 2026.4 folds it into a convolution that follows, and wrongly.
-    """
-    apart = nodes.node("Reshape", f"{name}.apart", planes, _shape(nodes, "fold.one_plane", -1, 1, 0, 0))
-    squares = nodes.node("SpaceToDepth", f"{name}.squares", apart, blocksize=2)
-    return nodes.node("Reshape", f"{name}.folded", squares, _shape(nodes, "fold.joined", -1, 12, 0, 0), output=output)
-
-
-def unfolded(nodes: GraphNodes, x: str, name: str, output: str = "") -> str:
-    """The way back of `folded`."""
-    return nodes.node("DepthToSpace", f"{name}.unfolded", x, output=output, blocksize=2, mode="CRD")
-
-
-def _squares(nodes: GraphNodes, name: str, x: str, channels: int) -> str:
-    """(1, H, W, C) -> (H/2, 2, W/2, 2, C)."""
-    rows = nodes.node("Reshape", f"{name}.rows", x, _shape(nodes, f"{name}.rows.shape", -1, 2, 0, channels))
-    return nodes.node("Reshape", f"{name}.columns", rows, _shape(nodes, f"{name}.columns.shape", 0, 0, -1, 2, channels))
-
-
-def _planar(nodes: GraphNodes, x: str, output: str) -> str:
-    """(1, H, W, 3) -> (1, 12, H/2, W/2), colour by colour."""
-    last = nodes.node("Transpose", "codes.last", _squares(nodes, "codes", x, 3), perm=[0, 2, 4, 1, 3])
-    joined = nodes.node("Reshape", "codes.joined", last, _shape(nodes, "codes.joined.shape", 0, 0, 1, 12))
-    return nodes.node("Transpose", "codes.planar", joined, output=output, perm=[2, 3, 0, 1])
-
-
-def _interleaved(nodes: GraphNodes, x: str) -> str:
-    """The way back of `_planar`."""
-    apart = nodes.node("Reshape", "codes.apart", x, _shape(nodes, "codes.apart.shape", 3, 4, 0, 0))
-    rows = nodes.node("Transpose", "codes.rows", apart, perm=[2, 1, 3, 0])
-    sites = nodes.node("Reshape", "codes.sites", rows, _shape(nodes, "codes.sites.shape", 0, 2, 2, -1, 3))
-    columns = nodes.node("Transpose", "codes.columns", sites, perm=[0, 1, 3, 2, 4])
-    wide = nodes.node("Reshape", "codes.wide", columns, _shape(nodes, "codes.wide.shape", 0, 0, -1, 3))
-    return nodes.node("Reshape", "codes.interleaved", wide, _shape(nodes, "codes.interleaved.shape", 1, -1, 0, 3))
 
 
 _KERNELS: Final = np.array(
@@ -453,10 +408,6 @@ def _by_matrix(matrix: Array, planes: Array) -> Float:
     return np.stack([row[0] * planes[0] + row[1] * planes[1] + row[2] * planes[2] for row in rows])
 
 
-def _shape(nodes: GraphNodes, name: str, *sizes: int) -> str:
-    return nodes.constant(name, np.array(sizes, np.int64))
-
-
 def _pattern(numbers: Numbers) -> str:
     return "".join("RGB"[colour] for colour in numbers["cfa"])
 
@@ -467,37 +418,11 @@ def _tiled(values: Array, shape: tuple[int, ...]) -> Float:
     return np.tile(square, (-(-shape[0] // 2), -(-shape[1] // 2)))[: shape[0], : shape[1]]
 
 
-def _joined_bytes(nodes: GraphNodes, name: str, x: str, channels: int) -> str:
-    """uint8 (1, H, W, 2 channels), low byte before high -> FLOAT (1, channels, H, W)."""
-    numbers = nodes.node("Cast", f"{name}.numbers", x, to=_FLOAT)
-    planar = nodes.node("Transpose", f"{name}.planar", numbers, perm=[0, 3, 1, 2])
-    if channels > 1:
-        order = np.arange(2 * channels).reshape(channels, 2).T.reshape(-1).astype(np.int64)
-        planar = nodes.node("Gather", f"{name}.lows_first", planar, nodes.constant(f"{name}.order", order), axis=1)
-    low, high = f"{name}.low", f"{name}.high"
-    nodes.split(name, (channels, channels), planar, (low, high), f"{name}.halves")
-    shifted = nodes.node("Mul", f"{name}.shifted", high, _scalar(nodes, f"{name}.base", 256))
-    return nodes.node("Add", f"{name}.values", low, shifted)
-
-
-def _parted_bytes(nodes: GraphNodes, name: str, x: str, channels: int, output: str) -> str:
-    """FLOAT (1, channels, H, W) of whole numbers below 65536 -> uint8 (1, H, W, 2 channels), low byte before high."""
-    base = _scalar(nodes, f"{name}.base", 256)
-    high = nodes.node("Floor", f"{name}.high", nodes.node("Div", f"{name}.bytes", x, base))
-    low = nodes.node("Sub", f"{name}.low", x, nodes.node("Mul", f"{name}.rest", high, base))
-    both = nodes.node("Concat", f"{name}.both", low, high, axis=1)
-    if channels > 1:
-        order = np.arange(2 * channels).reshape(2, channels).T.reshape(-1).astype(np.int64)
-        both = nodes.node("Gather", f"{name}.pairs", both, nodes.constant(f"{name}.pair_order", order), axis=1)
-    last = nodes.node("Transpose", f"{name}.interleaved", both, perm=[0, 2, 3, 1])
-    return nodes.node("Cast", f"{name}.cast", last, output=output, to=_UINT8)
-
-
 def _sites_of_colours(nodes: GraphNodes) -> str:
     """(3, 4) FLOAT, one row for each colour: 1 where a site has it."""
     colours = nodes.constant("colours", np.arange(3, dtype=np.int32).reshape(3, 1))
     row = nodes.once("Reshape", "cfa.row", "cfa", nodes.constant("cfa.row_shape", np.array([1, 4], np.int64)))
-    return nodes.once("Cast", "cfa.has", nodes.once("Equal", "cfa.is", row, colours), to=_FLOAT)
+    return nodes.once("Cast", "cfa.has", nodes.once("Equal", "cfa.is", row, colours), to=FLOAT)
 
 
 def _per_site(nodes: GraphNodes, name: str, size: int) -> str:
@@ -509,8 +434,4 @@ def _broadcast(nodes: GraphNodes, size: int) -> str:
 
 
 def _unit(nodes: GraphNodes) -> tuple[str, str]:
-    return _scalar(nodes, "zero", 0), _scalar(nodes, "one", 1)
-
-
-def _scalar(nodes: GraphNodes, name: str, value: float) -> str:
-    return nodes.constant(name, np.array(value, np.float32))
+    return scalar(nodes, "zero", 0), scalar(nodes, "one", 1)

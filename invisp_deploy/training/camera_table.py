@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+import numpy as np
+
+from invisp_deploy.isp.colour import as_color_matrix
 from invisp_deploy.isp.frame import ColorMatrix
 
 
@@ -41,15 +44,10 @@ def table_cameras() -> tuple[TableCamera, ...]:
     return tuple(
         TableCamera(
             entry["name"],
-            _matrix([value / 10_000 for value in entry["matrix"]]),
+            as_color_matrix(np.reshape(entry["matrix"], (3, 3)) / 10_000),
             entry["black"],
             entry["white"],
             tuple(NoiseProfile(*row) for row in entry["noise"]),
         )
         for entry in json.loads(text)["cameras"]
     )
-
-
-def _matrix(values: list[float]) -> ColorMatrix:
-    a, b, c, d, e, f, g, h, i = values
-    return (a, b, c), (d, e, f), (g, h, i)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,15 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from invisp_deploy.arithmetic import EXPONENT_FACTOR
+from invisp_deploy.arithmetic import EXPONENT_FACTOR, Arithmetic
+from invisp_deploy.calibration.record import read_record
 from invisp_deploy.config import CONFIGURATIONS, SCALE_BOUND
 from invisp_deploy.engines.gate import check_engine, self_psnr
 from invisp_deploy.errors import ParityError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.steps import Array
+from invisp_deploy.models import shipped_folder
+from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
 from invisp_deploy.network.lowered import lowered
 from invisp_deploy.runtimes.golden import Golden, make_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
@@ -43,9 +47,19 @@ class Intact:
             self.card = EngineCard(graph.card, "tensorrt-rtx", "1.7", "", "", ("sm89",), profile, self_psnr=near)
 
 
-@pytest.fixture(scope="module", params=["edge", "nano"])
+@pytest.fixture(scope="module", params=["universal", "edge", "nano"])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def network(name: str, precision: str) -> tuple[Checkpoint, Arithmetic]:
+    """The shipped weights of `universal` with every layer in 8 bits, made ones of the others."""
+    if name == "universal":
+        folder = shipped_folder(name)
+        record = replace(read_record(folder / "scales.json"), kept=())
+        return load_checkpoint(folder / "weights.safetensors"), record.arithmetic(precision)
+    checkpoint = made(CONFIGURATIONS[name])
+    return checkpoint, made_arithmetic(checkpoint, precision)
 
 
 @pytest.fixture(scope="module", params=["int8", "fp8"])
@@ -53,8 +67,7 @@ def intact(
     request: pytest.FixtureRequest, name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[Direction, Intact]:
     """Both directions of a network in 8 bits."""
-    checkpoint = made(CONFIGURATIONS[name])
-    arithmetic = made_arithmetic(checkpoint, request.param)
+    checkpoint, arithmetic = network(name, request.param)
     paths = write_precise(tmp_path_factory.mktemp(request.param), checkpoint, arithmetic)
     return {direction: Intact(path) for direction, path in paths.items()}
 
@@ -105,19 +118,19 @@ def damaged(source: Path, target: Path, damage: Callable[[str, Array], Array]) -
     return target
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("direction", Direction)
 def test_a_damaged_engine_is_caught(
-    intact: dict[Direction, Intact], tmp_path: Path, direction: Direction, damage: Callable[[str, Array], Array]
+    name: str, intact: dict[Direction, Intact], tmp_path: Path, direction: Direction
 ) -> None:
+    """Every damage, in trained weights. In int8 of made ones, the remainder is worth what another order of sums is."""
     right = intact[direction]
-    if damage is without_remainder and right.card.graph.precision == "int8":
-        pytest.skip("with random weights, what it loses lies within what another order of sums may change")
-    with (
-        OnnxRuntime(damaged(right.path, tmp_path / "damaged.onnx", damage)) as engine,
-        pytest.raises(ParityError, match="something else than its graph"),
-    ):
-        check_engine(engine, right.card, right.golden, ADA)
+    made_int8 = name != "universal" and right.card.graph.precision == "int8"
+    for damage in DAMAGES[1:] if made_int8 else DAMAGES:
+        with (
+            OnnxRuntime(damaged(right.path, tmp_path / "damaged.onnx", damage)) as engine,
+            pytest.raises(ParityError, match="something else than its graph"),
+        ):
+            check_engine(engine, right.card, right.golden, ADA)
 
 
 @pytest.mark.parametrize("direction", Direction)
@@ -127,17 +140,20 @@ def test_a_right_engine_passes(intact: dict[Direction, Intact], direction: Direc
     factor = np.array([2 * SCALE_BOUND * (1 + 3e-7)], np.float32)
     with OnnxRuntime(right.path, constants={EXPONENT_FACTOR: factor}) as engine:
         figures = check_engine(engine, right.card, right.golden, ADA)
-    assert figures["psnr_limit"] <= figures["psnr"] < 100, "roundings flipped"
+    assert figures["psnr_limit"] <= figures["psnr"] < 110, "roundings flipped, few in a small network"
     assert right.card.self_psnr is not None
     assert figures["psnr_limit"] == pytest.approx(min(70, right.card.self_psnr - 4), abs=0.01)
 
 
-@pytest.mark.parametrize("precision", ["int8", "fp8"])
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("universal", "int8"), ("edge", "int8"), ("edge", "fp8"), ("nano", "int8"), ("nano", "fp8")],
+    indirect=["name"],
+)
 @pytest.mark.parametrize("direction", Direction)
 def test_other_runtimes_are_right_engines(name: str, tmp_path: Path, precision: str, direction: Direction) -> None:
     """OpenVINO, which we did not write, and PyTorch's simulation."""
-    checkpoint = made(CONFIGURATIONS[name])
-    arithmetic = made_arithmetic(checkpoint, precision)
+    checkpoint, arithmetic = network(name, precision)
     right = Intact(write_precise(tmp_path, checkpoint, arithmetic)[direction])
     simulation = lowered(checkpoint.network, arithmetic)
 
