@@ -122,6 +122,145 @@ with whole_file(Path(sys.argv[1])) as part:
         assert left == []
 
 
+WRITE = """
+import sys
+from pathlib import Path
+from invisp_deploy.errors import InvispError
+from invisp_deploy.files import write_whole, whole_file
+try:
+    with whole_file(Path(sys.argv[1]), overwrite=False) as part:
+        part.write_bytes(sys.argv[2].encode() * 100_000)
+        sys.stdin.read()
+    print("wrote")
+except InvispError as error:
+    print(error)
+"""
+
+
+def test_of_two_processes_that_write_one_file_one_wins_and_the_other_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "out.bin"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE, str(out), letter],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        )
+        for letter in "ab"
+    ]  # fmt: skip
+    while len([path for path in tmp_path.iterdir() if path.stat().st_size]) < 2:  # both are under way
+        assert all(one.poll() is None for one in writers)
+    said = [one.communicate("", timeout=60)[0].strip() for one in writers]
+    first = said.index("wrote")
+    assert "exists already" in said[1 - first]
+    assert contents(tmp_path) == {"out.bin": b"ab"[first : first + 1] * 100_000}
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_disk_without_links_keeps_what_is_there_as_well(
+    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", no_links)
+    out = tmp_path / "out.bin"
+    with whole_file(out, overwrite=False) as part:
+        part.write_bytes(b"first")
+    with pytest.raises(RequestError, match="exists already"), whole_file(out, overwrite=False) as part:
+        part.write_bytes(b"second")
+    assert contents(tmp_path) == {"out.bin": b"first"}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o640])
+def test_what_is_replaced_keeps_its_permissions(target: Path, mode: int) -> None:
+    target.chmod(mode)
+    with whole_file(target) as part:
+        assert part.stat().st_mode & 0o077 == 0, "nobody reads what only its owner may read"
+        part.write_bytes(b"new")
+    assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"new", mode)
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o022])
+def test_the_umask_is_followed_and_never_changed(tmp_path: Path, mask: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(mask)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", None)  # whoever calls it fails
+            write_whole(tmp_path / "out.bin", b"new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.bin").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "real.bin").write_bytes(b"old")
+    for name, goal in (("link", "disk/real.bin"), ("dangling", "disk/new.bin")):
+        (tmp_path / name).symlink_to(goal)
+        with whole_file(tmp_path / name) as part:
+            part.write_bytes(b"new")
+            assert part.parent == (tmp_path / "disk").resolve(), "on the disk where it will lie"
+        assert os.readlink(tmp_path / name) == goal
+    assert contents(tmp_path / "disk") == {"real.bin": b"new", "new.bin": b"new"}
+
+
+def test_a_link_to_nothing_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(RequestError, match="exists already"):
+        check_output(tmp_path / "link", overwrite=False)
+    with pytest.raises(RequestError, match="exists already"), whole_file(tmp_path / "link", overwrite=False):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "short"])
+def test_a_name_that_the_disk_takes_can_be_written(tmp_path: Path, name: str) -> None:
+    write_whole(tmp_path / name, b"new")
+    assert contents(tmp_path) == {name: b"new"}
+
+
+def test_a_name_that_is_not_utf_8_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xff" * 80)
+    write_whole(path, b"new")
+    assert os.listdir(os.fsencode(tmp_path)) == [b"b\xff" * 80]
+
+
+def test_a_name_that_the_disk_does_not_take_is_a_sentence_of_that_file(tmp_path: Path) -> None:
+    for act in (
+        lambda path: check_output(path, overwrite=True),
+        lambda path: write_whole(path, b"new"),
+    ):
+        with pytest.raises(RequestError, match="takes no file of the name .*File name too long"):
+            act(tmp_path / ("n" * 300))
+
+
+def test_an_error_without_a_code_is_told_as_what_the_disk_says(target: Path) -> None:
+    """NumPy says of a full disk how many bytes it wrote, and no more."""
+    code = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from invisp_deploy.errors import OutputError
+from invisp_deploy.files import whole_file
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    with whole_file(Path(sys.argv[1])) as part, part.open("wb") as stream:
+        np.zeros(1_000_000, np.uint8).tofile(stream)
+except OutputError as error:
+    print(error)
+"""
+    result = run_python(code, target)
+    assert "out.bin could not be written: File too large" in result.stdout, result.stderr
+    assert contents(target.parent) == {"out.bin": b"old"}
+
+
+def test_a_pipe_is_no_output(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="pipe or a device"):
+        check_output(tmp_path / "pipe", overwrite=True)
+
+
 def test_a_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"out\.bin could not be written: No such file"):
         write_whole(tmp_path / "gone" / "out.bin", b"new")

@@ -40,12 +40,12 @@ _CFA_PHOTOMETRIC: Final = 32803
 _D65: Final = 21
 
 
-def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy") -> None:
+def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy", overwrite: bool = True) -> None:
     """Write a frame as DNG, whole or not at all.
 
     Its preview is reduced as needed; without one a quick look at the mosaic serves. A frame without white balance
     gets a neutral of (1, 1, 1), one without a colour matrix that of linear sRGB. Raises RequestError for another
-    ending, OutputError.
+    ending or a file that is there and not to be overwritten, OutputError.
     """
     import tifffile
 
@@ -53,7 +53,7 @@ def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy") -
         raise RequestError(f"A RAW frame is written as .dng, got the name {path.name}.")
     shown = _looked_at(frame) if frame.preview is None else frame.preview
     thumbnail = np.ascontiguousarray(reduced(shown, PREVIEW_EDGE))
-    with whole_file(path) as part:
+    with whole_file(path, overwrite=overwrite) as part:
         with tifffile.TiffWriter(part, byteorder="<") as tiff:
             tiff.write(
                 thumbnail,

@@ -51,11 +51,11 @@ class RawFrame(FrameFacts):
         """The contract's rules resolved for this frame. Raises ContractError as `isp.recipe.recipe_for`."""
         return recipe_for(self, self.mosaic, contract)
 
-    def save(self, path: str | Path) -> None:
-        """Write it as a DNG, whole or not at all. Raises RequestError for another ending, OutputError."""
+    def save(self, path: str | Path, *, overwrite: bool = True) -> None:
+        """Write it as a DNG, whole or not at all. Raises as `write_dng`."""
         from invisp_deploy.formats.dng import write_dng
 
-        write_dng(Path(path), self)
+        write_dng(Path(path), self, overwrite=overwrite)
 
 
 def _facts(frame: FrameFacts) -> dict[str, Any]:

@@ -48,9 +48,9 @@ class Picture:
     record: Record | None
     exif: bytes = b""
 
-    def save(self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2") -> None:
+    def save(self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True) -> None:
         """Write it as .jpg, .png (8 bit) or .tif (16 bit), whole or not at all. Raises as `write_picture`."""
-        write_picture(Path(path), self, quality=quality, subsampling=subsampling)
+        write_picture(Path(path), self, quality=quality, subsampling=subsampling, overwrite=overwrite)
 
 
 def bit_depth(path: Path) -> int:
@@ -63,11 +63,12 @@ def bit_depth(path: Path) -> int:
     return 16 if suffix in (".tif", ".tiff") else 8
 
 
-def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: str) -> None:
+def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: str, overwrite: bool = True) -> None:
     """Write a picture, whole or not at all, with EXIF, orientation, sRGB profile and the way back.
 
     Pixels are uint8 for JPEG and PNG, uint16 for TIFF. quality (1 to 100) and subsampling (of `SUBSAMPLINGS`) hold
-    for JPEG. Raises RequestError for another depth or ending and a picture without a record, OutputError.
+    for JPEG. Raises RequestError for another depth or ending, a picture without a record, and a file that is there and
+    not to be overwritten; OutputError.
     """
     from PIL import Image
 
@@ -78,7 +79,7 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
     if pixels.dtype.itemsize * 8 != bit_depth(path):
         raise RequestError(f"{path} stores {bit_depth(path)} bits a colour, the picture has {pixels.dtype}.")
     tags = _tags(picture.exif, record.facts.orientation, pixels.shape)
-    with whole_file(path) as part:
+    with whole_file(path, overwrite=overwrite) as part:
         if suffix in (".jpg", ".jpeg"):
             coded = replace(record, quality=quality, subsampling=subsampling).to_bytes()
             stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one

@@ -84,9 +84,9 @@ def infer(
 def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> None:
     """Write a picture or a .dng, whole or not at all. Raises RequestError, OutputError."""
     if isinstance(made, RawFrame):
-        made.save(output)
+        made.save(output, overwrite=options.overwrite)
     else:
-        made.save(output, quality=options.quality, subsampling=options.subsampling)
+        made.save(output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite)
 
 
 def run_path(

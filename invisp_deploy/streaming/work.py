@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.errors import RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.walk import is_picture
@@ -66,10 +65,7 @@ def work_for(
         return infer(frame.load, runtime, options, name=frame.name)
 
     def encode_frame(frame: Frame) -> int:
-        path = target(frame)
-        if path.exists() and not options.overwrite:  # two sources of one name, both under way
-            raise RequestError(f"The output {path} exists already: remove it or pass `overwrite`.")
-        save(path, frame.load, options)
+        save(target(frame), frame.load, options)
         pixels: int = frame.load.mosaic.size if inverse else frame.load.pixels[..., 0].size
         return pixels
 

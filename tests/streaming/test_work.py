@@ -46,7 +46,7 @@ def dngs(small_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 def alone(path: Path, output: Path, engine: Runtime) -> None:
-    options = RunOptions()
+    options = RunOptions(overwrite=True)
     save(output, infer(decode(path, options), engine, options, name=str(path)), options)
 
 
