@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from invisp_deploy.calibration.record import CalibratedFile
 from invisp_deploy.errors import CalibrationError, MissingFileError
 from invisp_deploy.files import sha256_file
-from invisp_deploy.formats.exif import EXIF_IFD, load_exif
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.ifd import Entry
 
 _ISO: Final = 0x8827
 _EXPOSURE_TIME: Final = 0x829A
@@ -41,16 +41,11 @@ def covered(path: Path, frame: RawFrame, digest: str, tiles: int, brightness: fl
 
     brightness: mean of the tiles in the network's domain.
     """
-    tags = load_exif(frame.exif).get_ifd(EXIF_IFD)
-    iso, exposure = _number(tags.get(_ISO)), _number(tags.get(_EXPOSURE_TIME))
+    iso, exposure = _number(frame.metadata.exif.get(_ISO)), _number(frame.metadata.exif.get(_EXPOSURE_TIME))
     return CalibratedFile(path.name, digest, tiles, None if iso is None else round(iso), exposure, round(brightness, 4))
 
 
-def _number(value: Any) -> float | None:
+def _number(entry: Entry | None) -> float | None:
     """Some cameras write a list."""
-    first = value[0] if isinstance(value, (tuple, list)) and value else value
-    try:
-        number = float(first)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
+    number = entry.numbers[0] if entry is not None and entry.numbers else 0.0
     return number if number > 0 else None

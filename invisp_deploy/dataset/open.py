@@ -29,6 +29,7 @@ from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.strips import StripJpeg
 from invisp_deploy.errors import DatasetError, InvispError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.metadata import Metadata
 from invisp_deploy.isp.develop import Window
 from invisp_deploy.isp.frame import FrameFacts, facts_from_json
 from invisp_deploy.isp.recipe import Recipe
@@ -49,7 +50,7 @@ class ShotFacts:
     a photograph.
     raw_bytes, jpeg_bytes, mosaic_bytes: sizes of the three files; jpeg_crc: CRC-32 of the picture.
     height, width: pixels of the mosaic; brightest: DN of the brightest pixel at each position of the 2x2 pattern.
-    frame: what the RAW file states of the mosaic; exif: its tags worth keeping, as `RawFrame`'s.
+    frame: what the RAW file states of the mosaic; metadata: what it says of the picture for people.
     """
 
     name: str
@@ -63,14 +64,14 @@ class ShotFacts:
     width: int
     brightest: tuple[int, int, int, int]
     frame: FrameFacts
-    exif: bytes
+    metadata: Metadata
 
     def brightest_frame(self) -> RawFrame:
         """A frame of one 2x2 square of the brightest pixels: its levels are those of the whole frame."""
-        return RawFrame.of(self.frame, np.array(self.brightest, np.uint16).reshape(2, 2), self.exif)
+        return RawFrame.of(self.frame, np.array(self.brightest, np.uint16).reshape(2, 2), self.metadata)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "exif": base64.b64encode(self.exif).decode()}
+        return {**asdict(self), "metadata": base64.b64encode(self.metadata.to_bytes()).decode()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ShotFacts:
@@ -94,13 +95,13 @@ class ShotFacts:
         decoded = {
             "brightest": tuple(brightest),
             "frame": facts_from_json(data["frame"]),
-            "exif": base64.b64decode(data["exif"], validate=True),
+            "metadata": Metadata.from_bytes(base64.b64decode(data["metadata"], validate=True)),
         }
         return cls(**{**data, **decoded})
 
 
 _KINDS: Final[dict[type, tuple[str, ...]]] = {
-    str: ("name", "source", "exif"),
+    str: ("name", "source", "metadata"),
     bool: ("made",),
     int: ("raw_bytes", "jpeg_bytes", "mosaic_bytes", "jpeg_crc", "height", "width"),
     list: ("brightest",),
@@ -165,7 +166,7 @@ class Shot:
                 f"{self.mosaic_path} holds {mosaic.dtype} {mosaic.shape}, expected uint16 "
                 f"{(self.facts.height, self.facts.width)}. {_MEND}"
             )
-        return RawFrame.of(self.facts.frame, mosaic, self.facts.exif)
+        return RawFrame.of(self.facts.frame, mosaic, self.facts.metadata)
 
     def target(self, window: Window | None = None) -> npt.NDArray[np.uint8]:
         """LibRaw's rendering, (h, w, 3) uint8 sRGB in sensor order, whole or of a window.

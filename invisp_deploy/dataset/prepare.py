@@ -37,7 +37,6 @@ from invisp_deploy.dataset.sources import SourceFile
 from invisp_deploy.dataset.strips import jpeg_with_restarts
 from invisp_deploy.errors import DatasetError, RawFileError, RequestError
 from invisp_deploy.files import output_folder, whole_file, write_whole
-from invisp_deploy.formats.exif import made_from_photograph
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.frame import Mosaic
@@ -244,7 +243,7 @@ def _finished(folder: Path, source: SourceFile) -> ShotFacts | None:
     """Facts of a file that was prepared before and is still as it was written, from a source of that size."""
     try:
         facts = ShotFacts.from_dict(json.loads(_facts_path(folder, source.name).read_text(encoding="utf-8")))
-        made = source.made or made_from_photograph(facts.exif)
+        made = source.made or facts.metadata.made_from_photograph
         same_source = (facts.made, facts.raw_bytes) == (made, source.path.stat().st_size)
         shot = Shot(folder, facts)
         shot.check()
@@ -261,7 +260,7 @@ def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> ShotF
     return ShotFacts(
         name=task.source.name,
         source=str(task.source.path.absolute()),  # of a link its own name, which is the shot's
-        made=task.source.made or made_from_photograph(frame.exif),
+        made=task.source.made or frame.metadata.made_from_photograph,
         raw_bytes=raw_bytes,
         jpeg_bytes=len(picture),
         mosaic_bytes=len(_npy_header(mosaic)) + mosaic.nbytes,
@@ -270,7 +269,7 @@ def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> ShotF
         width=mosaic.shape[1],
         brightest=(a, b, c, d),
         frame=frame.facts,
-        exif=frame.exif,
+        metadata=frame.metadata,
     )
 
 

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.files import whole_file
-from invisp_deploy.formats import exif as exif_tags
+from invisp_deploy.formats.first_page import append_directories, first_page_tags
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.metadata import SOFTWARE
 from invisp_deploy.formats.picture import reduced
-from invisp_deploy.formats.tiff_exif import append_exif, stand_in, sub_directory_as_long
 from invisp_deploy.isp.develop import quick_look
 from invisp_deploy.isp.frame import ColorMatrix
 
@@ -53,6 +53,7 @@ def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy", o
         raise RequestError(f"A RAW frame is written as .dng, got the name {path.name}.")
     shown = _looked_at(frame) if frame.preview is None else frame.preview
     thumbnail = np.ascontiguousarray(reduced(shown, PREVIEW_EDGE))
+    metadata = frame.metadata.named(frame.make, frame.model).without(SOFTWARE)
     with whole_file(path, overwrite=overwrite) as part:
         with tifffile.TiffWriter(part, byteorder="<") as tiff:
             tiff.write(
@@ -63,7 +64,7 @@ def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy", o
                 rowsperstrip=thumbnail.shape[0],
                 software=software,
                 metadata=None,
-                extratags=_camera_tags(frame),
+                extratags=_camera_tags(frame) + first_page_tags(metadata),
             )
             tiff.write(
                 frame.mosaic,
@@ -74,9 +75,7 @@ def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy", o
                 metadata=None,
                 extratags=_mosaic_tags(frame),
             )
-        sub_directory_as_long(part)
-        if frame.exif:
-            append_exif(part, frame.exif)
+        append_directories(part, metadata)
 
 
 def _camera_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
@@ -84,8 +83,7 @@ def _camera_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
     gains = frame.gains or (1.0, 1.0, 1.0)
     neutral = [min(gains) / gain for gain in gains]
     matrix = [value for row in frame.color_matrix or SRGB_MATRIX for value in row]
-    kept = exif_tags.load_exif(frame.exif)
-    tags: list[tuple[Any, ...]] = [
+    return [
         (50706, _BYTE, 4, bytes((1, 4, 0, 0)), True),  # DNGVersion
         (50707, _BYTE, 4, bytes((1, 1, 0, 0)), True),  # DNGBackwardVersion
         (50708, _ASCII, 0, camera, True),  # UniqueCameraModel
@@ -94,14 +92,7 @@ def _camera_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
         (50778, _SHORT, 1, _D65, True),  # CalibrationIlluminant1
         (50728, _RATIONAL, 3, _rationals(neutral), True),  # AsShotNeutral
         (50730, _SRATIONAL, 1, (0, 1), True),  # BaselineExposure
-        (271, _ASCII, 0, frame.make or "unknown", True),
-        (272, _ASCII, 0, frame.model or "unknown", True),
     ]
-    if frame.exif:
-        tags.append(stand_in())
-        # date, artist and copyright keep their place in the first directory
-        tags += [(tag, _ASCII, 0, kept[tag], True) for tag in (0x0132, 0x013B, 0x8298) if kept.get(tag)]
-    return tags
 
 
 def _mosaic_tags(frame: RawFrame) -> list[tuple[Any, ...]]:

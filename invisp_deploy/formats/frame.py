@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RawFileError
+from invisp_deploy.formats.metadata import NONE, Metadata
 from invisp_deploy.isp.frame import FrameFacts, Mosaic
 from invisp_deploy.isp.recipe import Recipe, recipe_for
 
@@ -20,12 +21,12 @@ class RawFrame(FrameFacts):
     """A Bayer mosaic in sensor order (never rotated) with its camera data.
 
     mosaic: (H, W) uint16, DN, at least 2x2.
-    exif: EXIF block (`Exif\\0\\0` + TIFF) with the tags worth keeping, empty if there are none.
+    metadata: what the file says of the picture for people.
     preview: (h, w, 3) uint8 sRGB in sensor order for files that hold one; None where there is none yet.
     """
 
     mosaic: Mosaic = field(kw_only=True)
-    exif: bytes = field(default=b"", kw_only=True)
+    metadata: Metadata = field(default_factory=Metadata, kw_only=True, repr=False)
     preview: npt.NDArray[np.uint8] | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
@@ -37,10 +38,14 @@ class RawFrame(FrameFacts):
 
     @classmethod
     def of(
-        cls, facts: FrameFacts, mosaic: Mosaic, exif: bytes = b"", preview: npt.NDArray[np.uint8] | None = None
+        cls,
+        facts: FrameFacts,
+        mosaic: Mosaic,
+        metadata: Metadata = NONE,
+        preview: npt.NDArray[np.uint8] | None = None,
     ) -> RawFrame:
         """A mosaic of which these facts hold."""
-        return cls(**_facts(facts), mosaic=mosaic, exif=exif, preview=preview)
+        return cls(**_facts(facts), mosaic=mosaic, metadata=metadata, preview=preview)
 
     @property
     def facts(self) -> FrameFacts:

@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from invisp_deploy.errors import ImageFileError, MissingFileError, RequestError
 from invisp_deploy.files import whole_file
-from invisp_deploy.formats import exif as exif_tags
+from invisp_deploy.formats.first_page import append_directories, first_page_tags
+from invisp_deploy.formats.metadata import NONE, SOFTWARE, Metadata, read_tiff
+from invisp_deploy.formats.picture_tags import of_picture
 from invisp_deploy.formats.record import IDENTIFIER, Record
-from invisp_deploy.formats.tiff_exif import append_exif, stand_in
 from invisp_deploy.formats.walk import PICTURE_SUFFIXES
 
 Rgb8 = npt.NDArray[np.uint8]
@@ -33,6 +34,7 @@ Pixels = Rgb8 | npt.NDArray[np.uint16]
 
 _MARKER: Final = 9  # APP9
 _TEXT_KEY: Final = "InvISP"
+_PNG_XMP: Final = b"XML:com.adobe.xmp"
 _TIFF_TAG: Final = 65042  # private range
 _ICC_TAG: Final = 34675
 _MAX_PIXELS: Final = 1 << 29
@@ -42,11 +44,11 @@ _STRIP: Final = 256
 
 @dataclass(frozen=True)
 class Picture:
-    """(H, W, 3) uint8 or uint16 sRGB in sensor order, the way back (None if it carries none), the EXIF block."""
+    """(H, W, 3) uint8 or uint16 sRGB in sensor order, the way back (None if it carries none), the metadata."""
 
     pixels: Pixels
     record: Record | None
-    exif: bytes = b""
+    metadata: Metadata = NONE
 
     def save(self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True) -> None:
         """Write it as .jpg, .png (8 bit) or .tif (16 bit), whole or not at all. Raises as `write_picture`."""
@@ -78,7 +80,7 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
         raise RequestError("Only a picture that carries its way back is written: render one.")
     if pixels.dtype.itemsize * 8 != bit_depth(path):
         raise RequestError(f"{path} stores {bit_depth(path)} bits a colour, the picture has {pixels.dtype}.")
-    tags = _tags(picture.exif, record.facts.orientation, pixels.shape)
+    metadata = of_picture(picture.metadata, record.facts.orientation, pixels.shape[1], pixels.shape[0])
     with whole_file(path, overwrite=overwrite) as part:
         if suffix in (".jpg", ".jpeg"):
             coded = replace(record, quality=quality, subsampling=subsampling).to_bytes()
@@ -88,7 +90,8 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
                 "JPEG",
                 quality=quality,
                 subsampling=subsampling,
-                exif=tags,
+                exif=b"Exif\0\0" + metadata.exif_block(),
+                xmp=metadata.xmp or None,
                 icc_profile=_srgb_profile(),
                 extra=struct.pack(">BBH", 0xFF, 0xE0 + _MARKER, len(coded) + 2) + coded,
             )
@@ -98,9 +101,12 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
 
             text = PngInfo()
             text.add_text(_TEXT_KEY, base64.b64encode(record.to_bytes()).decode())
-            Image.fromarray(pixels).save(part, "PNG", exif=tags, icc_profile=_srgb_profile(), pnginfo=text)
+            if metadata.xmp:
+                text.add(b"iTXt", _PNG_XMP + bytes(5) + metadata.xmp)
+            block = metadata.exif_block()
+            Image.fromarray(pixels).save(part, "PNG", exif=block, icc_profile=_srgb_profile(), pnginfo=text)
         else:
-            _write_tiff(part, pixels, record, tags.tobytes())
+            _write_tiff(part, pixels, record, picture.metadata)
 
 
 def read_picture(path: str | Path) -> Picture:
@@ -119,11 +125,11 @@ def read_picture(path: str | Path) -> Picture:
         if image.mode != "RGB":
             raise ImageFileError(f"{path} is a picture of mode {image.mode}, expected 8-bit RGB as we render it.")
         pixels = _array(image)
-        exif = exif_tags.exif_block(image.getexif())
+        metadata = Metadata.from_bytes(image.info.get("exif", b""), image.info.get("xmp", b""))
         tables = getattr(image, "quantization", None)
     record = Record.from_bytes(data, str(path)) if data else None
     _check_untouched(path, pixels, record, tables)
-    return Picture(pixels, record, exif)
+    return Picture(pixels, record, metadata)
 
 
 def import_coder(path: Path) -> None:
@@ -261,13 +267,6 @@ def _tables(quality: int) -> dict[int, list[int]]:
         return dict(image.quantization) if isinstance(image, JpegImageFile) else {}
 
 
-def _tags(block: bytes, orientation: int, shape: tuple[int, ...]) -> Any:
-    tags = exif_tags.load_exif(block)
-    tags[exif_tags.ORIENTATION] = orientation
-    tags.get_ifd(exif_tags.EXIF_IFD).update({0xA001: 1, 0xA002: shape[1], 0xA003: shape[0]})
-    return tags
-
-
 @lru_cache(maxsize=1)
 def _srgb_profile() -> bytes:
     """LittleCMS's sRGB profile with a fixed date, so that equal input gives equal bytes."""
@@ -278,9 +277,10 @@ def _srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def _write_tiff(path: Path, pixels: Pixels, record: Record, exif: bytes) -> None:
+def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata) -> None:
     import tifffile
 
+    metadata = metadata.without(SOFTWARE)
     carried, profile = record.to_bytes(), _srgb_profile()
     tifffile.imwrite(
         path,
@@ -296,10 +296,10 @@ def _write_tiff(path: Path, pixels: Pixels, record: Record, exif: bytes) -> None
             (274, 3, 1, record.facts.orientation, True),
             (_TIFF_TAG, 7, len(carried), carried, True),
             (_ICC_TAG, 7, len(profile), profile, True),
-            stand_in(),
+            *first_page_tags(metadata),
         ],
     )
-    append_exif(path, exif)
+    append_directories(path, metadata)
 
 
 def _read_tiff(path: Path) -> Picture:
@@ -313,9 +313,5 @@ def _read_tiff(path: Path) -> Picture:
     record = Record.from_bytes(carried, str(path)) if carried else None
     _check_untouched(path, pixels, record, None)
     with path.open("rb") as stream:
-        from PIL import Image
-
-        tags = Image.Exif()
-        tags.load_from_fp(stream)
-        exif = exif_tags.exif_block(tags)
-    return Picture(pixels, record, exif)
+        metadata = read_tiff(stream)
+    return Picture(pixels, record, metadata)

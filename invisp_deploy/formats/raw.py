@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.errors import MissingFileError, RawFileError, RequestError
-from invisp_deploy.formats import exif as exif_tags
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.raw_metadata import is_dng, metadata_of
 from invisp_deploy.isp.colour import as_color_matrix, color_matrix_of
 from invisp_deploy.isp.frame import ColorMatrix
 
@@ -34,7 +34,7 @@ _FEW: Final = 64
 
 
 def read_raw(path: str | Path) -> RawFrame:
-    """Read one RAW file into a frame: visible mosaic, CFA, levels, white balance, orientation, matrix, EXIF.
+    """Read one RAW file into a frame: visible mosaic, CFA, levels, white balance, orientation, matrix, metadata.
 
     The mosaic is a view of LibRaw's memory, the margins of the sensor around it: 45 megapixels are 90 MB, once.
 
@@ -90,8 +90,7 @@ def _frame(raw: rawpy.RawPy, path: Path) -> RawFrame:
     if mosaic.dtype != np.uint16:
         raise RawFileError(f"{path} holds a mosaic of {mosaic.dtype}, expected uint16.")
     _check_complete(mosaic, path)
-    tags = exif_tags.camera_exif(path, _preview(raw))
-    make, model = exif_tags.make_and_model(tags)
+    metadata = metadata_of(path, _preview(raw))
     levels = raw.black_level_per_channel
     try:
         return RawFrame(
@@ -102,9 +101,9 @@ def _frame(raw: rawpy.RawPy, path: Path) -> RawFrame:
             gains=_gains(raw.camera_whitebalance),
             orientation=FLIP_TO_ORIENTATION.get(raw.sizes.flip, 1),
             color_matrix=_color_matrix(raw, path),
-            make=make,
-            model=model,
-            exif=exif_tags.exif_block(tags),
+            make=metadata.make,
+            model=metadata.model,
+            metadata=metadata,
         )
     except RawFileError as error:
         raise RawFileError(f"{path}: {error}") from error
@@ -177,7 +176,7 @@ def _color_matrix(raw: rawpy.RawPy, path: Path) -> ColorMatrix | None:
     hold the scale that its rows lost by that.
     """
     own = np.asarray(raw.color_matrix, np.float64)[:, :3]
-    if own[0, 0] > _LEAST_RED and exif_tags.is_dng(path):
+    if own[0, 0] > _LEAST_RED and is_dng(path):
         return color_matrix_of(own, raw.daylight_whitebalance[:3])
     table = np.asarray(raw.rgb_xyz_matrix, np.float64)[:3]
     return as_color_matrix(table) if table.any() else None

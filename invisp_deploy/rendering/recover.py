@@ -7,7 +7,6 @@ import numpy as np
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import ContractError, ImageFileError, RequestError
 from invisp_deploy.formats.dng import PREVIEW_EDGE
-from invisp_deploy.formats.exif import load_exif, make_and_model
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture, reduced
 from invisp_deploy.formats.record import Record
@@ -50,7 +49,7 @@ def recover_by(
     shown = way_back.alignment.inverse(picture.pixels)
     preview = reduced(shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8), PREVIEW_EDGE)
     own = np.ascontiguousarray(way_back.alignment.inverse(mosaic))
-    return RawFrame.of(way_back.facts, own, picture.exif, preview)
+    return RawFrame.of(way_back.facts, own, picture.metadata, preview)
 
 
 def way_back_of(
@@ -119,7 +118,14 @@ def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name:
         raise RequestError(
             f"{name} is {width}x{height}, these weights take multiples of {card.multiple}: crop the picture."
         )
-    make, model = make_and_model(load_exif(picture.exif))
-    facts = FrameFacts(cfa, (black,) * 4, white, gains, color_matrix=explicit.color_matrix, make=make, model=model)
+    facts = FrameFacts(
+        cfa,
+        (black,) * 4,
+        white,
+        gains,
+        color_matrix=explicit.color_matrix,
+        make=picture.metadata.make,
+        model=picture.metadata.model,
+    )
     recipe = recipe_for(facts, np.zeros((2, 2), np.uint16), card.contract)
     return Record(card.weights, card.precision, facts, recipe, height, width, forced=True)

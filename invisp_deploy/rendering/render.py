@@ -74,4 +74,4 @@ def render_aligned(aligned: AlignedFrame, runtime: Runtime, tiling: Tiling, prog
         width=width,
         forced=not aligned.fits,
     )
-    return Picture(pixels, record, aligned.frame.exif)
+    return Picture(pixels, record, aligned.frame.metadata)

@@ -18,8 +18,8 @@ from typing import Final
 from invisp_deploy.contract import camera_name
 from invisp_deploy.dataset.options import read_names
 from invisp_deploy.errors import DatasetError, OutputError, RawFileError, RequestError
-from invisp_deploy.formats.exif import camera_exif, make_and_model
 from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.formats.raw_metadata import metadata_of
 from invisp_deploy.formats.walk import raw_files_below
 from invisp_deploy.research.fetch import PAUSES, Fetched, Outcome, fetch
 
@@ -77,11 +77,11 @@ def find_dngs(
         found[path.stem] = path
     paths, refused = {}, {}
     for name in [name for name in names if name in found]:
-        make, model = make_and_model(camera_exif(found[name], b""))
-        if is_from(camera, make, model):
+        metadata = metadata_of(found[name])
+        if is_from(camera, metadata.make, metadata.model):
             paths[name] = found[name]
         else:
-            taken_by = camera_name(make, model) or "no camera that it names"
+            taken_by = camera_name(metadata.make, metadata.model) or "no camera that it names"
             refused[name] = f"{found[name]} is from {taken_by}, expected {camera}."
         on_file()
     return Collected(paths, tuple(name for name in names if name not in found), refused)

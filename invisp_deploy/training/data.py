@@ -20,7 +20,6 @@ from torch import Tensor
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot, Split
 from invisp_deploy.errors import ContractError, TrainingError
-from invisp_deploy.formats.exif import made_from_photograph
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.demosaic import window_cfa
 from invisp_deploy.isp.develop import Window, develop
@@ -138,7 +137,7 @@ def _pair(path: Path, contract: CameraContract) -> Pair:
     target = render_libraw(path)
     if target.shape[:2] != frame.mosaic.shape:
         raise TrainingError(f"{path}: LibRaw renders {target.shape[:2]}, the mosaic is {frame.mosaic.shape}.")
-    made = made_from_photograph(frame.exif)
+    made = frame.metadata.made_from_photograph
     return Pair(path, frame.mosaic, frame.recipe(contract), target.__getitem__, made)
 
 

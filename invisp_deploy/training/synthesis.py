@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.formats.exif import MADE_SOFTWARE
+from invisp_deploy.formats.metadata import MADE_SOFTWARE
 from invisp_deploy.training.many_cameras import ManyCameras
 from invisp_deploy.training.one_camera import OneCamera
 

@@ -20,6 +20,7 @@ from invisp_deploy.contract import UNIVERSAL
 from invisp_deploy.files import sha256_file
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.network.checkpoint import Checkpoint, save_checkpoint
 from invisp_deploy.report.calibration import PICTURES, REPORT_FILES
 from invisp_deploy.tolerances import parity_for
@@ -185,7 +186,7 @@ def test_weights_of_no_camera_take_files_of_several(crop: Callable[[int], RawFra
     assert matrix is not None
     stronger = tuple(tuple(1.2 * value - 0.05 for value in row) for row in matrix)
     save_checkpoint(weights, Checkpoint(gentle_network(CONFIGURATIONS["universal"], spread=0.1), UNIVERSAL))
-    other = replace(crop(1), make="Nikon", model="NIKON D700", exif=b"", color_matrix=stronger)
+    other = replace(crop(1), make="Nikon", model="NIKON D700", metadata=NONE, color_matrix=stronger)
     write_dng(tmp_path / "canon.dng", crop(0))
     write_dng(tmp_path / "nikon.dng", other)
     scales = tmp_path / "scales.json"
@@ -224,7 +225,7 @@ def test_files_that_cannot_be_are_refused(
     refused(calibrate(weights, raws, raws / "1.dng", "-o", output), 2, "1.dng is named twice")
     (tmp_path / "copy.dng").write_bytes((raws / "0.dng").read_bytes())
     refused(calibrate(weights, raws, tmp_path / "copy.dng", "-o", output), 1, "copy.dng", "same bytes")
-    write_dng(tmp_path / "nikon.dng", replace(crop(0), make="Nikon", model="NIKON D700", exif=b""))
+    write_dng(tmp_path / "nikon.dng", replace(crop(0), make="Nikon", model="NIKON D700", metadata=NONE))
     refused(calibrate(weights, tmp_path / "nikon.dng", "-o", output, *FEW), 1, "nikon.dng is from NIKON D700")
     (tmp_path / "empty").mkdir()
     refused(calibrate(weights, tmp_path / "empty", "-o", output), 2, "holds no RAW files")

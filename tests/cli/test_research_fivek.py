@@ -16,6 +16,7 @@ from invisp_deploy.cli.research_fivek import fivek_command as command
 from invisp_deploy.dataset.open import open_dataset
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.research.fivek import BASE_URL, CAMERAS
 from tests.file_server import FileServer, file_server
 
@@ -26,7 +27,7 @@ NAMES = ("a0001-one", "a0002-two", "a0003-three", "a0004-four")
 def dng(small_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("nikon") / "nikon.dng"
     mosaic = np.ascontiguousarray(small_frame.mosaic[:64, :96])
-    write_dng(path, replace(small_frame, mosaic=mosaic, make="NIKON CORPORATION", model="NIKON D700", exif=b""))
+    write_dng(path, replace(small_frame, mosaic=mosaic, make="NIKON CORPORATION", model="NIKON D700", metadata=NONE))
     return path.read_bytes()
 
 

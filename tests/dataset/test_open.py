@@ -129,7 +129,7 @@ def damaged(path: Path, change: Callable[[dict[str, object]], object]) -> None:
         lambda data: data["files"][0].update(split="validation"),
         lambda data: data["files"][0]["frame"].update(cfa="RGGG"),
         lambda data: data["files"][0]["frame"].update(black=3),
-        lambda data: data["files"][0].update(exif="no base64"),
+        lambda data: data["files"][0].update(metadata="no base64"),
         lambda data: data["options"].update(quality=200),
         lambda data: data.update(files=[1]),
         lambda data: data["options"].update(seed="0"),

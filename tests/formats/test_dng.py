@@ -14,8 +14,8 @@ import pytest
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import OutputError
 from invisp_deploy.formats.dng import SRGB_MATRIX, write_dng
-from invisp_deploy.formats.exif import EXIF_IFD, load_exif
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.metadata import SOFTWARE
 from invisp_deploy.formats.raw import read_raw, render_libraw
 
 LEVELS = [((127.0, 128.0, 128.0, 128.0), 4095), ((600.0, 601.0, 602.0, 603.0), 15520), ((0.0, 0.0, 0.0, 0.0), 65535)]
@@ -59,12 +59,10 @@ def test_a_matrix_that_libraw_has_no_table_for_comes_back(small_frame: RawFrame,
 
 
 def test_exif_comes_back(small_frame: RawFrame, small_dng: Path) -> None:
-    before, after = load_exif(small_frame.exif), load_exif(read_raw(small_dng).exif)
-    shot_before, shot_after = before.get_ifd(EXIF_IFD), after.get_ifd(EXIF_IFD)
-    assert after[0x0132] == before[0x0132] == "2008:02:16 13:51:56"
-    assert set(shot_after) == set(shot_before)
-    for tag, value in shot_before.items():
-        assert shot_after[tag] == pytest.approx(value), hex(tag)
+    before, after = small_frame.metadata, read_raw(small_dng).metadata
+    assert after.ifd0[0x0132].text == "2008:02:16 13:51:56"
+    assert len(before.exif) > 10
+    assert after.without(SOFTWARE) == before.without(SOFTWARE)
 
 
 def test_libraw_renders_it_like_the_source(sample_raw: Path, sample_frame: RawFrame, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from invisp_deploy.errors import RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.formats.exif import EXIF_IFD, load_exif
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import FLIP_TO_ORIENTATION, read_raw, render_libraw
 
@@ -43,12 +42,11 @@ def test_the_samples_colour_matrix_is_the_published_one(sample_frame: RawFrame) 
 
 
 def test_the_samples_exif(sample_frame: RawFrame) -> None:
-    exif = load_exif(sample_frame.exif)
-    shot = exif.get_ifd(EXIF_IFD)
-    assert exif[0x0132] == "2008:02:16 13:51:56"
-    assert shot[0x8827] == 100  # ISO
-    assert shot[0x829A] == pytest.approx(1 / 500)  # exposure time, s
-    assert shot[0x829D] == pytest.approx(7.1)  # f-number
+    shot = sample_frame.metadata.exif
+    assert sample_frame.metadata.ifd0[0x0132].text == "2008:02:16 13:51:56"
+    assert shot[0x8827].numbers == (100,)  # ISO
+    assert shot[0x829A].numbers == (1 / 500,)  # exposure time, s
+    assert shot[0x829D].numbers == (7.1,)  # f-number
     assert 0x927C not in shot  # the maker's private block points into the RAW file
 
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError, RawFileError, RequestError
+from invisp_deploy.formats.ifd import text
+from invisp_deploy.formats.metadata import MAKE, MODEL, NONE, Metadata
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.rendering.options import Explicit
@@ -22,8 +23,8 @@ CARD = GraphCard(
 VALUES = Explicit(white_balance=(2.0, 1.0, 1.5), black=128.0, white=4000, cfa="RGGB")
 
 
-def picture(height: int = 40, width: int = 60, exif: bytes = b"") -> Picture:
-    return Picture(np.zeros((height, width, 3), np.uint8), None, exif)
+def picture(height: int = 40, width: int = 60, metadata: Metadata = NONE) -> Picture:
+    return Picture(np.zeros((height, width, 3), np.uint8), None, metadata)
 
 
 def test_values_become_a_recipe_of_the_contract() -> None:
@@ -47,9 +48,8 @@ def test_the_contract_decides_about_white_and_balance() -> None:
 
 
 def test_the_pictures_camera_is_kept() -> None:
-    exif = Image.Exif()
-    exif[0x010F], exif[0x0110] = "Maker", "Phone 7"
-    record = explicit_record(VALUES, picture(exif=exif.tobytes()), CARD, "phone.jpg")
+    metadata = Metadata({MAKE: text("Maker"), MODEL: text("Phone 7")})
+    record = explicit_record(VALUES, picture(metadata=metadata), CARD, "phone.jpg")
     assert (record.facts.make, record.facts.model) == ("Maker", "Phone 7")
 
 

@@ -13,6 +13,7 @@ import pytest
 from invisp_deploy.errors import DatasetError, OutputError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.research.fivek import CAMERAS, download_dngs, find_dngs, is_from, read_lists
 from tests.file_server import FileServer, file_server
@@ -25,7 +26,7 @@ HTML = b"<html><body>" + b"moved. " * 400 + b"</body></html>"
 def canon(small_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A DNG that a Canon EOS 5D could have taken."""
     path = tmp_path_factory.mktemp("canon") / "canon.dng"
-    write_dng(path, replace(small_frame, make="Canon", model=CANON, exif=b""))
+    write_dng(path, replace(small_frame, make="Canon", model=CANON, metadata=NONE))
     return path.read_bytes()
 
 

@@ -1,0 +1,115 @@
+"""What a file says of its picture for people: the camera, the moment, the place, the photographer's words.
+
+Values are kept as the bytes and types that the file has, so that nothing is renamed, rounded or spelt anew.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Final
+
+from invisp_deploy.formats.ifd import BYTE, Directory, Entry, byte_order, read_directory, text, tiff_of
+
+EXIF_IFD: Final = 0x8769
+GPS_IFD: Final = 0x8825
+XMP: Final = 700
+ORIENTATION: Final = 0x0112
+MAKE: Final = 0x010F
+MODEL: Final = 0x0110
+SOFTWARE: Final = 0x0131
+EXIF_VERSION: Final = 0x9000
+MADE_SOFTWARE: Final = "invisp-deploy, from a photograph"
+"""What a RAW file names as its software that no camera took."""
+
+# IFD0: description, make, model, software, date, artist, copyright. Everything else there lays out pixels.
+_KEPT_IFD0: Final = (0x010E, MAKE, MODEL, SOFTWARE, 0x0132, 0x013B, 0x8298)
+# Exif IFD: dropped are the maker's private block (offsets into the RAW file), comments, the pixel size of
+# another picture, the colour space and the interoperability pointer.
+_DROPPED_EXIF: Final = frozenset({0x927C, 0x9286, 0xA001, 0xA002, 0xA003, 0xA005})
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """ifd0, exif, gps: the entries of three directories that are worth keeping; xmp: the packet, empty if none."""
+
+    ifd0: Directory = field(default_factory=dict)
+    exif: Directory = field(default_factory=dict)
+    gps: Directory = field(default_factory=dict)
+    xmp: bytes = b""
+
+    def __bool__(self) -> bool:
+        return bool(self.ifd0 or self.exif or self.gps or self.xmp)
+
+    @property
+    def make(self) -> str:
+        return self._text(MAKE)
+
+    @property
+    def model(self) -> str:
+        return self._text(MODEL)
+
+    @property
+    def made_from_photograph(self) -> bool:
+        """Whether the RAW file says of itself that it was made of a photograph."""
+        return self._text(SOFTWARE) == MADE_SOFTWARE
+
+    def named(self, make: str, model: str) -> Metadata:
+        """It with that camera, in the file's own bytes where these say the same."""
+        ifd0 = dict(self.ifd0)
+        for tag, said, name in ((MAKE, self.make, make), (MODEL, self.model, model)):
+            if said != name:
+                ifd0.pop(tag, None)
+                ifd0 |= {tag: text(name)} if name else {}
+        return replace(self, ifd0=ifd0)
+
+    def without(self, *tags: int) -> Metadata:
+        """It but for these of the first directory."""
+        return replace(self, ifd0={tag: value for tag, value in self.ifd0.items() if tag not in tags})
+
+    def to_bytes(self) -> bytes:
+        """A little-endian TIFF of these directories, the XMP packet among them; empty if there is nothing."""
+        if not self:
+            return b""
+        return tiff_of(self.first_directory(), ((EXIF_IFD, self.exif), (GPS_IFD, self.gps)))
+
+    def exif_block(self) -> bytes:
+        """A little-endian TIFF of the three directories, as JPEG and PNG take it."""
+        return tiff_of(self.ifd0, ((EXIF_IFD, self.exif), (GPS_IFD, self.gps)))
+
+    def first_directory(self) -> dict[int, Entry]:
+        """What of it stands in a TIFF's first directory, the XMP packet among it."""
+        return {**self.ifd0, **({XMP: Entry(BYTE, self.xmp)} if self.xmp else {})}
+
+    @classmethod
+    def from_bytes(cls, block: bytes, xmp: bytes = b"") -> Metadata:
+        """What a TIFF, `Exif\\0\\0` before it or not, says, with that XMP packet; nothing where it is none."""
+        found = read_tiff(io.BytesIO(block.removeprefix(b"Exif\0\0")))
+        return replace(found, xmp=xmp or found.xmp)
+
+    def _text(self, tag: int) -> str:
+        return self.ifd0[tag].text if tag in self.ifd0 else ""
+
+
+NONE: Final = Metadata()
+"""Of a file that says nothing."""
+
+
+def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
+    """What the TIFF that starts at a place of a file says; damaged entries are left out."""
+    stream.seek(base)
+    head = stream.read(8)
+    order = byte_order(head)
+    if order is None or len(head) < 8:
+        return NONE
+    first = int.from_bytes(head[4:], "little" if order == "<" else "big")
+    wanted = {*_KEPT_IFD0, XMP, EXIF_IFD, GPS_IFD}
+    ifd0 = read_directory(stream, first, order, base=base, wanted=wanted.__contains__)
+    inner = {}
+    for tag, dropped in ((EXIF_IFD, _DROPPED_EXIF), (GPS_IFD, frozenset[int]())):
+        pointer = ifd0.pop(tag, None)
+        place = int(pointer.numbers[0]) if pointer is not None and pointer.numbers else 0
+        inner[tag] = read_directory(stream, place, order, base=base) if place else {}
+        inner[tag] = {code: value for code, value in inner[tag].items() if code not in dropped}
+    xmp = ifd0.pop(XMP, None)
+    return Metadata(ifd0, inner[EXIF_IFD], inner[GPS_IFD], b"" if xmp is None else xmp.data)

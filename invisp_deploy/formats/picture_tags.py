@@ -1,0 +1,35 @@
+"""Metadata of a rendered picture: that of its frame, and what Exif asks of every picture (CIPA DC-008, table 17)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from invisp_deploy.formats.ifd import UNDEFINED, Entry, longs, rational, shorts, text
+from invisp_deploy.formats.metadata import EXIF_VERSION, ORIENTATION, SOFTWARE, Metadata
+
+MADE_BY: Final = text("invisp-deploy")
+_SRGB: Final = 1
+_INCHES: Final = 2
+_CENTRED: Final = 1
+
+
+def of_picture(metadata: Metadata, orientation: int, width: int, height: int) -> Metadata:
+    """The metadata of a picture of that size, pixels, in sRGB, which that EXIF orientation shows upright."""
+    ifd0 = {
+        ORIENTATION: shorts(orientation),
+        0x011A: rational(72, 1),  # XResolution
+        0x011B: rational(72, 1),  # YResolution
+        0x0128: shorts(_INCHES),  # ResolutionUnit
+        SOFTWARE: MADE_BY,
+        0x0213: shorts(_CENTRED),  # YCbCrPositioning
+    }
+    exif = {
+        EXIF_VERSION: Entry(UNDEFINED, b"0232"),
+        **metadata.exif,
+        0x9101: Entry(UNDEFINED, bytes((1, 2, 3, 0))),  # ComponentsConfiguration: Y, Cb, Cr
+        0xA000: Entry(UNDEFINED, b"0100"),  # FlashpixVersion
+        0xA001: shorts(_SRGB),  # ColorSpace
+        0xA002: longs(width),  # PixelXDimension
+        0xA003: longs(height),  # PixelYDimension
+    }
+    return Metadata({**metadata.ifd0, **ifd0}, exif, metadata.gps, metadata.xmp)

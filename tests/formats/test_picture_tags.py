@@ -1,0 +1,26 @@
+"""What Exif asks of every picture is there, and what the frame said."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from invisp_deploy.formats.metadata import EXIF_IFD, SOFTWARE, Metadata
+from invisp_deploy.formats.picture_tags import of_picture
+from tests.formats.test_metadata import SAID
+
+
+def test_a_picture_says_what_exif_asks() -> None:
+    made = of_picture(SAID, 6, 300, 200)
+    exif = Image.Exif()
+    exif.load(made.exif_block())
+    assert (exif[0x0112], exif[0x011A], exif[0x0128], exif[0x0213], exif[SOFTWARE]) == (6, 72, 2, 1, "invisp-deploy")
+    shot = exif.get_ifd(EXIF_IFD)
+    assert (shot[0x9000], shot[0xA000], shot[0xA001], shot[0xA002], shot[0xA003]) == (b"0232", b"0100", 1, 300, 200)
+    assert (shot[0x8827], made.xmp) == (100, SAID.xmp)
+
+
+def test_read_back_it_is_what_the_frame_said() -> None:
+    read = Metadata.from_bytes(of_picture(SAID, 6, 300, 200).to_bytes())
+    assert read.without(SOFTWARE).ifd0 == SAID.ifd0
+    assert {tag: value for tag, value in read.exif.items() if tag in SAID.exif} == SAID.exif
+    assert (read.gps, read.xmp) == (SAID.gps, SAID.xmp)
