@@ -21,7 +21,7 @@ from invisp_deploy.errors import ImageFileError, MissingFileError, RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats.first_page import append_directories, first_page_tags
 from invisp_deploy.formats.metadata import NONE, SOFTWARE, Metadata, read_tiff
-from invisp_deploy.formats.picture_tags import of_picture
+from invisp_deploy.formats.picture_tags import fitting_jpeg, of_picture
 from invisp_deploy.formats.record import IDENTIFIER, Record
 from invisp_deploy.formats.walk import PICTURE_SUFFIXES
 
@@ -83,6 +83,7 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
     metadata = of_picture(picture.metadata, record.facts.orientation, pixels.shape[1], pixels.shape[0])
     with whole_file(path, overwrite=overwrite) as part:
         if suffix in (".jpg", ".jpeg"):
+            metadata = fitting_jpeg(metadata)
             coded = replace(record, quality=quality, subsampling=subsampling).to_bytes()
             stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
             Image.fromarray(pixels).save(

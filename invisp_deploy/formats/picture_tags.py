@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from invisp_deploy.formats.ifd import UNDEFINED, Entry, longs, rational, shorts, text
@@ -11,6 +12,27 @@ MADE_BY: Final = text("invisp-deploy")
 _SRGB: Final = 1
 _INCHES: Final = 2
 _CENTRED: Final = 1
+
+
+_SEGMENT: Final = 65533
+"""Bytes that a segment of a JPEG holds beside its marker and length."""
+_EXIF_HEAD: Final = len(b"Exif\0\0")
+_XMP_HEAD: Final = len(b"http://ns.adobe.com/xap/1.0/\0")
+
+
+def fitting_jpeg(metadata: Metadata) -> Metadata:
+    """It without what a JPEG's two segments do not hold: an XMP packet that is too long, the longest values first."""
+    if len(metadata.xmp) > _SEGMENT - _XMP_HEAD:
+        metadata = replace(metadata, xmp=b"")
+    while len(metadata.exif_block()) > _SEGMENT - _EXIF_HEAD:
+        parts = {"ifd0": metadata.ifd0, "exif": metadata.exif, "gps": metadata.gps}
+        name, longest = max(
+            ((name, tag) for name, part in parts.items() for tag in part),
+            key=lambda found: len(parts[found[0]][found[1]].data),
+        )
+        left = {tag: value for tag, value in parts[name].items() if tag != longest}
+        metadata = Metadata(**{**parts, name: left}, xmp=metadata.xmp)
+    return metadata
 
 
 def of_picture(metadata: Metadata, orientation: int, width: int, height: int) -> Metadata:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 from PIL import Image
 
+from invisp_deploy.formats.ifd import ASCII, UNDEFINED, Entry
 from invisp_deploy.formats.metadata import EXIF_IFD, SOFTWARE, Metadata
-from invisp_deploy.formats.picture_tags import of_picture
+from invisp_deploy.formats.picture_tags import fitting_jpeg, of_picture
 from tests.formats.test_metadata import SAID
 
 
@@ -24,3 +28,16 @@ def test_read_back_it_is_what_the_frame_said() -> None:
     assert read.without(SOFTWARE).ifd0 == SAID.ifd0
     assert {tag: value for tag, value in read.exif.items() if tag in SAID.exif} == SAID.exif
     assert (read.gps, read.xmp) == (SAID.gps, SAID.xmp)
+
+
+def test_a_jpeg_goes_without_what_it_does_not_hold() -> None:
+    long = Entry(ASCII, b"a" * 70_000 + b"\0")
+    two = {0xA430: Entry(ASCII, b"b" * 40_000), 0x9286: Entry(UNDEFINED, b"c" * 30_000)}
+    whole = Metadata({**SAID.ifd0, 0x010E: long}, {**SAID.exif, **two}, SAID.gps, b"x" * 65_505)
+    kept = fitting_jpeg(whole)
+    assert kept == Metadata(SAID.ifd0, {**SAID.exif, 0x9286: two[0x9286]}, SAID.gps)
+    assert fitting_jpeg(SAID) == SAID
+    just = replace(SAID, xmp=b"x" * 65_504)
+    assert fitting_jpeg(just) == just
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG", exif=b"Exif\0\0" + just.exif_block(), xmp=just.xmp)
