@@ -94,7 +94,7 @@ def raws_command(
     else:
         megabytes = (counts["mosaic_bytes"] + counts["jpeg_bytes"]) / 1e6
         click.echo(
-            f"wrote {output} ({megabytes:.1f} MB) of {dataset.camera or 'an unnamed camera'}: {counts['train']} files "
+            f"wrote {output} ({megabytes:.1f} MB) of {dataset.camera or 'unnamed cameras'}: {counts['train']} files "
             f"to train on ({counts['made']} made), {counts['test']} to test with ({counts['made_test']} made), "
             f"{len(refused)} refused"
         )

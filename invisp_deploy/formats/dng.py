@@ -20,7 +20,7 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats.first_page import append_directories, first_page_tags
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.metadata import SOFTWARE
+from invisp_deploy.formats.metadata import NO_CAMERA, SOFTWARE
 from invisp_deploy.formats.picture import reduced
 from invisp_deploy.isp.develop import quick_look
 from invisp_deploy.isp.frame import ColorMatrix
@@ -79,7 +79,7 @@ def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy", o
 
 
 def _camera_tags(frame: RawFrame) -> list[tuple[Any, ...]]:
-    camera = frame.camera or "unknown camera"
+    camera = frame.camera or NO_CAMERA
     gains = frame.gains or (1.0, 1.0, 1.0)
     neutral = [min(gains) / gain for gain in gains]
     matrix = [value for row in frame.color_matrix or SRGB_MATRIX for value in row]

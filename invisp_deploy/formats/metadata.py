@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
-from invisp_deploy.formats.ifd import BYTE, Directory, Entry, byte_order, read_directory, text, tiff_of
+from invisp_deploy.formats.ifd import ASCII, BYTE, Directory, Entry, byte_order, read_directory, text, tiff_of
 
 EXIF_IFD: Final = 0x8769
 GPS_IFD: Final = 0x8825
@@ -22,8 +22,25 @@ EXIF_VERSION: Final = 0x9000
 MADE_SOFTWARE: Final = "invisp-deploy, from a photograph"
 """What a RAW file names as its software that no camera took."""
 
-# IFD0: description, make, model, software, date, artist, copyright. Everything else there lays out pixels.
-_KEPT_IFD0: Final = (0x010E, MAKE, MODEL, SOFTWARE, 0x0132, 0x013B, 0x8298)
+NO_CAMERA: Final = "unknown camera"
+"""What a DNG, which has to name its camera, says in place of one."""
+_UNIQUE_CAMERA_MODEL: Final = 0xC614
+
+# IFD0: description, make, model, software, date, artist, rating (a number, a percentage), copyright, Windows' title,
+# comment, author, keywords and subject. Everything else there lays out pixels.
+_KEPT_IFD0: Final = (
+    *(0x010E, MAKE, MODEL, SOFTWARE, 0x0132, 0x013B, 0x4746, 0x4749, 0x8298),
+    *range(0x9C9B, 0x9CA0),
+)
+# What TIFF/EP and Android's cameras write into IFD0, and Exif has in a directory of its own: exposure, programme,
+# sensitivity, dates, time zones, shutter to focal length, subject, parts of seconds, index, sensor, scene, lens.
+_EXIF_IN_IFD0: Final = (
+    *(0x829A, 0x829D, 0x8822, 0x8824, 0x8827, *range(0x8830, 0x8836), 0x9003, 0x9004, *range(0x9010, 0x9013)),
+    *(*range(0x9201, 0x920B), 0x9214, *range(0x9290, 0x9293), 0xA215, 0xA217, *range(0xA401, 0xA40B), 0xA40C, 0xA420),
+    *range(0xA430, 0xA436),
+)
+# DNG's own tags in IFD0 of what Exif has too: serial number of the camera, range of the lens.
+_DNG_TO_EXIF: Final = {0xC62F: 0xA431, 0xC630: 0xA432}
 # Exif IFD: dropped are the maker's private block (offsets into the RAW file), comments, the pixel size of
 # another picture, the colour space and the interoperability pointer.
 _DROPPED_EXIF: Final = frozenset({0x927C, 0x9286, 0xA001, 0xA002, 0xA003, 0xA005})
@@ -96,14 +113,18 @@ NONE: Final = Metadata()
 
 
 def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
-    """What the TIFF that starts at a place of a file says; damaged entries are left out."""
+    """What the TIFF that starts at a place of a file says; damaged entries are left out.
+
+    Exposure and dates of the first directory stand in Exif's then. A DNG's UniqueCameraModel is the model where no Make
+    and no Model is there.
+    """
     stream.seek(base)
     head = stream.read(8)
     order = byte_order(head)
     if order is None or len(head) < 8:
         return NONE
     first = int.from_bytes(head[4:], "little" if order == "<" else "big")
-    wanted = {*_KEPT_IFD0, XMP, EXIF_IFD, GPS_IFD}
+    wanted = {*_KEPT_IFD0, *_EXIF_IN_IFD0, *_DNG_TO_EXIF, _UNIQUE_CAMERA_MODEL, XMP, EXIF_IFD, GPS_IFD}
     ifd0 = read_directory(stream, first, order, base=base, wanted=wanted.__contains__)
     inner = {}
     for tag, dropped in ((EXIF_IFD, _DROPPED_EXIF), (GPS_IFD, frozenset[int]())):
@@ -111,5 +132,12 @@ def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
         place = int(pointer.numbers[0]) if pointer is not None and pointer.numbers else 0
         inner[tag] = read_directory(stream, place, order, base=base) if place else {}
         inner[tag] = {code: value for code, value in inner[tag].items() if code not in dropped}
+    exif = inner[EXIF_IFD]
+    for tag in (*_EXIF_IN_IFD0, *_DNG_TO_EXIF):
+        if tag in ifd0:
+            exif.setdefault(_DNG_TO_EXIF.get(tag, tag), ifd0.pop(tag))
+    unique = ifd0.pop(_UNIQUE_CAMERA_MODEL, None)
+    if unique is not None and unique.text not in ("", NO_CAMERA) and not ifd0.keys() & {MAKE, MODEL}:
+        ifd0[MODEL] = Entry(ASCII, unique.data)
     xmp = ifd0.pop(XMP, None)
-    return Metadata(ifd0, inner[EXIF_IFD], inner[GPS_IFD], b"" if xmp is None else xmp.data)
+    return Metadata(ifd0, exif, inner[GPS_IFD], b"" if xmp is None else xmp.data)

@@ -27,7 +27,7 @@ from invisp_deploy.training.folder import LOG_FILE, WEIGHTS_FILE, check_folder, 
 from invisp_deploy.training.loop import Fitted, Report, fit, seconds_per_step
 from invisp_deploy.training.method import InvispMethod, TrainingMethod, new_network
 from invisp_deploy.training.optimisation import check_possible
-from invisp_deploy.training.options import TUNING, ContractOptions, TrainingOptions
+from invisp_deploy.training.options import TUNING, ContractOptions, TrainingOptions, check_named
 from invisp_deploy.training.processes import Processes, joined
 from invisp_deploy.training.run import Run
 from invisp_deploy.training.sources import TrainingFiles, open_files, source_of
@@ -134,13 +134,15 @@ def train(
 def described(options: TrainingOptions, method: TrainingMethod, frame: RawFrame) -> Run:
     """The run that is asked for; its source is still open. frame: of the camera.
 
-    Raises RequestError for a contract that is chosen although the weights to start from have one.
+    Raises RequestError for a contract that is chosen although the weights to start from have one, and for weights
+    tied to a camera without a name.
     """
     if method.start is None:
         contract = options.contract.contract(frame.make, frame.model, "any" if method.any_phase else frame.cfa)
     elif replace(options.contract, bound=None) == ContractOptions():
         contract = method.start.checkpoint.contract
         if options.contract.bound:
+            check_named(frame.make, frame.model)
             contract = replace(contract, make=frame.make, model=frame.model)
     else:
         raise RequestError("The camera contract is that of the weights to start from: leave `contract` out.")

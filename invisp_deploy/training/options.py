@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from invisp_deploy.contract import UNIVERSAL, CameraContract
+from invisp_deploy.contract import UNIVERSAL, CameraContract, camera_name
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
@@ -135,11 +135,25 @@ class ContractOptions:
     bound: bool | None = None
 
     def contract(self, make: str, model: str, cfa: str) -> CameraContract:
-        """The contract where the first file is of that camera and phase, `any` where phases make no difference."""
+        """The contract where the first file is of that camera and phase, `any` where phases make no difference.
+
+        Raises RequestError for weights that are tied to a camera without a name.
+        """
         if not (self.color == "camera" if self.bound is None else self.bound):
             make = model = ""
             cfa = cfa if cfa == "any" else UNIVERSAL.cfa
+        else:
+            check_named(make, model)
         return CameraContract(make, model, self.white, self.white_balance, self.color, self.curve, self.cfa or cfa)
+
+
+def check_named(make: str, model: str) -> None:
+    """Raise RequestError for a camera without a name: weights that are tied to none would take every file."""
+    if not camera_name(make, model):
+        raise RequestError(
+            "Weights are tied to a camera by its name, and the first file names none (Make, Model, UniqueCameraModel): "
+            "tie them to none (--any-camera), or write the camera's name into the files."
+        )
 
 
 @dataclass(frozen=True)

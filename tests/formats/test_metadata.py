@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import tifffile
 from PIL import Image
 
-from invisp_deploy.formats.ifd import ASCII, Entry, rational, shorts, text, tiff_of
-from invisp_deploy.formats.metadata import EXIF_IFD, GPS_IFD, MADE_SOFTWARE, MAKE, MODEL, NONE, SOFTWARE, Metadata
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.ifd import ASCII, BYTE, Entry, rational, shorts, text, tiff_of
+from invisp_deploy.formats.metadata import (
+    EXIF_IFD,
+    GPS_IFD,
+    MADE_SOFTWARE,
+    MAKE,
+    MODEL,
+    NO_CAMERA,
+    NONE,
+    SOFTWARE,
+    Metadata,
+)
+from invisp_deploy.formats.raw import read_raw
 
 IFD0 = {MAKE: text("Canon"), MODEL: text(" Canon EOS 30D "), 0x8298: Entry(ASCII, "© José\0".encode())}
 EXIF = {0x829A: rational(1, 500), 0x8827: shorts(100)}
@@ -67,3 +82,38 @@ def test_a_camera_is_named_anew_only_where_it_differs() -> None:
     other = SAID.named("", "Other")
     assert (other.make, other.model, other.exif) == ("", "Other", EXIF)
     assert MAKE not in other.ifd0
+
+
+def test_exposure_and_dates_in_the_first_directory_stand_in_exifs() -> None:
+    exposure = {0x829A: rational(1, 60), 0x8827: shorts(64), 0x9003: text("2026:05:04 03:02:01")}
+    block = tiff_of({**IFD0, **exposure}, ((EXIF_IFD, {0x8827: shorts(100)}),))
+    found = Metadata.from_bytes(block)
+    assert found.ifd0 == IFD0
+    assert found.exif == {**exposure, 0x8827: shorts(100)}, "its own directory goes first"
+    dng = Metadata.from_bytes(tiff_of({0xC62F: text("0420"), 0xC630: rational(24, 1)}, ()))
+    assert dng.exif == {0xA431: text("0420"), 0xA432: rational(24, 1)}
+
+
+def test_ratings_and_titles_of_windows_are_kept() -> None:
+    said = {0x4746: shorts(4), 0x4749: shorts(75), 0x9C9B: Entry(BYTE, "Möwe".encode("utf-16-le"))}
+    assert Metadata.from_bytes(tiff_of({**said, 0x014A: shorts(1)}, ())).ifd0 == said
+
+
+@pytest.mark.parametrize(
+    ("ifd0", "model"),
+    [
+        ({}, "Blackmagic Pocket"),
+        ({MODEL: text("Canon EOS 30D")}, "Canon EOS 30D"),
+        ({MAKE: text("Canon")}, ""),
+    ],
+)
+def test_a_dngs_unique_name_is_the_model_where_no_other_is(ifd0: dict[int, Entry], model: str) -> None:
+    block = tiff_of({**ifd0, 0xC614: text("Blackmagic Pocket")}, ())
+    assert Metadata.from_bytes(block).model == model
+
+
+def test_a_dng_of_no_camera_has_none(small_frame: RawFrame, tmp_path: Path) -> None:
+    replace(small_frame, make="", model="").save(tmp_path / "a.dng")
+    with tifffile.TiffFile(tmp_path / "a.dng") as dng:
+        assert dng.pages.first.tags[0xC614].value == NO_CAMERA
+    assert read_raw(tmp_path / "a.dng").camera == ""

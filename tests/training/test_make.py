@@ -97,6 +97,17 @@ def test_files_of_many_cameras_are_trained_on_under_a_contract_for_all(raws: Pat
     assert not (tmp_path / "tied" / "weights.safetensors").exists()
 
 
+def test_weights_are_tied_to_no_camera_without_a_name(small_frame: RawFrame, tmp_path: Path) -> None:
+    replace(small_frame, make="", model="").save(tmp_path / "a.dng")
+    tied = replace(QUICK, contract=ContractOptions(bound=True))
+    with pytest.raises(RequestError, match=r"the first file names none .*--any-camera"):
+        train([tmp_path / "a.dng"], tmp_path / "run", tied, METHOD)
+    with pytest.raises(RequestError, match="the first file names none"):
+        train([tmp_path / "a.dng"], tmp_path / "run", replace(QUICK, contract=ContractOptions(color="camera")), METHOD)
+    assert not (tmp_path / "run").exists()
+    assert train([tmp_path / "a.dng"], tmp_path / "run", QUICK, METHOD).run.contract.camera == ""
+
+
 def test_a_run_is_repeated_and_tuned_by_the_same_call(raws: Path, tmp_path: Path) -> None:
     first = train([raws], tmp_path / "a", QUICK, METHOD)
     again = train([raws], tmp_path / "b", read_run(tmp_path / "a" / "run.json"))
