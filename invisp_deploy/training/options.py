@@ -152,7 +152,7 @@ def check_named(make: str, model: str) -> None:
     if not camera_name(make, model):
         raise RequestError(
             "Weights are tied to a camera by its name, and the first file names none (Make, Model, UniqueCameraModel): "
-            "tie them to none (--any-camera), or write the camera's name into the files."
+            "leave `bound` off, or write the camera's name into the files."
         )
 
 
