@@ -124,6 +124,8 @@ rendering_options: Final = together(
     click.option("--black", type=click.FloatRange(0, 65535), help="Of a forced file or a pipe: black level, DN."),
     click.option("--white", type=click.IntRange(1, 65535), help="Of a forced file or a pipe: white level, DN."),
     click.option("--cfa", type=click.Choice(CFA_PATTERNS), help="Of a forced file or a pipe: CFA of the mosaic."),
+    click.option("--no-location", is_flag=True, help="Write no position and no place."),
+    click.option("--no-metadata", is_flag=True, help="Write nothing of the camera's and the photographer's words."),
     overwrite_option,
 )
 """How a file or a frame is run."""

@@ -170,6 +170,8 @@ def _print(source: Path, result: RunResult, *, shipped: bool) -> None:
         f"{result.seconds:.1f} s on {result.runtime}",
         next_command,
     )
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
     if result.light == "daylight":
         click.echo(
             "note: the file has no as-shot white balance and was taken for daylight: --white-balance R,G,B", err=True

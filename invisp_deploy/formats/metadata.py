@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
 from invisp_deploy.formats.ifd import ASCII, BYTE, Directory, Entry, byte_order, read_directory, text, tiff_of
+from invisp_deploy.formats.xmp import without_places
 
 EXIF_IFD: Final = 0x8769
 GPS_IFD: Final = 0x8825
@@ -83,6 +84,10 @@ class Metadata:
     def without(self, *tags: int) -> Metadata:
         """It but for these of the first directory."""
         return replace(self, ifd0={tag: value for tag, value in self.ifd0.items() if tag not in tags})
+
+    def without_location(self) -> Metadata:
+        """It without the GPS directory, and the XMP packet without positions and names of places."""
+        return replace(self, gps={}, xmp=without_places(self.xmp))
 
     def to_bytes(self) -> bytes:
         """A little-endian TIFF of these directories, the XMP packet among them; empty if there is nothing."""

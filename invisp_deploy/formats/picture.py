@@ -50,9 +50,11 @@ class Picture:
     record: Record | None
     metadata: Metadata = NONE
 
-    def save(self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True) -> None:
-        """Write it as .jpg, .png (8 bit) or .tif (16 bit), whole or not at all. Raises as `write_picture`."""
-        write_picture(Path(path), self, quality=quality, subsampling=subsampling, overwrite=overwrite)
+    def save(
+        self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True
+    ) -> tuple[str, ...]:
+        """Write it as .jpg, .png (8 bit) or .tif (16 bit), whole or not at all; as `write_picture`."""
+        return write_picture(Path(path), self, quality=quality, subsampling=subsampling, overwrite=overwrite)
 
 
 def bit_depth(path: Path) -> int:
@@ -65,8 +67,12 @@ def bit_depth(path: Path) -> int:
     return 16 if suffix in (".tif", ".tiff") else 8
 
 
-def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: str, overwrite: bool = True) -> None:
-    """Write a picture, whole or not at all, with EXIF, orientation, sRGB profile and the way back.
+def write_picture(
+    path: Path, picture: Picture, *, quality: int, subsampling: str, overwrite: bool = True
+) -> tuple[str, ...]:
+    """Write a picture, whole or not at all, with its metadata, orientation, sRGB profile and the way back.
+
+    Returns a sentence on each thing that the format does not hold.
 
     Pixels are uint8 for JPEG and PNG, uint16 for TIFF. quality (1 to 100) and subsampling (of `SUBSAMPLINGS`) hold
     for JPEG. Raises RequestError for another depth or ending, a picture without a record, and a file that is there and
@@ -81,9 +87,10 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
     if pixels.dtype.itemsize * 8 != bit_depth(path):
         raise RequestError(f"{path} stores {bit_depth(path)} bits a colour, the picture has {pixels.dtype}.")
     metadata = of_picture(picture.metadata, record.facts.orientation, pixels.shape[1], pixels.shape[0])
+    notes: tuple[str, ...] = ()
     with whole_file(path, overwrite=overwrite) as part:
         if suffix in (".jpg", ".jpeg"):
-            metadata = fitting_jpeg(metadata)
+            metadata, notes = fitting_jpeg(metadata)
             coded = replace(record, quality=quality, subsampling=subsampling).to_bytes()
             stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
             Image.fromarray(pixels).save(
@@ -108,6 +115,7 @@ def write_picture(path: Path, picture: Picture, *, quality: int, subsampling: st
             Image.fromarray(pixels).save(part, "PNG", exif=block, icc_profile=_srgb_profile(), pnginfo=text)
         else:
             _write_tiff(part, pixels, record, picture.metadata)
+    return notes
 
 
 def read_picture(path: str | Path) -> Picture:

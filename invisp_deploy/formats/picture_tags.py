@@ -20,9 +20,16 @@ _EXIF_HEAD: Final = len(b"Exif\0\0")
 _XMP_HEAD: Final = len(b"http://ns.adobe.com/xap/1.0/\0")
 
 
-def fitting_jpeg(metadata: Metadata) -> Metadata:
-    """It without what a JPEG's two segments do not hold: an XMP packet that is too long, the longest values first."""
+def fitting_jpeg(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
+    """It without what a JPEG's two segments do not hold, and a sentence on each thing that is left out.
+
+    That is an XMP packet that is too long, and of the directories the longest values first.
+    """
+    from PIL.ExifTags import TAGS
+
+    left_out = []
     if len(metadata.xmp) > _SEGMENT - _XMP_HEAD:
+        left_out.append(("the XMP packet", len(metadata.xmp)))
         metadata = replace(metadata, xmp=b"")
     while len(metadata.exif_block()) > _SEGMENT - _EXIF_HEAD:
         parts = {"ifd0": metadata.ifd0, "exif": metadata.exif, "gps": metadata.gps}
@@ -30,9 +37,10 @@ def fitting_jpeg(metadata: Metadata) -> Metadata:
             ((name, tag) for name, part in parts.items() for tag in part),
             key=lambda found: len(parts[found[0]][found[1]].data),
         )
+        left_out.append((TAGS.get(longest, f"the tag {longest}"), len(parts[name][longest].data)))
         left = {tag: value for tag, value in parts[name].items() if tag != longest}
         metadata = Metadata(**{**parts, name: left}, xmp=metadata.xmp)
-    return metadata
+    return metadata, tuple(f"{what} of {size} bytes does not fit a JPEG and was left out" for what, size in left_out)
 
 
 def of_picture(metadata: Metadata, orientation: int, width: int, height: int) -> Metadata:

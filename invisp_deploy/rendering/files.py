@@ -13,6 +13,7 @@ from pathlib import Path
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.formats.picture import Picture, bit_depth, carried_record, import_coder, read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import is_picture
@@ -38,6 +39,7 @@ class RunResult:
     graph between them; seconds: all, with opening the model.
     forced: the file is of another camera than the weights', or was rendered by others. light: of the
     white balance, `as shot`, `given`, or `daylight` where the file has none. runtime: what computed it.
+    notes: sentences on what the output does not hold.
     """
 
     output: Path
@@ -54,6 +56,7 @@ class RunResult:
     forced: bool
     light: str
     runtime: str
+    notes: tuple[str, ...] = ()
 
 
 def decode(path: Path, options: RunOptions) -> RawFrame | Picture:
@@ -81,12 +84,19 @@ def infer(
     return recover(decoded, runtime, options, name=name, progress=progress)
 
 
-def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> None:
-    """Write a picture or a .dng, whole or not at all. Raises RequestError, OutputError."""
+def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> tuple[str, ...]:
+    """Write a picture or a .dng, whole or not at all, with as much of its metadata as the options let through.
+
+    Returns a sentence on each thing that is left out without being asked for. Raises RequestError, OutputError.
+    """
+    if options.no_metadata:
+        made = replace(made, metadata=NONE)
+    elif options.no_location:
+        made = replace(made, metadata=made.metadata.without_location())
     if isinstance(made, RawFrame):
         made.save(output, overwrite=options.overwrite)
-    else:
-        made.save(output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite)
+        return ()
+    return made.save(output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite)
 
 
 def run_path(
@@ -211,6 +221,6 @@ def _make(
 def _saved(made: Picture | RawFrame, result: RunResult, options: RunOptions, begun: float) -> RunResult:
     """The result with the time that writing took."""
     start = time.perf_counter()
-    save(result.output, made, options)
+    notes = save(result.output, made, options)
     end = time.perf_counter()
-    return replace(result, encode_seconds=end - start, seconds=end - begun)
+    return replace(result, notes=result.notes + notes, encode_seconds=end - start, seconds=end - begun)

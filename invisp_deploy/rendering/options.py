@@ -25,6 +25,8 @@ class Explicit:
 class RunOptions:
     """How a file is run. quality, subsampling: of a JPEG. memory: MB for a tile. halo: None is the exact one.
 
+    no_location: positions and names of places are not written; no_metadata: nothing is that is not of the picture or
+    the way back, which name the camera.
     force: go on with another camera, other weights or no record. explicit: values given by hand.
     """
 
@@ -34,4 +36,6 @@ class RunOptions:
     halo: int | None = None
     force: bool = False
     overwrite: bool = False
+    no_location: bool = False
+    no_metadata: bool = False
     explicit: Explicit = field(default_factory=Explicit)

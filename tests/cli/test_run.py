@@ -19,6 +19,8 @@ from invisp_deploy.cli.run import run_command as main
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.ifd import text
+from invisp_deploy.formats.metadata import Metadata
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from tests.graphs import CANON_30D, Graphs, write_graphs
@@ -74,6 +76,19 @@ def test_lossless_outputs_go_back_too(graphs: Graphs, small_dng: Path, tmp_path:
     assert run("--engine", graphs.forward, small_dng, "-o", tmp_path / name).exit_code == 0
     assert read_picture(tmp_path / name).pixels.dtype == dtype
     assert run("--engine", graphs.inverse, tmp_path / name, "-o", tmp_path / "back.dng").exit_code == 0
+
+
+def test_what_is_left_out_is_told(graphs: Graphs, small_frame: RawFrame, tmp_path: Path) -> None:
+    long = Metadata({0x010E: text("a" * 70_000)})
+    write_dng(tmp_path / "a.dng", replace(small_frame, metadata=long))
+    told = "ImageDescription of 70001 bytes does not fit a JPEG and was left out"
+    result = run("--engine", graphs.forward, tmp_path / "a.dng", "-o", tmp_path / "a.jpg")
+    assert f"note: {told}" in result.stderr.splitlines()
+    result = run("--engine", graphs.forward, tmp_path / "a.dng", "-o", tmp_path / "b.jpg", "--json")
+    assert json.loads(result.stdout)["files"][0]["notes"] == [told]
+    result = run("--engine", graphs.forward, tmp_path / "a.dng", "-o", tmp_path / "c.jpg", "--no-metadata")
+    assert "note: " not in result.stderr
+    assert read_picture(tmp_path / "c.jpg").metadata.make == ""
 
 
 def test_options_reach_the_file(graphs: Graphs, small_dng: Path, tmp_path: Path) -> None:

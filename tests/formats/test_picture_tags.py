@@ -34,10 +34,15 @@ def test_a_jpeg_goes_without_what_it_does_not_hold() -> None:
     long = Entry(ASCII, b"a" * 70_000 + b"\0")
     two = {0xA430: Entry(ASCII, b"b" * 40_000), 0x9286: Entry(UNDEFINED, b"c" * 30_000)}
     whole = Metadata({**SAID.ifd0, 0x010E: long}, {**SAID.exif, **two}, SAID.gps, b"x" * 65_505)
-    kept = fitting_jpeg(whole)
+    kept, notes = fitting_jpeg(whole)
     assert kept == Metadata(SAID.ifd0, {**SAID.exif, 0x9286: two[0x9286]}, SAID.gps)
-    assert fitting_jpeg(SAID) == SAID
+    assert notes == (
+        "the XMP packet of 65505 bytes does not fit a JPEG and was left out",
+        "ImageDescription of 70001 bytes does not fit a JPEG and was left out",
+        "CameraOwnerName of 40000 bytes does not fit a JPEG and was left out",
+    )
+    assert fitting_jpeg(SAID) == (SAID, ())
     just = replace(SAID, xmp=b"x" * 65_504)
-    assert fitting_jpeg(just) == just
+    assert fitting_jpeg(just) == (just, ())
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, "JPEG", exif=b"Exif\0\0" + just.exif_block(), xmp=just.xmp)

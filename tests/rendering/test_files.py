@@ -17,6 +17,8 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import GraphError, ImageFileError, RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.ifd import text
+from invisp_deploy.formats.metadata import read_tiff
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction, GraphCard
@@ -32,6 +34,7 @@ from invisp_deploy.runtimes.open import open_runtime
 from tests.callable_runtime import computing
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
+CASES = Path(__file__).parent.parent / "data" / "cases"
 CONFIG = NetworkConfig(2, 8, 2)
 
 
@@ -87,6 +90,37 @@ def test_there_and_back_is_the_file(small_dng: Path, small_frame: RawFrame, tmp_
         assert (result.computed, result.halo_error, result.forced) == (1.0, 0.0, False)
         assert 0 < result.network_seconds <= result.seconds < 60
         assert meter.total == sum(meter.done) == 256 * 256
+
+
+def test_what_a_jpeg_does_not_hold_is_said(small_frame: RawFrame, tmp_path: Path) -> None:
+    long = replace(small_frame.metadata, ifd0={**small_frame.metadata.ifd0, 0x010E: text("a" * 70_000)})
+    replace(small_frame, metadata=long).save(tmp_path / "a.dng")
+    result = run(tmp_path / "a.dng", tmp_path / "a.jpg", dimmed())
+    assert result.notes == ("ImageDescription of 70001 bytes does not fit a JPEG and was left out",)
+    assert run(tmp_path / "a.dng", tmp_path / "a.png", dimmed()).notes == ()
+    assert run(tmp_path / "a.jpg", tmp_path / "b.dng", dimmed()).notes == ()
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_places_and_all_words_are_left_out_where_that_is_asked(ending: str, tmp_path: Path) -> None:
+    source = CASES / "gps_xmp.dng"
+    model = dimmed(16 if ending == "tif" else 8)
+    whole, placeless, nothing = (tmp_path / f"{name}.{ending}" for name in ("whole", "placeless", "nothing"))
+    run(source, whole, model)
+    run(source, placeless, model, RunOptions(no_location=True))
+    run(source, nothing, model, RunOptions(no_metadata=True))
+    said = read_picture(whole).metadata
+    assert said.gps
+    assert b"Rating" in said.xmp
+    assert read_picture(placeless).metadata == replace(said, gps={})
+    bare = read_picture(nothing).metadata
+    assert (bare.gps, bare.xmp, bare.make, bare.exif.keys() & {0x829A, 0x9003}) == ({}, b"", "", set())
+    run(nothing, tmp_path / "a.dng", model)
+    assert read_raw(tmp_path / "a.dng").camera == "Canon EOS 30D", "the way back names the camera"
+    run(whole, tmp_path / "b.dng", model, RunOptions(no_location=True))
+    with (tmp_path / "b.dng").open("rb") as stream:
+        back = read_tiff(stream)
+    assert (back.gps, back.xmp) == ({}, said.xmp)
 
 
 def test_a_file_is_made_ready_once(small_frame: RawFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,9 +207,9 @@ def test_what_was_decoded_is_gone_before_the_result_is_coded(
 
         return decoded
 
-    def saving(*given: Any) -> None:
+    def saving(*given: Any) -> tuple[str, ...]:
         alive.append(held[-1]() is not None)
-        real_save(*given)
+        return real_save(*given)
 
     real_save = files.save
     monkeypatch.setattr(files, "read_raw", keeping(read_raw, "mosaic"))
