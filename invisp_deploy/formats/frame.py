@@ -12,6 +12,7 @@ import numpy.typing as npt
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RawFileError
 from invisp_deploy.formats.metadata import NONE, Metadata
+from invisp_deploy.formats.negative import Negative
 from invisp_deploy.isp.frame import FrameFacts, Mosaic
 from invisp_deploy.isp.recipe import Recipe, recipe_for
 
@@ -22,11 +23,13 @@ class RawFrame(FrameFacts):
 
     mosaic: (H, W) uint16, DN, at least 2x2.
     metadata: what the file says of the picture for people.
+    negative: what a DNG says of its development beside that; None for a file that is no DNG.
     preview: (h, w, 3) uint8 sRGB in sensor order for files that hold one; None where there is none yet.
     """
 
     mosaic: Mosaic = field(kw_only=True)
     metadata: Metadata = field(default_factory=Metadata, kw_only=True, repr=False)
+    negative: Negative | None = field(default=None, kw_only=True, repr=False)
     preview: npt.NDArray[np.uint8] | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
