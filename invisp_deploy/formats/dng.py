@@ -47,6 +47,8 @@ _TILE: Final = (256, 512)
 """Rows and columns of a tile, at most."""
 _STEP: Final = 16
 """Sides of tiles are multiples of it (TIFF 6.0, section 15)."""
+_LEAST_SIDE: Final = 22
+"""Rows and columns below which LibRaw and dcraw take a file for none of a camera's (identify.cpp)."""
 _LEAST_BITS: Final = 8
 """Of a sample (DNG specification, BitsPerSample)."""
 
@@ -56,18 +58,24 @@ def write_dng(path: Path, frame: RawFrame, *, software: str = "invisp-deploy", o
 
     Its preview is reduced as needed; without one a quick look at the mosaic serves. A frame without white balance
     gets no neutral, one without a colour matrix that of linear sRGB. What the frame's negative says is said again,
-    but for a neutral that the frame's gains contradict. Raises RequestError for another ending or a file that is there
-    and not to be overwritten, OutputError.
+    but for a neutral that the frame's gains contradict. Raises RequestError for another ending, a side of less than 22
+    pixels, a file that is there and not to be overwritten; OutputError.
     """
     if path.suffix.lower() != ".dng":
         raise RequestError(f"A RAW frame is written as .dng, got the name {path.name}.")
+    height, width = frame.mosaic.shape
+    if min(height, width) < _LEAST_SIDE:
+        raise RequestError(
+            f"LibRaw opens DNGs from {_LEAST_SIDE}x{_LEAST_SIDE} pixels, the frame for {path.name} is "
+            f"{width}x{height}: take a larger part of the picture."
+        )
     preview = reduced(_looked_at(frame) if frame.preview is None else frame.preview, PREVIEW_EDGE)
     shown = _jpeg(preview)
     side = _tile_side(frame.mosaic.shape)
     bits = max(_LEAST_BITS, int(frame.white).bit_length(), int(frame.mosaic.max()).bit_length())
     first = _first_directory(frame, preview.shape, software)
     mosaic = _mosaic_directory(frame, bits, side)
-    count = len(range(0, frame.mosaic.shape[0], side[0])) * len(range(0, frame.mosaic.shape[1], side[1]))
+    count = len(range(0, height, side[0])) * len(range(0, width, side[1]))
 
     def head(starts: Sequence[int], sizes: Sequence[int]) -> bytes:
         """Everything but the preview and the tiles, which start there and have these sizes."""
@@ -174,11 +182,13 @@ def _tile_side(shape: Sequence[int]) -> tuple[int, int]:
     """Rows and columns of tiles that cover a mosaic with little to spare.
 
     No tile is wider than the mosaic: LibRaw and dcraw begin a new row at the mosaic's edge, wherever the tile ends.
+    None is half as wide: LibRaw takes two components of such a tile for two rows (lossless_dng_load_raw).
     """
     down, across = (
         -(-length // -(-length // most) // _STEP) * _STEP for length, most in zip(shape, _TILE, strict=True)
     )
-    return down, max(min(across, shape[1] // _STEP * _STEP), _STEP)
+    across = min(across, shape[1] // _STEP * _STEP)
+    return down, across + _STEP if 2 * across == shape[1] else across
 
 
 def _jpeg(preview: Rgb8) -> bytes:

@@ -206,7 +206,8 @@ def _opcodes(data: bytes) -> list[tuple[int, bytes]] | None:
     """Number and version of each opcode of a list (DNG 1.4, chapter 7; big-endian); None if the list is not whole."""
     if len(data) < 4:
         return None
-    (count,), place, found = struct.unpack(">I", data[:4]), 4, []
+    (count,), place = struct.unpack(">I", data[:4]), 4
+    found: list[tuple[int, bytes]] = []
     while len(found) < count:
         if len(data) < place + 16:
             return None

@@ -143,7 +143,7 @@ def read_picture(path: str | Path) -> Picture:
 
 def import_coder(path: Path) -> None:
     """Import what writes a file of that ending, DNGs included, ahead of the moment when it is needed."""
-    if path.suffix.lower() in (".dng", ".tif", ".tiff"):
+    if path.suffix.lower() in (".tif", ".tiff"):
         import tifffile  # noqa: F401
     else:
         from PIL import Image

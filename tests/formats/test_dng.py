@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 from dataclasses import replace
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 
 from invisp_deploy.contract import CFA_PATTERNS
-from invisp_deploy.errors import OutputError
+from invisp_deploy.errors import OutputError, RequestError
+from invisp_deploy.formats import dng
 from invisp_deploy.formats.dng import SRGB_MATRIX, write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.lossless_jpeg import DifferenceCode
 from invisp_deploy.formats.metadata import SOFTWARE
 from invisp_deploy.formats.raw import read_raw, render_libraw
 
@@ -23,7 +26,7 @@ LEVELS = [((127.0, 128.0, 128.0, 128.0), 4095), ((600.0, 601.0, 602.0, 603.0), 1
 
 @pytest.mark.parametrize("cfa", CFA_PATTERNS)
 @pytest.mark.parametrize(("black", "white"), LEVELS)
-@pytest.mark.parametrize("shape", [(32, 48), (33, 47)])
+@pytest.mark.parametrize("shape", [(22, 22), (33, 47), (48, 1040), (513, 50), (30, 640)])
 def test_mosaic_and_levels_come_back(
     cfa: str, black: tuple[float, float, float, float], white: int, shape: tuple[int, int], tmp_path: Path
 ) -> None:
@@ -71,11 +74,19 @@ def test_libraw_renders_it_like_the_source(sample_raw: Path, sample_frame: RawFr
     assert difference.max() <= 1
 
 
-def test_a_frame_without_white_balance_or_matrix_is_neutral(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(21, 22), (22, 21), (2, 2)])
+def test_a_frame_that_no_program_would_open_is_refused(shape: tuple[int, int], tmp_path: Path) -> None:
+    frame = RawFrame("RGGB", (0, 0, 0, 0), 4095, None, mosaic=np.ones(shape, np.uint16))
+    with pytest.raises(RequestError, match=f"from 22x22 pixels, .* is {shape[1]}x{shape[0]}"):
+        write_dng(tmp_path / "a.dng", frame)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_without_white_balance_or_matrix_says_none(tmp_path: Path) -> None:
     mosaic = np.full((32, 32), 2000, np.uint16)
     write_dng(tmp_path / "a.dng", RawFrame("RGGB", (0, 0, 0, 0), 4095, None, mosaic=mosaic))
     frame = read_raw(tmp_path / "a.dng")
-    assert frame.gains == (1, 1, 1)
+    assert frame.gains is None
     np.testing.assert_allclose(np.array(frame.color_matrix), SRGB_MATRIX, atol=1e-5)
     assert np.ptp(render_libraw(tmp_path / "a.dng").astype(int), axis=-1).max() <= 1  # grey
 
@@ -91,15 +102,16 @@ def test_tags_are_those_that_other_programs_need(small_frame: RawFrame, small_dn
     for code in (271, 272, 274, 34665, 50706, 50707, 50708, 50721, 50728, 50730, 50778):
         assert code in camera, code
     assert camera[254] == 1  # a preview
-    assert camera[262] == 2  # RGB
+    assert (camera[259], camera[262]) == (7, 6)  # JPEG, YCbCr
     assert bytes(camera[50706]) == bytes((1, 4, 0, 0))
     assert mosaic[254] == 0  # the picture itself
-    assert mosaic[258] == 16
-    assert mosaic[259] == 1  # uncompressed: LibRaw does not read deflated integer mosaics
+    assert mosaic[258] == 12  # of 4095
+    assert mosaic[259] == 7  # lossless JPEG
     assert mosaic[262] == 32803
     assert mosaic[277] == 1
-    assert 273 in mosaic  # strips
-    assert 322 not in mosaic  # tile tags on an uncompressed mosaic stop Photoshop
+    assert 273 not in mosaic  # tiles
+    assert mosaic[322] % 16 == mosaic[323] % 16 == 0  # TIFF 6.0, section 15
+    assert len(mosaic[324]) == len(mosaic[325]) == -(-256 // mosaic[322]) * -(-256 // mosaic[323])
     assert (mosaic[257], mosaic[256]) == small_frame.mosaic.shape
     assert tuple(mosaic[33421]) == (2, 2)
     assert bytes(mosaic[33422]) == bytes((0, 1, 1, 2))
@@ -107,6 +119,11 @@ def test_tags_are_those_that_other_programs_need(small_frame: RawFrame, small_dn
     assert mosaic[50717] == 4095
     assert tuple(mosaic[50829]) == (0, 0, *small_frame.mosaic.shape)
     assert {50710, 50711, 50714, 50719, 50720} <= set(mosaic)
+
+
+def test_the_mosaic_takes_less_than_half_of_its_sixteen_bits(sample_frame: RawFrame, tmp_path: Path) -> None:
+    write_dng(tmp_path / "whole.dng", sample_frame)
+    assert (tmp_path / "whole.dng").stat().st_size < 0.5 * sample_frame.mosaic.nbytes
 
 
 def test_tags_of_every_directory_are_in_ascending_order(small_dng: Path) -> None:
@@ -120,13 +137,16 @@ def test_tags_of_every_directory_are_in_ascending_order(small_dng: Path) -> None
 
 def test_the_preview_given_is_the_preview_found(small_frame: RawFrame, tmp_path: Path) -> None:
     import rawpy
+    from PIL import Image
 
-    preview = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    rows, columns = np.mgrid[:40, :60]
+    preview = np.stack([rows * 6, columns * 4, 255 - columns * 4], axis=-1).astype(np.uint8)
     write_dng(tmp_path / "a.dng", replace(small_frame, preview=preview))
     with rawpy.imread(str(tmp_path / "a.dng")) as raw:
         thumb = raw.extract_thumb()
-    assert thumb.format == rawpy.ThumbFormat.BITMAP
-    np.testing.assert_array_equal(thumb.data, preview)
+    assert thumb.format == rawpy.ThumbFormat.JPEG
+    with Image.open(io.BytesIO(thumb.data)) as found:
+        assert np.abs(np.asarray(found).astype(int) - preview).mean() < 2
 
 
 def test_the_same_frame_gives_the_same_bytes(small_frame: RawFrame, small_dng: Path, tmp_path: Path) -> None:
@@ -137,14 +157,12 @@ def test_the_same_frame_gives_the_same_bytes(small_frame: RawFrame, small_dng: P
 def test_a_full_disk_leaves_the_old_file_alone(
     small_frame: RawFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tifffile
-
-    def full(*_: object, **__: object) -> None:
+    def full(*_: object) -> bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = tmp_path / "a.dng"
     path.write_bytes(b"old")
-    monkeypatch.setattr(tifffile.TiffWriter, "write", full)
+    monkeypatch.setattr(dng, "encode_tile", full)
     with pytest.raises(OutputError, match=r"disk is full: .*a\.dng"):
         write_dng(path, small_frame)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.dng", b"old")]
@@ -153,17 +171,15 @@ def test_a_full_disk_leaves_the_old_file_alone(
 def test_a_folder_that_disappears_is_a_sentence(
     small_frame: RawFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tifffile
-
     folder = tmp_path / "folder"
     folder.mkdir()
-    write = tifffile.TiffWriter.write
+    encode = dng.encode_tile
 
-    def write_and_lose(*arguments: object, **options: object) -> object:
+    def encode_and_lose(tile: np.ndarray, code: DifferenceCode) -> bytes:
         shutil.rmtree(folder, ignore_errors=True)
-        return write(*arguments, **options)  # type: ignore[arg-type]
+        return encode(tile, code)
 
-    monkeypatch.setattr(tifffile.TiffWriter, "write", write_and_lose)
+    monkeypatch.setattr(dng, "encode_tile", encode_and_lose)
     with pytest.raises(OutputError, match=r"a\.dng could not be written"):
         write_dng(folder / "a.dng", small_frame)
     assert list(tmp_path.iterdir()) == []

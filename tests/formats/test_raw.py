@@ -80,7 +80,7 @@ def bad_file(tmp_path: Path, sample_raw: Path, small_frame: RawFrame) -> Callabl
             write_dng(path, replace(small_frame, mosaic=mosaic))
         elif kind == "lost":
             write_dng(path, small_frame)
-            path.write_bytes(path.read_bytes()[:-60_000])
+            path.write_bytes(path.read_bytes()[:-20_000])
         elif kind == "linear":
             tifffile.imwrite(path, plane, photometric=34892, metadata=None, extratags=DNG_TAGS)
         elif kind == "xtrans":
