@@ -90,7 +90,8 @@ def _frame(raw: rawpy.RawPy, path: Path) -> RawFrame:
     if mosaic.dtype != np.uint16:
         raise RawFileError(f"{path} holds a mosaic of {mosaic.dtype}, expected uint16.")
     _check_complete(mosaic, path)
-    metadata = metadata_of(path, _preview(raw))
+    # a preview without Exif gets LibRaw's, which is made up: of a DNG's own directory nothing is missing
+    metadata = metadata_of(path, b"" if is_dng(path) else _preview(raw))
     levels = raw.black_level_per_channel
     try:
         return RawFrame(

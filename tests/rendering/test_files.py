@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import weakref
 from collections import Counter
@@ -246,18 +247,18 @@ def test_a_reduced_halo_confesses_its_error_both_ways(graphs: Graphs, small_fram
 
 def test_a_dng_shows_the_picture_it_came_from(small_dng: Path, tmp_path: Path) -> None:
     import rawpy
+    from PIL import Image
 
     for name, bits in (("a.png", 8), ("a.tif", 16)):
         run(small_dng, tmp_path / name, dimmed(bits))
         run(tmp_path / name, tmp_path / "a.dng", dimmed(bits), RunOptions(overwrite=True))
         with rawpy.imread(str(tmp_path / "a.dng")) as raw:
-            preview = raw.extract_thumb().data
+            preview = np.asarray(Image.open(io.BytesIO(raw.extract_thumb().data)))
         shown = read_picture(tmp_path / "a.png").pixels.astype(int)
-        assert np.abs(preview - shown).max() <= 1, name  # 16 bits are cut to 8, not rounded
+        assert np.abs(preview - shown).mean() < 3, name  # a JPEG
 
 
 def test_gains_given_by_hand_serve_a_file_without(small_frame: RawFrame, tmp_path: Path) -> None:
-    """DNGs of ours always state gains; a frame that has none is what a file without them becomes."""
     write_dng(tmp_path / "a.dng", replace(small_frame, gains=None))
     gains = (1.9, 1.0, 1.7)
     options = RunOptions(explicit=Explicit(white_balance=gains))
