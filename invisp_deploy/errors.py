@@ -18,7 +18,8 @@
     ├── ParityError                 exit code 1   an exported graph that disagrees with PyTorch
     ├── CalibrationError            exit code 1   scales of other weights, or data that says nothing
     ├── DatasetError                exit code 1   a prepared dataset that is unfinished, damaged or incomplete
-    └── TrainingError               exit code 1   data or numbers that training cannot go on with
+    ├── TrainingError               exit code 1   data or numbers that training cannot go on with
+    └── UnexpectedError             exit code 1   what nobody foresaw, told with its type and place
 
 Each message is one sentence or two: what happened, what was found, what was expected, what to do.
 Parameters are named in backticks, as Python knows them (`memory`); a command that has an option of that name prints
@@ -26,6 +27,8 @@ the option (--memory). The commands print no traceback and leave with the exit c
 """
 
 from __future__ import annotations
+
+import os
 
 
 class InvispError(Exception):
@@ -109,3 +112,32 @@ class DatasetError(InvispError):
 
 class TrainingError(InvispError):
     """Training data or training numbers (NaN, infinity) that make going on pointless."""
+
+
+class UnexpectedError(InvispError):
+    """What nobody foresaw: an error of this package, or of the system, that one file brought out."""
+
+
+def failure_of(error: Exception, name: str) -> InvispError:
+    """What is told of the file or frame `name` that an exception of any kind ended: an InvispError as it is."""
+    if isinstance(error, InvispError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError(f"{name}: out of memory; close other programs, or pass a smaller `memory`.")
+    if isinstance(error, OSError) and error.strerror:
+        return UnexpectedError(f"{name}: the system refused: {error.strerror} ({type(error).__name__}).")
+    said = " ".join(str(error).split()) or "no more is known"
+    return UnexpectedError(
+        f"{name}: an error of invisp itself, please report it: {type(error).__name__}: {said}{_place(error)}."
+    )
+
+
+def _place(error: Exception) -> str:
+    """` (module.py:line)` of the innermost call of this package."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if os.path.dirname(__file__) in file:
+            place = f" ({os.path.basename(file)}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return place

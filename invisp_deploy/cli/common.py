@@ -6,6 +6,7 @@ import importlib
 import json
 import logging
 import re
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from typing import Any, Final, NoReturn
 import click
 
 from invisp_deploy.cli.progress import progress as progress
+from invisp_deploy.cli.signals import ended_by_signals, exit_code
+from invisp_deploy.cli.standard_streams import standard_streams
 from invisp_deploy.errors import InvispError, MissingExtraError, MissingPackageError
 
 INVISP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -48,6 +51,10 @@ class InvispCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on damaged files come as our sentence
+        with standard_streams(), ended_by_signals():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
@@ -67,8 +74,9 @@ class InvispCommand(click.Command):
         except MemoryError:
             click.echo("Error: Out of memory: close other programs or pass a smaller --memory.", err=True)
             sys.exit(1)
-        except BrokenPipeError:
-            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("Aborted!", err=True)
+            sys.exit(exit_code(signal.SIGINT))
         finally:
             _say_mixed_onnxruntime()
 
@@ -107,7 +115,12 @@ def sentence(error: InvispError | str, command: click.Command | None = None) -> 
         command = None if context is None else context.command
     options = [] if command is None else [one for one in command.params if isinstance(one, click.Option)]
     flags = {one.name: max(one.opts, key=len) for one in options}
-    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), str(error))
+    return shown(re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), str(error)))
+
+
+def shown(text: str | Path) -> str:
+    """A name or a sentence as one line: line breaks and other control characters, which names may hold, as escapes."""
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], str(text))
 
 
 def say_error(error: InvispError) -> None:
@@ -147,12 +160,23 @@ def needs_extra(package: str, extra: str) -> Iterator[None]:
 
 
 def print_json(data: Any) -> None:
-    click.echo(json.dumps(data, indent=2, sort_keys=True, default=str))
+    click.echo(json_text(data))
+
+
+def json_text(data: Any) -> str:
+    """ASCII that every reader takes: what is no UTF-8 in a file's name stands as `\\xNN`, not as half a character."""
+
+    def escaped(found: re.Match[str]) -> str:
+        byte = ord(found[0]) - 0xDC00
+        return f"\\\\x{byte:02x}" if 0x80 <= byte <= 0xFF else json.dumps(found[0])[1:-1]
+
+    text = json.dumps(data, indent=2, sort_keys=True, default=str, ensure_ascii=False)
+    return re.sub(r"[^\x00-\x7f]", escaped, text)
 
 
 def result_line(path: Path, what: str, next_command: str = "") -> None:
     """`wrote FILE (SIZE), WHAT` and the command that usually comes next."""
-    click.echo(f"wrote {path} ({_size(path.stat().st_size)}), {what}")
+    click.echo(f"wrote {shown(path)} ({_size(path.stat().st_size)}), {what}")
     if next_command:
         click.echo(f"next: {next_command}")
 

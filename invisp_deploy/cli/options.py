@@ -37,7 +37,17 @@ from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 Decorator = Callable[[_Command], _Command]
 
-PATH: Final = click.Path(path_type=Path)
+
+class _NamedPath(click.Path):
+    """A path that is not empty: an unset variable of a shell is no name for the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty: name a file or folder, . for the current one.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH: Final = _NamedPath(path_type=Path)
 
 version_option: Final = click.version_option(__version__, "-V", "--version", prog_name="invisp-deploy")
 overwrite_option: Final = click.option("--overwrite", is_flag=True, help="Replace what is there already.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence
+from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence, shown
 from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, version_option
-from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.errors import OutputError, RequestError, failure_of
 from invisp_deploy.formats.walk import files_to_run, is_picture
 from invisp_deploy.graph_card import Direction
 
@@ -69,30 +72,43 @@ def run_command(
         jobs = _jobs(inputs, output, models.only)
         single = len(jobs) == 1 and not output.is_dir()
         rows: list[dict[str, Any]] = []
-        for source, target in jobs:
-            try:
-                result = _run(source, target, models, run_options, quiet=as_json)
-            except InvispError as error:
-                if single:
-                    raise
-                say_error(error)
-                rows.append({"input": str(source), "ok": False, "error": sentence(error)})
-                continue
-            rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": result.output.stat().st_size})
-            if not as_json:
-                _print(source, result, shipped=model is None)
-        verified = models.verified
+        try:
+            for source, target in jobs:
+                try:
+                    result = _run(source, target, models, run_options, quiet=as_json)
+                    size = result.output.stat().st_size
+                except Exception as error:  # whatever it is: the other files have nothing to do with it
+                    failure = failure_of(error, str(source))
+                    row = {"ok": False, "error": sentence(failure), "type": type(error).__name__}
+                    rows.append({"input": str(source), **row})
+                    if single or isinstance(failure, OutputError):  # the next one could not be written either
+                        raise failure from error
+                    say_error(failure)
+                    continue
+                rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": size})
+                if not as_json:
+                    _print(source, result, shipped=model is None)
+        finally:  # after an interrupt, too: what is done is told
+            _print_all(rows, len(jobs), models.verified, single=single, as_json=as_json)
+        if models.verified is False and not as_json:
+            click.echo(f"note: {model} is not yet verified on a GPU: invisp verify --model {model}")
+    if not all(row["ok"] for row in rows):
+        sys.exit(1)
+
+
+def _print_all(
+    rows: Sequence[Mapping[str, Any]], count: int, verified: bool | None, *, single: bool, as_json: bool
+) -> None:
+    """What became of every file. count: of all files, of which some were not begun where the command ends early."""
     failed = sum(not row["ok"] for row in rows)
+    left = count - len(rows)
     if as_json:
-        print_json({"files": rows, "failed": failed, "verified": verified})
+        print_json({"files": rows, "failed": failed, "left": left, "verified": verified})
     elif not single:
         for row in rows:
-            click.echo(f"{'ok    ' if row['ok'] else 'FAILED'} {row['input']}")
-        click.echo(f"{len(rows) - failed} of {len(rows)} files done, {failed} failed")
-    if verified is False and not as_json:
-        click.echo(f"note: {model} is not yet verified on a GPU: invisp verify --model {model}")
-    if failed:
-        sys.exit(1)
+            click.echo(f"{'ok    ' if row['ok'] else 'FAILED'} {shown(row['input'])}")
+        rest = f", {left} not begun or not finished" if left else ""
+        click.echo(f"{len(rows) - failed} of {count} files done, {failed} failed{rest}")
 
 
 def options_of(options: dict[str, Any]) -> RunOptions:
@@ -135,14 +151,14 @@ def _matrix(text: str | None) -> ColorMatrix | None:
 
 def _jobs(inputs: Sequence[Path], output: Path, direction: Direction | None) -> list[tuple[Path, Path]]:
     """Pairs of input and output. Raises RequestError before any work where they do not fit together."""
-    files = [file for path in inputs for file in (files_to_run(path, direction) if path.is_dir() else [path])]
+    files = [file for path in inputs for file in (files_to_run(path, direction) if os.path.isdir(path) else [path])]
     if len(files) == 1 and not inputs[0].is_dir() and not output.is_dir():
         return [(files[0], output)]
     if not output.is_dir():
         raise RequestError(f"Several inputs need an existing folder as output, got {output}: create it first.")
     jobs = [(file, output / f"{file.stem}{'.dng' if is_picture(file) else '.jpg'}") for file in files]
-    targets = [target for _, target in jobs]
-    if doubled := sorted({str(target) for target in targets if targets.count(target) > 1}):
+    counts = Counter(target for _, target in jobs)
+    if doubled := sorted(str(target) for target, count in counts.items() if count > 1):
         raise RequestError(f"Several inputs would become {doubled[0]}: run them one by one.")
     return jobs
 
@@ -163,7 +179,7 @@ def _run(source: Path, target: Path, models: Models, options: RunOptions, *, qui
 def _print(source: Path, result: RunResult, *, shipped: bool) -> None:
     next_command = ""
     if shipped and not is_picture(source):
-        next_command = f"invisp-run {result.output} -o {result.output.with_suffix('.dng')}"
+        next_command = shlex.join(["invisp-run", str(result.output), "-o", str(result.output.with_suffix(".dng"))])
     result_line(
         result.output,
         f"{result.width}x{result.height}, {result.tiles} tiles ({result.computed:.2f} x the pixels) in "

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, print_json, result_line, say_error, sentence
+from invisp_deploy.cli.common import InvispCommand, json_text, print_json, result_line, say_error, sentence
 from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, report_option, threads_option
 from invisp_deploy.cli.run import options_of
 from invisp_deploy.errors import InvispError
@@ -88,9 +89,7 @@ def _stream(request: StreamRequest, output: Path, report: Path | None, *, as_jso
     from invisp_deploy.streaming.work import work_for
 
     command = click.get_current_context().command
-    if report is not None:
-        check_output(report, overwrite=request.options.overwrite)
-    with output_folder(output), open_source(request) as source:
+    with output_folder(output), _checked(report, request), open_source(request) as source:
         pipeline = Pipeline(
             source.frames,
             work_for(source.runtime, output, request.options, source.pipe, source.decoded),
@@ -108,6 +107,14 @@ def _stream(request: StreamRequest, output: Path, report: Path | None, *, as_jso
             sys.stderr.flush()
             os._exit(code)  # the infer stage is still computing, and nothing can stop it
     return code
+
+
+@contextmanager
+def _checked(report: Path | None, request: StreamRequest) -> Iterator[None]:
+    """Refuse a report that cannot be written once the output's folder is there, in which it may lie."""
+    if report is not None:
+        check_output(report, overwrite=request.options.overwrite)
+    yield
 
 
 def _finish(
@@ -131,7 +138,7 @@ def _finish(
     data = stream_data(pipeline, runtime, str(early or ended), request.settings, machine, versions())
     try:
         if report is not None:
-            write_whole(report, json.dumps(data, indent=2) + "\n")
+            write_whole(report, json_text(data) + "\n")
     except InvispError as error:
         early = early or error
     if as_json:

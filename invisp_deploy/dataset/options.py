@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -88,5 +89,5 @@ def held_out_names(files: Sequence[str], options: PrepareOptions) -> set[str]:
     count = round(options.test_share * len(files))
     if options.test_share and len(files) > 1:
         count = min(max(count, 1), len(files) - 1)
-    ranked = sorted(files, key=lambda file: hashlib.sha256(f"{options.seed}/{file}".encode()).digest())
+    ranked = sorted(files, key=lambda file: hashlib.sha256(os.fsencode(f"{options.seed}/{file}")).digest())
     return set(ranked[:count])

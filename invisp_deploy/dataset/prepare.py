@@ -35,7 +35,7 @@ from invisp_deploy.dataset.open import (
 from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out_names
 from invisp_deploy.dataset.sources import SourceFile
 from invisp_deploy.dataset.strips import jpeg_with_restarts
-from invisp_deploy.errors import DatasetError, RawFileError, RequestError
+from invisp_deploy.errors import DatasetError, RequestError, failure_of
 from invisp_deploy.files import output_folder, whole_file, write_whole
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
@@ -183,7 +183,8 @@ def _outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, ShotFact
 def _start_worker() -> None:
     """One core a worker, interrupts to the parent alone, and no life after the parent's."""
     os.environ["OMP_NUM_THREADS"] = "1"  # before LibRaw is loaded
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -225,11 +226,9 @@ def write_shot(task: Task) -> ShotFacts | str:
             return f"{path}: LibRaw renders {pixels.shape[:2]}, the mosaic is {frame.mosaic.shape}."
         picture = jpeg_with_restarts(pixels, task.quality, task.subsampling)
         raw_bytes = path.stat().st_size
-    except (RawFileError, RequestError, DatasetError) as error:
-        return str(error)
-    except OSError as error:
-        return f"{path} could not be read: {error.strerror or error}."
-    facts = _facts(task, frame, raw_bytes, picture)
+        facts = _facts(task, frame, raw_bytes, picture)
+    except Exception as error:  # whatever it is: the other files have nothing to do with it
+        return str(failure_of(error, str(path)))
     shot = Shot(task.folder, facts)
     with whole_file(shot.mosaic_path) as part:
         # not np.save: its error for a full disk has no code
@@ -249,7 +248,7 @@ def _finished(folder: Path, source: SourceFile) -> ShotFacts | None:
         shot.check()
         shot.frame  # noqa: B018  maps the mosaic, which finds a wrong shape
         whole = zlib.crc32(shot.target_path.read_bytes()) == facts.jpeg_crc
-    except (OSError, ValueError, RecursionError, DatasetError, RawFileError):
+    except Exception:  # whatever is wrong with it: it is made again
         return None
     return facts if same_source and whole else None
 

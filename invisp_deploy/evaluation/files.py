@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from invisp_deploy.bars import Bars, no_bars
-from invisp_deploy.errors import InvispError, OutputError, RequestError
+from invisp_deploy.errors import OutputError, RequestError, failure_of
 from invisp_deploy.evaluation.metrics import DEFINITIONS, mean_metrics
 from invisp_deploy.evaluation.roundtrip import Original, file_names, metrics_of, open_pair
 from invisp_deploy.files import whole_folder
@@ -64,8 +64,8 @@ def measure_files(
                 rows.append({"file": name, **_measured(path, model, rival, options)})
             except OutputError:  # not of this file: the next would fail, too
                 raise
-            except InvispError as error:
-                refused.append({"file": name, "why": str(error).replace(str(path), name)})
+            except Exception as error:  # whatever it is: the other files have nothing to do with it
+                refused.append({"file": name, "why": str(failure_of(error, name)).replace(str(path), name)})
             bar.update(1)
     if not rows:
         raise RequestError(f"None of the {len(paths)} files could be measured. The first: {refused[0]['why']}")

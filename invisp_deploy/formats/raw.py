@@ -46,7 +46,7 @@ def read_raw(path: str | Path) -> RawFrame:
     path = Path(path)
     _check_readable(path)
     try:
-        return _frame(rawpy.imread(str(path)), path)
+        return _frame(_opened(path), path)
     except rawpy.NotSupportedError as error:
         raise RawFileError(f"{path} holds a mosaic of a kind that LibRaw does not hand out: {error}.") from error
     except rawpy.LibRawError as error:
@@ -64,11 +64,23 @@ def render_libraw(path: Path) -> npt.NDArray[np.uint8]:
 
     _check_readable(path)
     try:
-        with rawpy.imread(str(path)) as raw:
+        with _opened(path) as raw:
             as_shot = _gains(raw.camera_whitebalance) is not None
             return raw.postprocess(use_camera_wb=as_shot, no_auto_bright=True, user_flip=0)
     except rawpy.LibRawError as error:
         raise _unreadable(path, error) from error
+
+
+def _opened(path: Path) -> rawpy.RawPy:
+    """By its name, or by a descriptor where that is not UTF-8, which rawpy does not take."""
+    import rawpy
+
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as stream:
+            return rawpy.imread(f"/proc/self/fd/{stream.fileno()}")
+    return rawpy.imread(str(path))
 
 
 def _frame(raw: rawpy.RawPy, path: Path) -> RawFrame:

@@ -8,6 +8,7 @@ each NAME.CR2.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,21 @@ def is_raw(path: Path) -> bool:
 
 def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def check_readable_kind(path: Path) -> None:
+    """Raise MissingFileError for what is not there, RequestError for a pipe or a device, which may never end, and for
+    a name that cannot be.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError(f"There is no file {path}.") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RequestError(f"{path} cannot be opened: {reason}.") from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise RequestError(f"{path} is a pipe or a device, expected a file: save first what it sends.")
 
 
 def raw_files(paths: Sequence[Path]) -> list[Path]:
@@ -77,15 +93,16 @@ def files_to_run(folder: Path, direction: Direction | None) -> list[Path]:
 def _files(paths: Sequence[Path], suffixes: Collection[str], kind: str) -> list[Path]:
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike `Path.is_dir` without an error for a name that is too long
             inside = _inside(path, suffixes)
             if not inside:
                 raise RequestError(f"The folder {path} holds no {kind}: name the folder that they lie in.")
             found += inside
-        elif path.exists():
-            found.append(path)
-        else:
+        elif not os.path.lexists(path):
             raise MissingFileError(f"There is no file or folder {path}.")
+        else:
+            check_readable_kind(path)
+            found.append(path)
     if not found:
         raise RequestError(f"No {kind} were named: name files, or folders of them.")
     seen: dict[Path, Path] = {}

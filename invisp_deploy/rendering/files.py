@@ -16,7 +16,7 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.formats.picture import Picture, bit_depth, carried_record, import_coder, read_picture
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.formats.walk import is_picture
+from invisp_deploy.formats.walk import check_readable_kind, is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.model import Model, Models
@@ -62,8 +62,9 @@ class RunResult:
 def decode(path: Path, options: RunOptions) -> RawFrame | Picture:
     """What a file holds: a picture by its ending, else a RAW frame, with the explicit gains and matrix.
 
-    Raises as `read_raw` or `read_picture`.
+    Raises as `check_readable_kind`, `read_raw` or `read_picture`.
     """
+    check_readable_kind(path)
     if is_picture(path):
         return read_picture(path)
     frame = read_raw(path)
@@ -115,6 +116,7 @@ def run_path(
         takes = "renders RAW files" if is_picture(path) else "takes pictures"
         kind = "a picture" if is_picture(path) else "a RAW file"
         raise ContractError(f"{path} is {kind}, and the graph {takes}: pass the graph of the other direction.")
+    check_readable_kind(path)
     with _opening(models, path, output):
         decoded = decode(path, options)
     decoding = time.perf_counter() - begun

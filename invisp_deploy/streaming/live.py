@@ -115,13 +115,17 @@ def _milliseconds(seconds: float) -> str:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of ending; as before when the block ends."""
+    """Collect SIGINT, SIGTERM and SIGHUP in a list instead of ending; what is ignored stays so. As before when the
+    block ends.
+    """
     came: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # of nohup or a script's &
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield came
     finally:

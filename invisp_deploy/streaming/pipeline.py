@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from invisp_deploy.errors import InvispError, OutputError
+from invisp_deploy.errors import InvispError, OutputError, failure_of
 from invisp_deploy.streaming.queues import FrameQueue
 from invisp_deploy.streaming.timings import Timings
 
@@ -38,19 +38,20 @@ class Frame:
 
 @dataclass(frozen=True)
 class Failure:
-    """A frame that was left out: its name, the stage that refused it, the sentence."""
+    """A frame that was left out: its name, the stage that refused it, the sentence, the type of the exception."""
 
     name: str
     stage: str
     error: str
+    type: str
 
 
 @dataclass(frozen=True)
 class Work:
     """What the stages do: each takes a frame whose `load` the one before has made, and returns the new load.
 
-    `encode` returns the number of pixels that it has written. An InvispError skips the frame; an OutputError ends the
-    stream, because the next file would meet it too.
+    `encode` returns the number of pixels that it has written. An exception of any kind skips the frame; an OutputError
+    ends the stream, because the next file would meet it too.
     """
 
     decode: Callable[[Frame], Any]
@@ -59,7 +60,7 @@ class Work:
 
 
 class Stage:
-    """A stage with the queue before it. timings: of its work. failed: frames it refused. lost: one that ended all."""
+    """A stage with the queue before it. timings: of its work. failed: frames it refused."""
 
     def __init__(self, name: str, work: Callable[[Frame], Any], queue: FrameQueue[Frame]) -> None:
         self.name = name
@@ -67,17 +68,16 @@ class Stage:
         self.queue = queue
         self.timings = Timings()
         self.failed = 0
-        self.lost = 0
 
 
 class Pipeline:
     """A stream from `source` through `work`. Start it, wait for it, read its figures at any time.
 
-    source: yields frames; it must end soon after `stop` is set, and may raise InvispError, which ends the stream after
-    what came before. stop: set it to take no more frames. limit: of frames to take, None for all.
+    source: yields frames; it must end soon after `stop` is set, and may raise, which ends the stream after what came
+    before. stop: set it to take no more frames. limit: of frames to take, None for all.
     report: called with every failure, from the thread of its stage.
 
-    taken = done + failed + dropped + abandoned, once all threads have ended. pixels: of the frames done.
+    pixels: of the frames done.
     latency: from taken to written.
     ended: seconds from the start to the end, 0 before. fatal: the error that ended the stream early.
     """
@@ -122,10 +122,13 @@ class Pipeline:
     def dropped(self) -> int:
         return sum(stage.queue.dropped for stage in self.stages)
 
-    @property
-    def abandoned(self) -> int:
-        """Frames that were under way when the stream was aborted."""
-        return sum(stage.lost + stage.queue.abandoned for stage in self.stages)
+    def counts(self) -> dict[str, int]:
+        """taken = done + failed + dropped + abandoned. Until the stream has ended frames under way are abandoned, and
+        so they stay where it was aborted: in a queue, or in the hands of a stage that may still compute.
+        """
+        ended = {"done": self.done, "failed": self.failed, "dropped": self.dropped}
+        taken = self.taken  # last: it only grows
+        return {"taken": taken, **ended, "abandoned": taken - sum(ended.values())}
 
     @property
     def seconds(self) -> float:
@@ -171,10 +174,8 @@ class Pipeline:
                 if not queue.put(frame):
                     break
                 del frame  # or it would stand in memory until the next one comes
-        except InvispError as error:
-            self.source_error = error
-        except BaseException as error:
-            self._end(error)
+        except Exception as error:
+            self.source_error = failure_of(error, "the source of frames")
         finally:
             queue.close()
 
@@ -187,16 +188,10 @@ class Pipeline:
         last = index == len(self.stages) - 1
         try:
             while (frame := stage.queue.get()) is not None:
-                if self._done(stage, frame):
-                    if last:
-                        self.latency.add(time.perf_counter() - frame.taken)
-                        self.pixels += frame.load
-                        self.done += 1
-                    else:
-                        self.stages[index + 1].queue.put(frame)
+                if self._done(stage, frame) and not last:
+                    self.stages[index + 1].queue.put(frame)
                 del frame
         except BaseException as error:
-            stage.lost += 1
             self._end(error)
         finally:
             if not last:
@@ -206,15 +201,18 @@ class Pipeline:
         begun = time.perf_counter()
         try:
             if stage.name == "encode":
-                with self._writing:
+                with self._writing:  # who holds it sees a file and its count, or neither
                     frame.load = stage.work(frame)
+                    self.latency.add(time.perf_counter() - frame.taken)
+                    self.pixels += frame.load
+                    self.done += 1
             else:
                 frame.load = stage.work(frame)
         except OutputError:
             raise
-        except InvispError as error:
+        except Exception as error:
             stage.failed += 1
-            failure = Failure(frame.name, stage.name, str(error))
+            failure = Failure(frame.name, stage.name, str(failure_of(error, frame.name)), type(error).__name__)
             if len(self.failures) < _FAILURES:
                 self.failures.append(failure)
             self._report(failure)

@@ -15,14 +15,13 @@ _Item = TypeVar("_Item")
 class FrameQueue(Generic[_Item]):
     """First in, first out, at most `size` items, between two threads.
 
-    most: deepest it has been. dropped: items that made room for newer ones. abandoned: items that `abort` found.
+    most: deepest it has been. dropped: items that made room for newer ones.
     """
 
     def __init__(self, size: int, policy: str) -> None:
         self.size = size
         self.most = 0
         self.dropped = 0
-        self.abandoned = 0
         self._drop = policy == "drop-oldest"
         self._items: deque[_Item] = deque()
         self._changed = threading.Condition()
@@ -39,7 +38,6 @@ class FrameQueue(Generic[_Item]):
             while len(self._items) >= self.size and not self._drop and not self._aborted:
                 self._changed.wait()
             if self._aborted:
-                self.abandoned += 1
                 return False
             if len(self._items) >= self.size:
                 self._items.popleft()
@@ -69,7 +67,6 @@ class FrameQueue(Generic[_Item]):
     def abort(self) -> None:
         """Forget what is in the queue, refuse what is put, and wake everyone."""
         with self._changed:
-            self.abandoned += len(self._items)
             self._items.clear()
             self._aborted = self._closed = True
             self._changed.notify_all()

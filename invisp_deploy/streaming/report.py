@@ -26,6 +26,7 @@ def stream_data(
     `latency` is from the moment a frame was taken to its file. `failures` names the first hundred.
     """
     seconds = pipeline.seconds
+    counts = pipeline.counts()
     stages = {
         stage.name: stage.timings.to_dict()
         | {
@@ -40,13 +41,9 @@ def stream_data(
     card = runtime.card
     return {
         "ended": ended,
-        "taken": pipeline.taken,
-        "done": pipeline.done,
-        "failed": pipeline.failed,
-        "dropped": pipeline.dropped,
-        "abandoned": pipeline.abandoned,
+        **counts,
         "seconds": round(seconds, 3),
-        "frames_per_second": round(pipeline.done / seconds, 3) if seconds else 0.0,
+        "frames_per_second": round(counts["done"] / seconds, 3) if seconds else 0.0,
         "megapixels_per_second": round(pipeline.pixels / 1e6 / seconds, 4) if seconds else 0.0,
         "peak_memory_mb": round(peak_memory() / 1e6, 1),
         "stages": stages,

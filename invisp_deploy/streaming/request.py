@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 from invisp_deploy.streaming.pipeline import Frame
 from invisp_deploy.streaming.queues import POLICIES
-from invisp_deploy.streaming.sources import listed, paced, piped, played, watched
+from invisp_deploy.streaming.sources import listed, listed_names, paced, piped, played, watched
 from invisp_deploy.streaming.work import check_pipe
 
 _STANDARD_INPUT = Path("-")
@@ -138,6 +139,8 @@ def _check(request: StreamRequest) -> None:
         for name in ("bits", "camera"):
             if getattr(request, name) is not None:
                 raise RequestError(f"`{name}` says what a pipe carries: pass `pipe` WIDTHxHEIGHT, or leave it out.")
+    if request.from_standard_input and sys.stdin is None:
+        raise RequestError("The frames are expected on standard input, which is closed: pipe them in.")
     if request.from_standard_input and sys.stdin.isatty():
         raise RequestError("The frames are expected on standard input, which is a terminal: pipe them in.")
 
@@ -153,7 +156,9 @@ def _known_paths(request: StreamRequest, direction: Direction | None) -> list[Pa
         paths = _read_list(request.list_file)
     else:
         paths = [
-            file for path in request.inputs for file in (files_to_run(path, direction) if path.is_dir() else [path])
+            file
+            for path in request.inputs
+            for file in (files_to_run(path, direction) if os.path.isdir(path) else [path])
         ]
     seen: set[str] = set()
     for path in paths:
@@ -165,10 +170,10 @@ def _known_paths(request: StreamRequest, direction: Direction | None) -> list[Pa
 
 def _read_list(path: Path) -> list[Path]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        data = path.read_bytes()
     except OSError as error:
         raise RequestError(f"The list {path} cannot be read: {error.strerror or error}.") from error
-    paths = [Path(line.strip()) for line in lines if line.strip()]
+    paths = [Path(line) for line in listed_names(data)]
     if not paths:
         raise RequestError(f"The list {path} names no file.")
     return paths

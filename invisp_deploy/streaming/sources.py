@@ -44,10 +44,18 @@ def listed(descriptor: int, stop: threading.Event) -> Iterator[Path]:
         chunk = os.read(descriptor, _CHUNK)
         *lines, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
         for line in lines:
-            if (name := os.fsdecode(line).strip()) and not stop.is_set():
-                yield Path(name)
+            for name in listed_names(line):
+                if not stop.is_set():
+                    yield Path(name)
         if not chunk:
             return
+
+
+def listed_names(data: bytes) -> list[str]:
+    """Names, one a line, whatever bytes they are of, blanks included; a carriage return at the end of a line is of the
+    line. Lines of nothing but blanks are passed over.
+    """
+    return [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n") if line.strip()]
 
 
 def watched(

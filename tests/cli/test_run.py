@@ -253,7 +253,7 @@ def test_a_full_disk_leaves_nothing(graphs: Graphs, small_dng: Path, tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 1)])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_a_stopped_run_leaves_no_output(
     graphs: Graphs, small_frame: RawFrame, tmp_path: Path, how: signal.Signals, code: int
 ) -> None:

@@ -260,6 +260,7 @@ def test_a_second_interrupt_stops_at_once_and_leaves_whole_files(
     assert b"Traceback" not in stderr
     data = json.loads((tmp_path / "r.json").read_text())
     assert data["abandoned"] > 0
+    assert data["taken"] == sum(data[name] for name in ("done", "failed", "dropped", "abandoned"))
     files = list((tmp_path / "out").iterdir())
     assert len(files) == data["done"] < 12
     assert all(read_picture(path).record for path in files)
@@ -317,3 +318,34 @@ def test_a_watched_folder_and_a_list_on_standard_input(graphs: Graphs, folder: P
     names = [path.name for path in (tmp_path / "watched").iterdir()]
     assert len(names) == 2
     assert "old.jpg" not in names
+
+
+def test_an_interrupt_that_is_ignored_stays_so(folder: Path, tmp_path: Path) -> None:
+    """`nohup`, and `&` in a script: Ctrl-C is for somebody else."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    listing, feeding = os.pipe()
+    process = subprocess.Popen(
+        command("--list", "-", "-o", tmp_path / "out"),
+        stdin=listing, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=ignore,
+    )  # fmt: skip
+    os.write(feeding, f"{folder / '0.dng'}\n".encode())
+    until(lambda: list(tmp_path.glob("out/*.jpg")) or process.poll() is not None)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    os.write(feeding, f"{folder / '1.dng'}\n".encode())
+    os.close(feeding)
+    stdout, stderr = process.communicate(timeout=LONG)
+    os.close(listing)
+    assert process.returncode == 0, stderr
+    assert stdout.startswith(b"2 of 2 frames done")
+
+
+def test_a_report_may_lie_in_the_folder_that_the_stream_makes(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(folder, "-o", out, "--frames", 1, "--report", out / "report.json").exit_code == 0
+    assert json.loads((out / "report.json").read_text())["done"] == 1
+    refused(run(folder, "-o", tmp_path / "new", "--report", tmp_path / "new" / "no" / "r.json"), 2, "does not exist")
+    assert not (tmp_path / "new").exists()

@@ -329,3 +329,27 @@ def test_a_link_is_a_file_of_its_own_name(raws: Path, tmp_path: Path) -> None:
     dataset, refused = prepare(sources_in([tmp_path / "links"]), tmp_path / "data", PrepareOptions())
     assert refused == []
     assert sorted(shot.name for shot in dataset.train + dataset.test) == ["link-a", "link-b"]
+
+
+@pytest.mark.parametrize("error", [TypeError("a fault of ours"), MemoryError(), RecursionError("too deep")])
+def test_an_exception_of_any_kind_is_that_file_s_refusal(
+    error: Exception, raws: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> RawFrame:
+        if path.stem == "b":
+            raise error
+        return read_raw(path)
+
+    monkeypatch.setattr(module, "read_raw", read)
+    dataset, refused = prepare(sources_in([raws]), tmp_path / "data", PrepareOptions())
+    assert [Path(one.path).stem for one in refused] == ["b"]
+    assert refused[0].reason.startswith(f"{refused[0].path}: ")
+    assert len(dataset.train + dataset.test) == len(list(raws.iterdir())) - 1
+
+
+def test_a_name_that_is_not_utf_8_is_prepared_by_a_worker(raws: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"odd\xff.dng")
+    shutil.copy(raws / "a.dng", odd)
+    dataset, refused = prepare(sources_in([odd, raws / "b.dng"]), tmp_path / "data", PrepareOptions(), jobs=2)
+    assert refused == []
+    assert {shot.facts.name for shot in dataset.train + dataset.test} == {odd.stem, "b"}

@@ -81,6 +81,22 @@ def test_what_comes_back_exactly_has_no_figure_and_no_part_in_the_mean(
     assert facts["mean"]["model"]["raw-psnr"] == (first["model"]["raw-psnr"] + dark["model"]["raw-psnr"]) / 2
 
 
+def test_an_exception_of_any_kind_is_that_file_s_line(
+    pair: tuple[Model, Model], raws: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(path: Path) -> object:
+        if path == raws[0]:
+            raise TypeError("a fault of ours")
+        return render_libraw(path)
+
+    monkeypatch.setattr(roundtrip, "render_libraw", render)
+    facts = report_files(raws, tmp_path / "table", *pair, RunOptions())
+    assert [row["file"] for row in facts["files"]] == ["b.dng"]
+    (line,) = facts["refused"]
+    assert line["file"] == "a.dng"
+    assert "please report it: TypeError: a fault of ours (roundtrip.py:" in line["why"]
+
+
 def test_a_disk_that_fails_ends_it_and_leaves_nothing(
     pair: tuple[Model, Model], raws: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

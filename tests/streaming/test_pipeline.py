@@ -47,7 +47,9 @@ def made(
 
 def finish(pipeline: Pipeline) -> None:
     assert pipeline.wait(LONG), "the stream hangs"
-    assert pipeline.taken == pipeline.done + pipeline.failed + pipeline.dropped + pipeline.abandoned
+    counts = pipeline.counts()
+    assert counts["taken"] == sum(counts[name] for name in ("done", "failed", "dropped", "abandoned"))
+    assert counts["abandoned"] == 0 or pipeline.stop.is_set()
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -177,8 +179,70 @@ def test_failures_are_kept_up_to_a_hundred() -> None:
     assert (pipeline.failed, len(pipeline.failures)) == (150, 100)
 
 
-@pytest.mark.parametrize("error", [OutputError("The disk is full."), ValueError("a fault of ours")])
-def test_what_the_next_frame_would_meet_too_ends_the_stream(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [TypeError("a fault\nof ours"), MemoryError(), RecursionError("too deep"), OSError(5, "bad card")]
+)
+@pytest.mark.parametrize("stage", ["decode", "infer", "written"])
+def test_an_exception_of_any_kind_is_that_frame_s_failure(error: Exception, stage: str) -> None:
+    def fail(frame: Frame) -> Any:
+        if frame.load == 3:
+            raise error
+        return frame.load
+
+    pipeline = made(7, **{"written": Written(), stage: fail})
+    pipeline.start()
+    finish(pipeline)
+    assert (pipeline.done, pipeline.failed, pipeline.fatal) == (6, 1, None)
+    failure = pipeline.failures[0]
+    assert (failure.name, failure.type) == ("frame 3", type(error).__name__)
+    assert failure.error.startswith("frame 3: ")
+    assert "\n" not in failure.error
+
+
+def test_a_source_that_breaks_ends_after_what_came_before() -> None:
+    def source() -> Iterator[Frame]:
+        yield from numbers(3)
+        raise TypeError("a fault of ours")
+
+    pipeline = made(source(), Written())
+    pipeline.start()
+    finish(pipeline)
+    assert pipeline.done == 3
+    assert "TypeError: a fault of ours" in str(pipeline.source_error)
+
+
+def test_after_an_abort_the_frame_that_a_stage_still_holds_is_counted() -> None:
+    """What the source made is compared with what was written and what is said, while infer is still at work."""
+    inferring, go, made_frames = threading.Event(), threading.Event(), []
+
+    def source() -> Iterator[Frame]:
+        for frame in numbers(1_000):
+            made_frames.append(frame.name)
+            yield frame
+
+    def infer(frame: Frame) -> Any:
+        if frame.load == 2:
+            inferring.set()
+            assert go.wait(LONG)
+        return frame.load
+
+    written = Written()
+    pipeline = made(source(), written, infer=infer, queue=2)
+    pipeline.start()
+    assert inferring.wait(LONG)
+    until(lambda: len(written.loads) == 2)
+    pipeline.abort()
+    until(lambda: pipeline.taken == len(made_frames))
+    counts = pipeline.counts()
+    left = len(made_frames) - 2
+    assert counts == {"taken": left + 2, "done": 2, "failed": 0, "dropped": 0, "abandoned": left}
+    go.set()
+    finish(pipeline)
+
+
+def test_what_the_next_frame_would_meet_too_ends_the_stream() -> None:
+    error = OutputError("The disk is full.")
+
     def encode(frame: Frame) -> int:
         if frame.load == 3:
             raise error
@@ -189,7 +253,7 @@ def test_what_the_next_frame_would_meet_too_ends_the_stream(error: Exception) ->
     finish(pipeline)
     assert pipeline.fatal is error
     assert pipeline.done == 3
-    assert pipeline.abandoned == pipeline.taken - 3 >= 1
+    assert pipeline.counts()["abandoned"] == pipeline.taken - 3 >= 1
     assert pipeline.taken < 1000
 
 
@@ -247,7 +311,7 @@ def test_abort_lets_the_file_at_hand_be_finished_and_no_other_begin() -> None:
     aborting.join(LONG)
     finish(pipeline)
     assert files == ["begun", "whole"]
-    assert pipeline.abandoned == pipeline.taken - 1 > 0
+    assert pipeline.counts()["abandoned"] == pipeline.taken - 1 > 0
 
 
 def test_a_limit_ends_it() -> None:

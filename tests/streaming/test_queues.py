@@ -46,4 +46,3 @@ def test_abort_forgets_refuses_and_wakes() -> None:
     putting.join()
     assert put == [False]
     assert queue.get() is None
-    assert queue.abandoned == 2

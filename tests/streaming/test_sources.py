@@ -98,8 +98,8 @@ def test_a_watched_folder_that_goes(tmp_path: Path) -> None:
 
 
 def test_a_list_comes_line_by_line() -> None:
-    reading = through(b"a.dng\n\n  /card/b", b" c.dng\nlast.dng")
-    assert list(listed(reading, threading.Event())) == [Path("a.dng"), Path("/card/b c.dng"), Path("last.dng")]
+    reading = through(b"a.dng\n\n  \n/card/b", b" c.dng \r\nlast.dng")
+    assert list(listed(reading, threading.Event())) == [Path("a.dng"), Path("/card/b c.dng "), Path("last.dng")]
     os.close(reading)
 
 
