@@ -118,7 +118,7 @@ NONE: Final = Metadata()
 
 
 def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
-    """What the TIFF that starts at a place of a file says; damaged entries are left out.
+    """What the TIFF that starts at a place of a file says; damaged entries and empty texts are left out.
 
     Exposure and dates of the first directory stand in Exif's then. A DNG's UniqueCameraModel is the model where no Make
     and no Model is there.
@@ -137,7 +137,10 @@ def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
         place = int(pointer.numbers[0]) if pointer is not None and pointer.numbers else 0
         inner[tag] = read_directory(stream, place, order, base=base) if place else {}
         inner[tag] = {code: value for code, value in inner[tag].items() if code not in dropped}
-    exif = inner[EXIF_IFD]
+    ifd0, exif, gps = (
+        {tag: value for tag, value in directory.items() if value.kind != ASCII or value.data.strip(b"\0 ")}
+        for directory in (ifd0, inner[EXIF_IFD], inner[GPS_IFD])
+    )
     for tag in (*_EXIF_IN_IFD0, *_DNG_TO_EXIF):
         if tag in ifd0:
             exif.setdefault(_DNG_TO_EXIF.get(tag, tag), ifd0.pop(tag))
@@ -145,4 +148,4 @@ def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
     if unique is not None and unique.text not in ("", NO_CAMERA) and not ifd0.keys() & {MAKE, MODEL}:
         ifd0[MODEL] = Entry(ASCII, unique.data)
     xmp = ifd0.pop(XMP, None)
-    return Metadata(ifd0, exif, inner[GPS_IFD], b"" if xmp is None else xmp.data)
+    return Metadata(ifd0, exif, gps, b"" if xmp is None else xmp.data)

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from invisp_deploy.errors import ImageFileError, MissingFileError, RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats.first_page import append_directories, first_page_tags
-from invisp_deploy.formats.metadata import NONE, SOFTWARE, Metadata, read_tiff
-from invisp_deploy.formats.picture_tags import fitting_jpeg, of_picture
+from invisp_deploy.formats.metadata import NONE, Metadata, read_tiff
+from invisp_deploy.formats.picture_tags import fitting_jpeg, of_picture, of_tiff
 from invisp_deploy.formats.record import IDENTIFIER, Record
 from invisp_deploy.formats.walk import PICTURE_SUFFIXES
 
@@ -114,7 +114,7 @@ def write_picture(
             block = metadata.exif_block()
             Image.fromarray(pixels).save(part, "PNG", exif=block, icc_profile=_srgb_profile(), pnginfo=text)
         else:
-            _write_tiff(part, pixels, record, picture.metadata)
+            _write_tiff(part, pixels, record, of_tiff(metadata))
     return notes
 
 
@@ -289,7 +289,6 @@ def _srgb_profile() -> bytes:
 def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata) -> None:
     import tifffile
 
-    metadata = metadata.without(SOFTWARE)
     carried, profile = record.to_bytes(), _srgb_profile()
     tifffile.imwrite(
         path,
@@ -300,6 +299,8 @@ def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata) 
         predictor=True,
         rowsperstrip=64,
         metadata=None,
+        resolution=(72, 72),
+        resolutionunit="INCH",
         software="invisp-deploy",
         extratags=[
             (274, 3, 1, record.facts.orientation, True),

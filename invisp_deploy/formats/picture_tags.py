@@ -9,9 +9,16 @@ from invisp_deploy.formats.ifd import UNDEFINED, Entry, longs, rational, shorts,
 from invisp_deploy.formats.metadata import EXIF_VERSION, ORIENTATION, SOFTWARE, Metadata
 
 MADE_BY: Final = text("invisp-deploy")
+_COMPONENTS: Final = 0x9101
+_WIDTH: Final = 0xA002
+_HEIGHT: Final = 0xA003
+_VERSION: Final = b"0232"
+"""Of Exif, at least: time zones and serial numbers came late."""
 _SRGB: Final = 1
 _INCHES: Final = 2
 _CENTRED: Final = 1
+_POSITIONING: Final = 0x0213
+_RESOLUTION: Final = {0x011A: rational(72, 1), 0x011B: rational(72, 1), 0x0128: shorts(_INCHES)}
 
 
 _SEGMENT: Final = 65533
@@ -47,19 +54,29 @@ def of_picture(metadata: Metadata, orientation: int, width: int, height: int) ->
     """The metadata of a picture of that size, pixels, in sRGB, which that EXIF orientation shows upright."""
     ifd0 = {
         ORIENTATION: shorts(orientation),
-        0x011A: rational(72, 1),  # XResolution
-        0x011B: rational(72, 1),  # YResolution
-        0x0128: shorts(_INCHES),  # ResolutionUnit
+        **_RESOLUTION,
         SOFTWARE: MADE_BY,
-        0x0213: shorts(_CENTRED),  # YCbCrPositioning
+        _POSITIONING: shorts(_CENTRED),
     }
     exif = {
-        EXIF_VERSION: Entry(UNDEFINED, b"0232"),
         **metadata.exif,
-        0x9101: Entry(UNDEFINED, bytes((1, 2, 3, 0))),  # ComponentsConfiguration: Y, Cb, Cr
+        EXIF_VERSION: Entry(UNDEFINED, _version(metadata)),
+        _COMPONENTS: Entry(UNDEFINED, bytes((1, 2, 3, 0))),  # Y, Cb, Cr
         0xA000: Entry(UNDEFINED, b"0100"),  # FlashpixVersion
         0xA001: shorts(_SRGB),  # ColorSpace
-        0xA002: longs(width),  # PixelXDimension
-        0xA003: longs(height),  # PixelYDimension
+        _WIDTH: longs(width),
+        _HEIGHT: longs(height),
     }
     return Metadata({**metadata.ifd0, **ifd0}, exif, metadata.gps, metadata.xmp)
+
+
+def of_tiff(metadata: Metadata) -> Metadata:
+    """What of a picture's metadata a TIFF takes beside what lays out its pixels: RGB has no Y, Cb and Cr."""
+    laid_out = (ORIENTATION, SOFTWARE, *_RESOLUTION, _POSITIONING)
+    exif = {tag: value for tag, value in metadata.exif.items() if tag not in (_COMPONENTS, _WIDTH, _HEIGHT)}
+    return replace(metadata.without(*laid_out), exif=exif)
+
+
+def _version(metadata: Metadata) -> bytes:
+    said = metadata.exif[EXIF_VERSION].data if EXIF_VERSION in metadata.exif else b""
+    return max(said, _VERSION) if len(said) == 4 and said.isdigit() else _VERSION

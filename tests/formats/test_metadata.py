@@ -94,6 +94,11 @@ def test_exposure_and_dates_in_the_first_directory_stand_in_exifs() -> None:
     assert dng.exif == {0xA431: text("0420"), 0xA432: rational(24, 1)}
 
 
+def test_a_text_of_nothing_says_nothing() -> None:
+    blank = {0x013B: Entry(ASCII, bytes(64)), 0x0132: Entry(ASCII, b"    \0"), **IFD0}
+    assert Metadata.from_bytes(tiff_of(blank, ((EXIF_IFD, {0x9003: Entry(ASCII, bytes(20))}),))) == Metadata(IFD0)
+
+
 def test_ratings_and_titles_of_windows_are_kept() -> None:
     said = {0x4746: shorts(4), 0x4749: shorts(75), 0x9C9B: Entry(BYTE, "Möwe".encode("utf-16-le"))}
     assert Metadata.from_bytes(tiff_of({**said, 0x014A: shorts(1)}, ())).ifd0 == said

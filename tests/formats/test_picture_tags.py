@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
 from PIL import Image
 
 from invisp_deploy.formats.ifd import ASCII, UNDEFINED, Entry
 from invisp_deploy.formats.metadata import EXIF_IFD, SOFTWARE, Metadata
-from invisp_deploy.formats.picture_tags import fitting_jpeg, of_picture
+from invisp_deploy.formats.picture_tags import fitting_jpeg, of_picture, of_tiff
 from tests.formats.test_metadata import SAID
 
 
@@ -21,6 +22,20 @@ def test_a_picture_says_what_exif_asks() -> None:
     shot = exif.get_ifd(EXIF_IFD)
     assert (shot[0x9000], shot[0xA000], shot[0xA001], shot[0xA002], shot[0xA003]) == (b"0232", b"0100", 1, 300, 200)
     assert (shot[0x8827], made.xmp) == (100, SAID.xmp)
+
+
+@pytest.mark.parametrize(("said", "written"), [(b"0221", b"0232"), (b"0300", b"0300"), (b"xx", b"0232")])
+def test_the_version_of_exif_is_that_of_its_newest_tag(said: bytes, written: bytes) -> None:
+    old = Metadata(exif={0x9000: Entry(UNDEFINED, said)})
+    assert of_picture(old, 1, 30, 20).exif[0x9000].data == written
+
+
+def test_a_tiff_lays_out_its_own_pixels() -> None:
+    made = of_tiff(of_picture(SAID, 6, 300, 200))
+    assert made.ifd0 == SAID.ifd0
+    assert {0x9000, 0xA000, 0xA001, 0x8827} <= made.exif.keys()
+    assert not {0x9101, 0xA002, 0xA003} & made.exif.keys()
+    assert (made.gps, made.xmp) == (SAID.gps, SAID.xmp)
 
 
 def test_read_back_it_is_what_the_frame_said() -> None:
