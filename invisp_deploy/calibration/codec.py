@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from invisp_deploy.formats.picture import Rgb8
+from invisp_deploy.formats.pixels import Rgb8
 from invisp_deploy.isp.steps import Codes
 
 

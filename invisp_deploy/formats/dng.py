@@ -25,7 +25,7 @@ from invisp_deploy.formats.ifd import BYTE, RATIONAL, SRATIONAL, Directory, Entr
 from invisp_deploy.formats.lossless_jpeg import code_for, encode_tile
 from invisp_deploy.formats.metadata import EXIF_IFD, GPS_IFD, NO_CAMERA, ORIENTATION, SOFTWARE
 from invisp_deploy.formats.negative import AS_SHOT_NEUTRAL, CROP_ORIGIN, CROP_SIZE, OPCODES, Negative, newest_opcode
-from invisp_deploy.formats.picture import Rgb8, reduced
+from invisp_deploy.formats.pixels import Rgb8, reduced
 from invisp_deploy.isp.develop import quick_look
 from invisp_deploy.isp.frame import ColorMatrix, Mosaic
 

@@ -3,52 +3,55 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-import numpy as np
-import numpy.typing as npt
-
-from invisp_deploy.errors import ImageFileError, MissingFileError, RequestError
+from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.files import whole_file
+from invisp_deploy.formats import jpeg, png
 from invisp_deploy.formats.first_page import append_directories, first_page_tags
-from invisp_deploy.formats.metadata import NONE, Metadata, read_tiff
+from invisp_deploy.formats.layers import Layers, to_packets
+from invisp_deploy.formats.limits import MAX_PIXELS
+from invisp_deploy.formats.metadata import NONE, ORIENTATION, Metadata, read_tiff
+from invisp_deploy.formats.orientation import ORIENTATIONS, WORDS, one_after
+from invisp_deploy.formats.picture_header import (
+    ICC_TAG,
+    TIFF_TAG,
+    PictureHeader,
+    header_of,
+    opened_picture,
+    packed_for_tiff,
+    read_picture_header,
+)
 from invisp_deploy.formats.picture_tags import fitting_jpeg, of_picture, of_tiff
-from invisp_deploy.formats.record import IDENTIFIER, Record
+from invisp_deploy.formats.pixels import Pixels, pixels_of
+from invisp_deploy.formats.record import LAYER, Record, damaged_record
+from invisp_deploy.formats.untouched import samples_digest, untouched_jpeg, untouched_samples
 from invisp_deploy.formats.walk import PICTURE_SUFFIXES
 
-Rgb8 = npt.NDArray[np.uint8]
-"""(H, W, 3)."""
-
-Pixels = Rgb8 | npt.NDArray[np.uint16]
-"""(H, W, 3)."""
-
-
-_MARKER: Final = 9  # APP9
-_TEXT_KEY: Final = "InvISP"
 _PNG_XMP: Final = b"XML:com.adobe.xmp"
-_TIFF_TAG: Final = 65042  # private range
-_ICC_TAG: Final = 34675
-_MAX_PIXELS: Final = 1 << 29
-_STRIP: Final = 256
-"""Rows that are copied from and to Pillow at once: it gives and takes arrays by way of bytes, a copy of all."""
+_MOST_TIFF: Final = 1 << 30
 
 
 @dataclass(frozen=True)
 class Picture:
-    """(H, W, 3) uint8 or uint16 sRGB in sensor order, the way back (None if it carries none), the metadata."""
+    """(H, W, 3) uint8 or uint16 sRGB in sensor order, the way back (None if it carries none), the metadata.
+
+    layers: what it carries beside the record. orientation: EXIF's, of a file without a record; a record has its own.
+    notes: sentences about what was read and is not as it was rendered.
+    """
 
     pixels: Pixels
     record: Record | None
     metadata: Metadata = NONE
+    layers: Layers = field(default_factory=dict)
+    orientation: int = 1
+    notes: tuple[str, ...] = ()
 
     def save(
         self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True
@@ -91,7 +94,6 @@ def write_picture(
     with whole_file(path, overwrite=overwrite) as part:
         if suffix in (".jpg", ".jpeg"):
             metadata, notes = fitting_jpeg(metadata)
-            coded = replace(record, quality=quality, subsampling=subsampling).to_bytes()
             stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
             Image.fromarray(pixels).save(
                 stream,
@@ -101,44 +103,60 @@ def write_picture(
                 exif=b"Exif\0\0" + metadata.exif_block(),
                 xmp=metadata.xmp or None,
                 icc_profile=_srgb_profile(),
-                extra=struct.pack(">BBH", 0xFF, 0xE0 + _MARKER, len(coded) + 2) + coded,
             )
-            part.write_bytes(stream.getbuffer())
+            data = stream.getvalue()
+            record = replace(record, quality=quality, subsampling=subsampling, digest=jpeg.pixels_digest(data))
+            with part.open("wb") as file:
+                file.writelines(jpeg.with_packets(data, _packets(record, picture.layers, jpeg.MOST_PACKET)))
         elif suffix == ".png":
             from PIL.PngImagePlugin import PngInfo
 
             text = PngInfo()
-            text.add_text(_TEXT_KEY, base64.b64encode(record.to_bytes()).decode())
+            record = replace(record, digest=samples_digest(pixels))
+            for packet in _packets(record, picture.layers, png.MOST_PACKET):
+                text.add_text(png.packet_key(packet), base64.b64encode(packet).decode(), zip=len(packet) > 4096)
             if metadata.xmp:
                 text.add(b"iTXt", _PNG_XMP + bytes(5) + metadata.xmp)
             block = metadata.exif_block()
             Image.fromarray(pixels).save(part, "PNG", exif=block, icc_profile=_srgb_profile(), pnginfo=text)
         else:
-            _write_tiff(part, pixels, record, of_tiff(metadata))
+            record = replace(record, digest=samples_digest(pixels))
+            _write_tiff(part, pixels, record, of_tiff(metadata), picture.layers)
     return notes
 
 
-def read_picture(path: str | Path) -> Picture:
-    """Read a picture in sensor order (the EXIF orientation is not applied).
+def read_picture(path: str | Path, *, force: bool = False, max_pixels: float = MAX_PIXELS) -> Picture:
+    """Read a picture in sensor order (the EXIF orientation is not applied). Its bytes say what it is, not its name.
 
-    Raises RequestError if there is no such file, ImageFileError for anything that is no complete RGB
-    picture, a damaged way back, or a JPEG that was coded again since it was rendered.
+    A JPEG that was coded again without loss is as it was; a picture that was turned or mirrored without loss is turned
+    back, and a note says so. What a viewer wrote as orientation is followed in the record's facts.
+
+    force: a way back that is damaged is left out, one of other pixels is taken, and a note says so. max_pixels: in
+    megapixels. Raises MissingFileError if there is no such file, ImageFileError for anything that is no complete RGB
+    picture, larger than `max_pixels`, a damaged way back, or pixels that are not those that were rendered.
     """
     path = Path(path)
-    if _is_tiff(path):
-        return _read_tiff(path)
-    with _image(path) as image:
-        if image.width * image.height > _MAX_PIXELS:
-            raise ImageFileError(f"{path} claims {image.width}x{image.height} pixels, more than any camera.")
-        data = _carried(image)
-        if image.mode != "RGB":
-            raise ImageFileError(f"{path} is a picture of mode {image.mode}, expected 8-bit RGB as we render it.")
-        pixels = _array(image)
-        metadata = Metadata.from_bytes(image.info.get("exif", b""), image.info.get("xmp", b""))
-        tables = getattr(image, "quantization", None)
-    record = Record.from_bytes(data, str(path)) if data else None
-    _check_untouched(path, pixels, record, tables)
-    return Picture(pixels, record, metadata)
+    with opened_picture(path) as stream:
+        header = header_of(stream, path, max_pixels)
+        if header.colour != "RGB" or header.bits not in ((8, 16) if header.kind == "TIFF" else (8,)):
+            raise ImageFileError(
+                f"{path} is a {header.kind} of {header.colour} with {header.bits} bits, expected RGB as we render it: "
+                "8 bits, in a TIFF 8 or 16."
+            )
+        notes: list[str] = []
+        record = _record(path, header, notes, force=force)
+        stream.seek(0)
+        decoded = _decoded_jpeg if header.kind == "JPEG" else _decoded_samples
+        pixels, metadata, stored, turned = decoded(stream, header, record, notes, force, str(path))
+    if record is None or notes:
+        notes += _notes_of_profile(header)
+    if record is not None:
+        if turned != 1:
+            notes.append(f"{path} was {WORDS[turned]} since it was rendered: it is turned back.")
+        shown = record.facts.orientation if stored not in ORIENTATIONS else one_after(turned, stored)
+        record = replace(record, facts=replace(record.facts, orientation=shown), forced=record.forced or bool(notes))
+    layers = {name: data for name, data in header.layers.items() if name != LAYER}
+    return Picture(pixels, record, metadata, layers, stored if stored in ORIENTATIONS else 1, tuple(notes))
 
 
 def import_coder(path: Path) -> None:
@@ -152,128 +170,119 @@ def import_coder(path: Path) -> None:
         _srgb_profile()
 
 
-def carried_record(path: str | Path) -> Record | None:
+def carried_record(path: str | Path, max_pixels: float = MAX_PIXELS) -> Record | None:
     """The way back that a picture carries, None where it carries none; pixels are not decoded.
 
-    Raises RequestError if there is no such file, ImageFileError for what is no picture or a damaged way back.
+    Raises MissingFileError if there is no such file, ImageFileError for what is no picture or a damaged way back.
     """
-    path = Path(path)
-    if _is_tiff(path):
-        with _tiff_page(path) as page:
-            data = _tiff_carried(page)
-    else:
-        with _image(path) as image:
-            data = _carried(image)
-    return Record.from_bytes(data, str(path)) if data else None
+    return _record(Path(path), read_picture_header(path, max_pixels), [], force=False)
 
 
-def reduced(pixels: Rgb8, edge: int) -> Rgb8:
-    """A picture of at most `edge` pixels a side: each of its pixels is the mean of a square; itself where it is small.
-
-    (H, W, 3) uint8 -> (ceil(H / n), ceil(W / n), 3), with the smallest n that does.
-    """
-    from PIL import Image
-
-    step = -(-max(pixels.shape[:2]) // edge)
-    if step == 1:
-        return pixels
-    strips = (pixels[top : top + step * _STRIP] for top in range(0, len(pixels), step * _STRIP))
-    return np.concatenate([np.asarray(Image.fromarray(strip).reduce(step)) for strip in strips])
-
-
-@contextmanager
-def _image(path: Path) -> Iterator[Any]:
-    """A picture of Pillow's, open for the block, whose errors about the file become ours."""
-    from PIL import Image, UnidentifiedImageError
-
-    _check_there(path)
+def _record(path: Path, header: PictureHeader, notes: list[str], *, force: bool) -> Record | None:
+    """The record of a header; with `force` none, and a note, where it is damaged."""
     try:
-        with Image.open(path) as image:
-            yield image
-    except UnidentifiedImageError as error:
-        raise ImageFileError(f"{path} is not a JPEG, PNG or TIFF picture.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageFileError(f"{path} is cut short or damaged: {error}.") from error
+        for name, why in header.damaged.items():
+            raise damaged_record(str(path), f"{name or 'what it carries'}: {why}")
+        return Record.from_bytes(header.layers[LAYER], str(path)) if LAYER in header.layers else None
+    except ImageFileError as error:
+        if not force:
+            raise
+        notes.append(f"{path}: the way back that it carries is damaged and was left out ({error.__cause__ or error}).")
+        return None
 
 
-@contextmanager
-def _tiff_page(path: Path) -> Iterator[Any]:
-    """The first page of a TIFF, open for the block; errors as `_image`."""
-    import tifffile
-
-    _check_there(path)
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            yield tiff.pages.first
-    except (tifffile.TiffFileError, zlib.error, OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
-        # RuntimeError: imagecodecs, which tifffile decodes with where it is installed
-        raise ImageFileError(f"{path} is not a complete TIFF picture: {error}.") from error
+_Decoded = tuple[Pixels, Metadata, int, int]
+"""Pixels in sensor order, metadata, the orientation that the file states (0 if none), how its pixels were turned."""
 
 
-def _is_tiff(path: Path) -> bool:
-    return path.suffix.lower() in (".tif", ".tiff")
+def _decoded_jpeg(
+    stream: BinaryIO, header: PictureHeader, record: Record | None, notes: list[str], force: bool, source: str
+) -> _Decoded:
+    from PIL.JpegImagePlugin import JpegImageFile  # of this format alone, and without Pillow's own limit
 
-
-def _check_there(path: Path) -> None:
-    if not path.exists():
-        raise MissingFileError(f"There is no file {path}.")
-
-
-def _array(image: Any) -> Rgb8:
-    """Pixels of an RGB picture of Pillow's."""
-    image.load()
-    width, height = image.size
-    pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, _STRIP):
-        bottom = min(top + _STRIP, height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
-    return pixels
-
-
-def _carried(image: Any) -> bytes:
-    if image.format == "PNG":
-        text = image.text.get(_TEXT_KEY, "") if hasattr(image, "text") else ""
+    data = stream.read(_most_bytes(header))
+    turned = 1
+    if record is not None and header.jpeg is not None:
         try:
-            return base64.b64decode(text, validate=True)
-        except binascii.Error:
-            return IDENTIFIER
-    for name, data in getattr(image, "applist", []):
-        if name == f"APP{_MARKER}" and data.startswith(IDENTIFIER):
-            return bytes(data)
-    return b""
+            data_then, turned = untouched_jpeg(data, header.jpeg, record, source)
+        except ImageFileError as error:
+            _go_on(error, header, record, notes, force=force)
+            data_then = data
+    else:
+        data_then = data
+    image = JpegImageFile(io.BytesIO(data_then))
+    metadata, stored = _metadata(image if data_then is data else JpegImageFile(io.BytesIO(data)))
+    return pixels_of(image), metadata, stored, turned
 
 
-def _tiff_carried(page: Any) -> bytes:
-    tag = page.tags.get(_TIFF_TAG)
-    return b"" if tag is None else bytes(tag.value)
+def _decoded_samples(
+    stream: BinaryIO, header: PictureHeader, record: Record | None, notes: list[str], force: bool, source: str
+) -> _Decoded:
+    pixels: Pixels
+    if header.kind == "PNG":
+        from PIL.PngImagePlugin import PngImageFile
+
+        image = PngImageFile(stream)
+        pixels = pixels_of(image)
+        metadata, stored = _metadata(image)
+    else:
+        import tifffile
+
+        with tifffile.TiffFile(stream) as tiff:
+            page: Any = tiff.pages.first
+            pixels = page.asarray()
+            tag = page.tags.get(ORIENTATION)
+            stored = int(tag.value) if tag is not None and isinstance(tag.value, int) else 0
+        stream.seek(0)
+        metadata = read_tiff(stream)
+    turned = 1
+    if record is not None:
+        try:
+            pixels, turned = untouched_samples(pixels, record, source)
+        except ImageFileError as error:
+            _go_on(error, header, record, notes, force=force)
+    return pixels, metadata, stored, turned
 
 
-def _check_untouched(path: Path, pixels: Pixels, record: Record | None, tables: Any) -> None:
-    """A resized or re-coded picture still carries the record, but no longer what it speaks of."""
-    if record is None:
-        return
-    if pixels.shape[:2] != (record.height, record.width):
-        raise ImageFileError(
-            f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, it was rendered as {record.width}x{record.height}: use "
-            "the file as it was rendered."
-        )
-    if tables and tables != _tables(record.quality):
-        raise ImageFileError(
-            f"{path} was saved again by another program (its quantisation is not that of quality {record.quality}): "
-            "use the file as it was rendered."
-        )
+def _go_on(error: ImageFileError, header: PictureHeader, record: Record, notes: list[str], *, force: bool) -> None:
+    """Raise that error, unless it was asked to go on and the sizes allow it."""
+    if not force or (header.height, header.width) != (record.height, record.width):
+        raise error
+    notes.append(f"forced: {error}")
 
 
-@lru_cache(maxsize=4)
-def _tables(quality: int) -> dict[int, list[int]]:
-    """Quantisation tables of this libjpeg at a quality."""
-    from PIL import Image
-    from PIL.JpegImagePlugin import JpegImageFile
+def _metadata(image: Any) -> tuple[Metadata, int]:
+    """Metadata and orientation of a picture of Pillow's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on damaged directories
+        block = image.info.get("exif", b"")
+        try:
+            stored = image.getexif().get(ORIENTATION, 0)
+        except Exception:  # a damaged directory says nothing
+            stored = 0
+    return Metadata.from_bytes(block, image.info.get("xmp", b"")), stored if isinstance(stored, int) else 0
 
-    stream = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(stream, "JPEG", quality=quality)
-    with Image.open(stream) as image:
-        return dict(image.quantization) if isinstance(image, JpegImageFile) else {}
+
+def _most_bytes(header: PictureHeader) -> int:
+    """Bytes that a JPEG of that size may take, layers and metadata included; what is behind is not read."""
+    return 8 * header.height * header.width + sum(map(len, header.layers.values())) + (1 << 24)
+
+
+def _notes_of_profile(header: PictureHeader) -> list[str]:
+    """A note where a picture that is not as we rendered it says that its colours are others than sRGB."""
+    if not header.profile or header.profile == _srgb_profile():
+        return []
+    from PIL import ImageCms
+
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(header.profile))).strip()
+    except (ImageCms.PyCMSError, OSError):
+        name = "that cannot be read"
+    return [] if "srgb" in name.lower() else [f"its colours are of the profile {name} and were taken for sRGB."]
+
+
+def _packets(record: Record, layers: Layers, most: int) -> Any:
+    return to_packets({LAYER: record.to_bytes(), **layers}, most)
 
 
 @lru_cache(maxsize=1)
@@ -286,10 +295,10 @@ def _srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata) -> None:
+def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata, layers: Layers) -> None:
     import tifffile
 
-    carried, profile = record.to_bytes(), _srgb_profile()
+    carried, profile = packed_for_tiff(_packets(record, layers, _MOST_TIFF)), _srgb_profile()
     tifffile.imwrite(
         path,
         pixels,
@@ -304,24 +313,9 @@ def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata) 
         software="invisp-deploy",
         extratags=[
             (274, 3, 1, record.facts.orientation, True),
-            (_TIFF_TAG, 7, len(carried), carried, True),
-            (_ICC_TAG, 7, len(profile), profile, True),
+            (TIFF_TAG, 7, len(carried), carried, True),
+            (ICC_TAG, 7, len(profile), profile, True),
             *first_page_tags(metadata),
         ],
     )
     append_directories(path, metadata)
-
-
-def _read_tiff(path: Path) -> Picture:
-    with _tiff_page(path) as page:
-        pixels = page.asarray()
-        carried = _tiff_carried(page)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageFileError(
-            f"{path} holds {pixels.dtype} {pixels.shape}, expected RGB of 8 or 16 bits as we render it."
-        )
-    record = Record.from_bytes(carried, str(path)) if carried else None
-    _check_untouched(path, pixels, record, None)
-    with path.open("rb") as stream:
-        metadata = read_tiff(stream)
-    return Picture(pixels, record, metadata)

@@ -8,7 +8,8 @@ from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import ContractError, ImageFileError, RequestError
 from invisp_deploy.formats.dng import PREVIEW_EDGE
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture, reduced
+from invisp_deploy.formats.picture import Picture
+from invisp_deploy.formats.pixels import reduced
 from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.alignment import Alignment, alignment_for

@@ -6,7 +6,8 @@ import numpy as np
 
 from invisp_deploy.errors import ContractError
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.picture import Picture, Pixels
+from invisp_deploy.formats.picture import Picture
+from invisp_deploy.formats.pixels import Pixels
 from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.alignment import alignment_for

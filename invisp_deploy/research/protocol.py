@@ -36,7 +36,7 @@ from invisp_deploy.evaluation.metrics import (
     rgb_psnr,
     rgb_ssim,
 )
-from invisp_deploy.formats.picture import Rgb8
+from invisp_deploy.formats.pixels import Rgb8
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.develop import Window, develop, undevelop
 from invisp_deploy.isp.frame import Mosaic

@@ -1,0 +1,128 @@
+"""What a picture's file says before any pixel is decoded: which format it is by its bytes, size, bits, its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from invisp_deploy.errors import ImageFileError, InvispError, MissingFileError
+from invisp_deploy.formats import jpeg, png
+from invisp_deploy.formats.layers import Layers, from_packets
+from invisp_deploy.formats.limits import MAX_PIXELS, check_size
+
+TIFF_TAG: Final = 65042
+"""Of the layers, in the private range."""
+
+ICC_TAG: Final = 34675
+_TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_RGB: Final = 2
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """A picture's file but its pixels.
+
+    kind: JPEG, PNG or TIFF. bits: of a sample. colour: in words, `RGB` where it is what we render. layers: those that
+    are whole; damaged: names of the others, and why. profile: ICC, empty if none. jpeg: more of a JPEG.
+    """
+
+    kind: str
+    height: int
+    width: int
+    bits: int
+    colour: str
+    layers: Layers
+    damaged: dict[str, str]
+    profile: bytes = field(default=b"", repr=False)
+    jpeg: jpeg.JpegHeader | None = field(default=None, repr=False)
+
+
+def read_picture_header(path: str | Path, max_pixels: float = MAX_PIXELS) -> PictureHeader:
+    """Raises MissingFileError; ImageFileError for what is no picture, damaged, or larger than `max_pixels`."""
+    path = Path(path)
+    with opened_picture(path) as stream:
+        return header_of(stream, path, max_pixels)
+
+
+@contextmanager
+def opened_picture(path: Path) -> Iterator[BinaryIO]:
+    """A picture's file, open for the block, in which whatever is raised about it becomes ImageFileError."""
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError as error:
+        raise MissingFileError(f"There is no file {path}.") from error
+    except (OSError, ValueError) as error:
+        raise ImageFileError(f"{path} cannot be read: {error}.") from error
+    with stream:
+        try:
+            yield stream
+        except InvispError:
+            raise
+        except Exception as error:  # decoders meet bytes that nobody foresaw
+            raise ImageFileError(f"{path} is cut short or damaged: {error or type(error).__name__}.") from error
+
+
+def header_of(stream: BinaryIO, path: Path, max_pixels: float) -> PictureHeader:
+    """The header of what a stream begins with. Raises ImageFileError, and whatever damage makes parsers raise."""
+    start = stream.read(8)
+    stream.seek(0)
+    if start.startswith(jpeg.START):
+        found = _of_jpeg(stream)
+    elif start.startswith(png.SIGNATURE):
+        found = _of_png(stream)
+    elif start.startswith(_TIFF_STARTS):
+        found = _of_tiff(stream)
+    else:
+        raise ImageFileError(f"{path} is not a JPEG, PNG or TIFF picture.")
+    check_size(path, found.height, found.width, max_pixels, ImageFileError)
+    return found
+
+
+def _of_jpeg(stream: BinaryIO) -> PictureHeader:
+    found = jpeg.read_jpeg_header(stream)
+    colour = {1: "grey", 3: "RGB", 4: "CMYK"}.get(len(found.components), f"{len(found.components)} planes")
+    layers, damaged = from_packets(found.packets)
+    return PictureHeader(
+        "JPEG", found.height, found.width, found.precision, colour, layers, damaged, found.profile, found
+    )
+
+
+def _of_png(stream: BinaryIO) -> PictureHeader:
+    found = png.read_png_header(stream)
+    layers, damaged = from_packets(found.packets)
+    return PictureHeader("PNG", found.height, found.width, found.bits, found.colour, layers, damaged, found.profile)
+
+
+def _of_tiff(stream: BinaryIO) -> PictureHeader:
+    import tifffile
+
+    with tifffile.TiffFile(stream) as tiff:
+        page: Any = tiff.pages.first
+        is_rgb = (page.photometric, page.samplesperpixel, page.imagedepth) == (_RGB, 3, 1) and page.dtype.kind == "u"
+        colour = "RGB" if is_rgb else f"{page.samplesperpixel} samples of {page.dtype}"
+        carried, profile = (_tag(page, number) for number in (TIFF_TAG, ICC_TAG))
+        layers, damaged = from_packets(_unpacked(carried))
+        return PictureHeader(
+            *("TIFF", page.imagelength, page.imagewidth, page.dtype.itemsize * 8, colour, layers, damaged, profile)
+        )
+
+
+def _tag(page: Any, number: int) -> bytes:
+    tag = page.tags.get(number)
+    return b"" if tag is None else bytes(tag.value)
+
+
+def _unpacked(data: bytes) -> Iterator[bytes]:
+    """The packets of a TIFF's tag, each after its length."""
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        yield data[4 : 4 + size]
+        data = data[4 + size :]
+
+
+def packed_for_tiff(packets: Iterator[bytes]) -> bytes:
+    """The value of a TIFF's tag."""
+    return b"".join(len(packet).to_bytes(4, "big") + packet for packet in packets)

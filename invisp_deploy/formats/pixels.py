@@ -1,0 +1,42 @@
+"""Arrays of a picture's pixels."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Rgb8 = npt.NDArray[np.uint8]
+"""(H, W, 3)."""
+
+Pixels = Rgb8 | npt.NDArray[np.uint16]
+"""(H, W, 3)."""
+
+_STRIP: Final = 256
+"""Rows that are copied from and to Pillow at once: it gives and takes arrays by way of bytes, a copy of all."""
+
+
+def pixels_of(image: Any) -> Rgb8:
+    """Pixels of an RGB picture of Pillow's."""
+    image.load()
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP):
+        bottom = min(top + _STRIP, height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
+
+
+def reduced(pixels: Rgb8, edge: int) -> Rgb8:
+    """A picture of at most `edge` pixels a side: each of its pixels is the mean of a square; itself where it is small.
+
+    (H, W, 3) uint8 -> (ceil(H / n), ceil(W / n), 3), with the smallest n that does.
+    """
+    from PIL import Image
+
+    step = -(-max(pixels.shape[:2]) // edge)
+    if step == 1:
+        return pixels
+    strips = (pixels[top : top + step * _STRIP] for top in range(0, len(pixels), step * _STRIP))
+    return np.concatenate([np.asarray(Image.fromarray(strip).reduce(step)) for strip in strips])
