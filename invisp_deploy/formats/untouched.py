@@ -17,7 +17,7 @@ from invisp_deploy.formats.coefficients import (
     transposed_table,
     write_normal_form,
 )
-from invisp_deploy.formats.jpeg import JpegHeader, header_of_jpeg, pixels_digest, written_by_pillow
+from invisp_deploy.formats.jpeg import END, JpegHeader, header_of_jpeg, pixels_digest, written_by_pillow
 from invisp_deploy.formats.orientation import ORIENTATIONS, TURNS, sensor_order
 from invisp_deploy.formats.pixels import Pixels
 from invisp_deploy.formats.record import Record
@@ -52,6 +52,8 @@ def untouched_jpeg(data: bytes, header: JpegHeader, record: Record, source: str)
     """
     if pixels_digest(data) == record.digest:
         return data, 1
+    if header.scan is None or data.find(END, header.scan.start) < 0:
+        raise ImageFileError(f"{source} is cut short: copy it again from where it came.")
     wanted, found = _shape_of_record(record), _shape(header)
     numbers = [number for number in ORIENTATIONS if (_transposed(found) if TURNS[number][0] else found) == wanted]
     if not numbers:
