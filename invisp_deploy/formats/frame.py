@@ -24,12 +24,14 @@ class RawFrame(FrameFacts):
     mosaic: (H, W) uint16, DN, at least 2x2.
     metadata: what the file says of the picture for people.
     negative: what a DNG says of its development beside that; None for a file that is no DNG.
+    notes: sentences on what the file holds and the frame does not.
     preview: (h, w, 3) uint8 sRGB in sensor order for files that hold one; None where there is none yet.
     """
 
     mosaic: Mosaic = field(kw_only=True)
     metadata: Metadata = field(default_factory=Metadata, kw_only=True, repr=False)
     negative: Negative | None = field(default=None, kw_only=True, repr=False)
+    notes: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
     preview: npt.NDArray[np.uint8] | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
@@ -46,9 +48,10 @@ class RawFrame(FrameFacts):
         mosaic: Mosaic,
         metadata: Metadata = NONE,
         preview: npt.NDArray[np.uint8] | None = None,
+        negative: Negative | None = None,
     ) -> RawFrame:
         """A mosaic of which these facts hold."""
-        return cls(**_facts(facts), mosaic=mosaic, metadata=metadata, preview=preview)
+        return cls(**_facts(facts), mosaic=mosaic, metadata=metadata, preview=preview, negative=negative)
 
     @property
     def facts(self) -> FrameFacts:

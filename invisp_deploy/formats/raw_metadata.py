@@ -6,21 +6,7 @@ import io
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from invisp_deploy.formats.ifd import byte_order, read_directory
 from invisp_deploy.formats.metadata import Metadata, read_tiff
-
-_DNG_VERSION: Final = 0xC612
-
-
-def is_dng(path: Path) -> bool:
-    """Whether the file says of itself, in its first directory, that it is a DNG."""
-    with path.open("rb") as stream:
-        head = stream.read(8)
-        order = byte_order(head)
-        if order is None or len(head) < 8:
-            return False
-        first = int.from_bytes(head[4:], "little" if order == "<" else "big")
-        return bool(read_directory(stream, first, order, wanted=_DNG_VERSION.__eq__))
 
 
 def metadata_of(path: Path, preview: bytes = b"") -> Metadata:

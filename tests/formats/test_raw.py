@@ -14,6 +14,7 @@ from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import FLIP_TO_ORIENTATION, read_raw, render_libraw
 
+CASES = Path(__file__).parent.parent / "data" / "cases"
 DNG_TAGS = [
     (50706, 1, 4, bytes((1, 4, 0, 0)), True),
     (50707, 1, 4, bytes((1, 1, 0, 0)), True),
@@ -135,6 +136,64 @@ def test_a_missing_file_and_a_folder_are_requests_at_fault(tmp_path: Path) -> No
         read_raw(tmp_path / "gone.CR2")
     with pytest.raises(RequestError, match="is a folder"):
         read_raw(tmp_path)
+
+
+def test_a_file_larger_than_asked_for_is_refused_before_it_is_decoded(sample_raw: Path) -> None:
+    with pytest.raises(RawFileError, match=r"3596x2360 pixels, more than 8 megapixels: .*`max_pixels`"):
+        read_raw(sample_raw, max_pixels=8)
+
+
+def test_bars_above_and_below_a_picture_are_no_missing_rows(small_frame: RawFrame, tmp_path: Path) -> None:
+    frame = read_raw(CASES / "letterbox_black0.dng")
+    assert not frame.mosaic[:16].any()
+    assert not frame.mosaic[-16:].any()
+    mosaic = np.where(np.arange(256)[:, None] < 16, 0, small_frame.mosaic)
+    mosaic[-40:] = 0
+    write_dng(tmp_path / "cut.dng", replace(small_frame, mosaic=mosaic.astype(np.uint16)))
+    with pytest.raises(RawFileError, match="is cut short: 56 of 256 rows"):
+        read_raw(tmp_path / "cut.dng")
+    write_dng(tmp_path / "dark.dng", replace(small_frame, mosaic=np.zeros((64, 64), np.uint16)))
+    with pytest.raises(RawFileError, match="is cut short: 64 of 64 rows"):
+        read_raw(tmp_path / "dark.dng")
+
+
+def test_a_file_that_libraw_knows_by_its_size_alone_is_refused(tmp_path: Path) -> None:
+    """786,432 bytes are a known camera's (LibRaw's identify.cpp), and any 12-bit frame of 768x512."""
+    path = tmp_path / "frame.raw"
+    path.write_bytes(np.random.default_rng(0).integers(0, 4096, (512, 768)).astype("<u2").tobytes())
+    with pytest.raises(RawFileError, match=r"no header .* the 786432 bytes: .*`invisp stream --pipe`"):
+        read_raw(path)
+
+
+def test_what_a_dng_says_of_its_development_is_read() -> None:
+    exposure, crop, gains = (
+        read_raw(CASES / f"{name}.dng").negative for name in ("baseline_exposure", "default_crop", "gainmap")
+    )
+    assert exposure is not None
+    assert exposure.camera[50730].numbers == (1.5,)
+    assert exposure.camera[50964].count == 9  # ForwardMatrix1
+    assert exposure.mosaic[51041].count == 2  # NoiseProfile
+    assert crop is not None
+    assert (crop.mosaic[50719].numbers, crop.mosaic[50720].numbers) == ((16, 0), (96, 128))
+    assert gains is not None
+    assert gains.mosaic[51009].data[:4] == bytes((0, 0, 0, 4))  # four opcodes
+
+
+@pytest.mark.parametrize("name", ["baseline_exposure", "default_crop", "gainmap"])
+def test_a_dng_written_again_says_the_same_of_its_development(name: str, tmp_path: Path) -> None:
+    source = read_raw(CASES / f"{name}.dng")
+    write_dng(tmp_path / "a.dng", source)
+    again = read_raw(tmp_path / "a.dng")
+    assert again.negative is not None
+    assert source.negative is not None
+    for there, back in (
+        (source.negative.camera, again.negative.camera),
+        (source.negative.mosaic, again.negative.mosaic),
+    ):
+        assert {code: back[code] for code in there} == there
+    assert replace(again.facts, model="") == replace(source.facts, model="")
+    difference = np.abs(render_libraw(tmp_path / "a.dng").astype(int) - render_libraw(CASES / f"{name}.dng"))
+    assert difference.max() <= 1
 
 
 def test_a_dark_frame_with_some_dead_rows_is_not_cut_short(small_frame: RawFrame, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from invisp_deploy.formats.metadata import NONE
-from invisp_deploy.formats.raw_metadata import is_dng, metadata_of, read_jpeg
+from invisp_deploy.formats.raw_metadata import metadata_of, read_jpeg
 from tests.formats.test_metadata import SAID
 
 
@@ -17,11 +17,6 @@ def jpeg() -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, "JPEG", exif=b"Exif\0\0" + SAID.exif_block(), xmp=SAID.xmp)
     return stream.getvalue()
-
-
-def test_a_dng_says_that_it_is_one(sample_raw: Path, small_dng: Path) -> None:
-    assert is_dng(small_dng)
-    assert not is_dng(sample_raw)
 
 
 def test_files_that_are_no_tiff_give_their_previews_metadata(tmp_path: Path) -> None:
