@@ -147,7 +147,8 @@ class Shot:
 
     @property
     def frame(self) -> RawFrame:
-        """The frame as the RAW file gave it; its mosaic is a read-only np.memmap, mapped anew at every access.
+        """The frame as the RAW file gave it, without its negative; its mosaic is a read-only np.memmap, mapped anew at
+        every access.
 
         Raises DatasetError for a mosaic that is missing or is not what was written.
         """

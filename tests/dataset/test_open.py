@@ -36,7 +36,7 @@ def test_a_shot_is_the_frame_of_its_raw_file(dataset: Dataset) -> None:
     for shot in dataset.train + dataset.test:
         frame = read_raw(Path(shot.source))
         for field in fields(RawFrame):
-            if field.name != "mosaic":
+            if field.name not in ("mosaic", "negative"):  # what a DNG says of its development trains nothing
                 assert getattr(shot.frame, field.name) == getattr(frame, field.name)
         np.testing.assert_array_equal(shot.frame.mosaic, frame.mosaic)
         assert shot.raw_bytes == Path(shot.source).stat().st_size
