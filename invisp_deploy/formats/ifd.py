@@ -111,6 +111,18 @@ def read_directory(
     return entries
 
 
+def read_first_directory(
+    stream: BinaryIO, base: int = 0, wanted: Callable[[int], bool] = lambda tag: True
+) -> tuple[dict[int, Entry], ByteOrder]:
+    """The wanted entries of the first directory of a TIFF that starts at a place of a file; none where it is none."""
+    head = _bytes_at(stream, base, 8)
+    order = byte_order(head)
+    if order is None or len(head) < 8:
+        return {}, "<"
+    first = int.from_bytes(head[4:], "little" if order == "<" else "big")
+    return read_directory(stream, first, order, base=base, wanted=wanted), order
+
+
 def directory_bytes(entries: Directory, offset: int) -> bytes:
     """A little-endian directory for that even offset of a file, its longer values behind it, no directory following.
 

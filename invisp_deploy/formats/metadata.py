@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
-from invisp_deploy.formats.ifd import ASCII, BYTE, Directory, Entry, byte_order, read_directory, text, tiff_of
+from invisp_deploy.formats.ifd import ASCII, BYTE, Directory, Entry, read_directory, read_first_directory, text, tiff_of
 from invisp_deploy.formats.xmp import without_places
 
 EXIF_IFD: Final = 0x8769
@@ -20,6 +20,9 @@ MAKE: Final = 0x010F
 MODEL: Final = 0x0110
 SOFTWARE: Final = 0x0131
 EXIF_VERSION: Final = 0x9000
+_COMMENT: Final = 0x9286
+_CODE: Final = 8
+"""Bytes before a comment that say how it is written."""
 MADE_SOFTWARE: Final = "invisp-deploy, from a photograph"
 """What a RAW file names as its software that no camera took."""
 
@@ -42,9 +45,12 @@ _EXIF_IN_IFD0: Final = (
 )
 # DNG's own tags in IFD0 of what Exif has too: serial number of the camera, range of the lens.
 _DNG_TO_EXIF: Final = {0xC62F: 0xA431, 0xC630: 0xA432}
-# Exif IFD: dropped are the maker's private block (offsets into the RAW file), comments, the pixel size of
+_WANTED_IFD0: Final = frozenset(
+    {*_KEPT_IFD0, *_EXIF_IN_IFD0, *_DNG_TO_EXIF, _UNIQUE_CAMERA_MODEL, XMP, EXIF_IFD, GPS_IFD}
+)
+# Exif IFD: dropped are the maker's private block (offsets into the RAW file), the pixel size of
 # another picture, the colour space and the interoperability pointer.
-_DROPPED_EXIF: Final = frozenset({0x927C, 0x9286, 0xA001, 0xA002, 0xA003, 0xA005})
+_DROPPED_EXIF: Final = frozenset({0x927C, 0xA001, 0xA002, 0xA003, 0xA005})
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,12 @@ class Metadata:
         """It without the GPS directory, and the XMP packet without positions and names of places."""
         return replace(self, gps={}, xmp=without_places(self.xmp))
 
+    def beside(self, other: Metadata) -> Metadata:
+        """It, and what another says besides."""
+        return Metadata(
+            {**other.ifd0, **self.ifd0}, {**other.exif, **self.exif}, self.gps or other.gps, self.xmp or other.xmp
+        )
+
     def to_bytes(self) -> bytes:
         """A little-endian TIFF of these directories, the XMP packet among them; empty if there is nothing."""
         if not self:
@@ -118,34 +130,32 @@ NONE: Final = Metadata()
 
 
 def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
-    """What the TIFF that starts at a place of a file says; damaged entries and empty texts are left out.
-
-    Exposure and dates of the first directory stand in Exif's then. A DNG's UniqueCameraModel is the model where no Make
-    and no Model is there.
-    """
-    stream.seek(base)
-    head = stream.read(8)
-    order = byte_order(head)
-    if order is None or len(head) < 8:
-        return NONE
-    first = int.from_bytes(head[4:], "little" if order == "<" else "big")
-    wanted = {*_KEPT_IFD0, *_EXIF_IN_IFD0, *_DNG_TO_EXIF, _UNIQUE_CAMERA_MODEL, XMP, EXIF_IFD, GPS_IFD}
-    ifd0 = read_directory(stream, first, order, base=base, wanted=wanted.__contains__)
-    inner = {}
-    for tag, dropped in ((EXIF_IFD, _DROPPED_EXIF), (GPS_IFD, frozenset[int]())):
+    """What the TIFF that starts at a place of a file says; damaged entries and empty texts are left out."""
+    ifd0, order = read_first_directory(stream, base, _WANTED_IFD0.__contains__)
+    inner = []
+    for tag in (EXIF_IFD, GPS_IFD):
         pointer = ifd0.pop(tag, None)
         place = int(pointer.numbers[0]) if pointer is not None and pointer.numbers else 0
-        inner[tag] = read_directory(stream, place, order, base=base) if place else {}
-        inner[tag] = {code: value for code, value in inner[tag].items() if code not in dropped}
+        inner.append(read_directory(stream, place, order, base=base) if place else {})
+    return kept(ifd0, *inner)
+
+
+def kept(ifd0: Directory, exif: Directory, gps: Directory) -> Metadata:
+    """What of three directories is worth keeping.
+
+    Exposure and dates of the first stand in Exif's then. A DNG's UniqueCameraModel is the model where no Make and no
+    Model is there.
+    """
     ifd0, exif, gps = (
         {tag: value for tag, value in directory.items() if value.kind != ASCII or value.data.strip(b"\0 ")}
-        for directory in (ifd0, inner[EXIF_IFD], inner[GPS_IFD])
+        for directory in (ifd0, exif, gps)
     )
-    for tag in (*_EXIF_IN_IFD0, *_DNG_TO_EXIF):
-        if tag in ifd0:
-            exif.setdefault(_DNG_TO_EXIF.get(tag, tag), ifd0.pop(tag))
-    unique = ifd0.pop(_UNIQUE_CAMERA_MODEL, None)
+    if _COMMENT in exif and not exif[_COMMENT].data[_CODE:].strip(b"\0 "):
+        exif.pop(_COMMENT)
+    moved = {_DNG_TO_EXIF.get(tag, tag): ifd0[tag] for tag in (*_EXIF_IN_IFD0, *_DNG_TO_EXIF) if tag in ifd0}
+    exif = {tag: value for tag, value in {**moved, **exif}.items() if tag not in _DROPPED_EXIF}
+    unique, xmp = ifd0.get(_UNIQUE_CAMERA_MODEL), ifd0.get(XMP)
+    ifd0 = {tag: value for tag, value in ifd0.items() if tag in _KEPT_IFD0}
     if unique is not None and unique.text not in ("", NO_CAMERA) and not ifd0.keys() & {MAKE, MODEL}:
         ifd0[MODEL] = Entry(ASCII, unique.data)
-    xmp = ifd0.pop(XMP, None)
     return Metadata(ifd0, exif, gps, b"" if xmp is None else xmp.data)

@@ -137,7 +137,7 @@ def _frame(raw: rawpy.RawPy, path: Path) -> RawFrame:
         raise RawFileError(f"{path} holds a mosaic of {mosaic.dtype}, expected uint16.")
     _check_complete(mosaic, path)
     # a preview without Exif gets LibRaw's, which is made up: of a DNG's own directory nothing is missing
-    metadata = metadata_of(path, b"" if tags else _preview(raw))
+    metadata = metadata_of(path, lambda: b"" if tags else _preview(raw))
     levels = raw.black_level_per_channel
     try:
         negative, notes = (None, ()) if tags is None else _negative(tags, own, mosaic)
