@@ -28,7 +28,7 @@ from invisp_deploy.formats.ifd import (
     tiff_of,
 )
 
-LAYER: Final = "negative"
+NEGATIVE_LAYER: Final = "negative"
 """What a picture's layer of a negative is called."""
 
 MAX_BYTES: Final = 1 << 16

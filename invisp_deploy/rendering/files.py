@@ -69,6 +69,8 @@ def decode(path: Path, options: RunOptions) -> RawFrame | Picture:
         return read_picture(path)
     frame = read_raw(path)
     explicit = options.explicit
+    if explicit.color_matrix and frame.negative:
+        frame = replace(frame, negative=frame.negative.without_colours())
     return replace(
         frame,
         gains=explicit.white_balance or frame.gains,
@@ -96,8 +98,10 @@ def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> tuple[s
         made = replace(made, metadata=made.metadata.without_location())
     if isinstance(made, RawFrame):
         made.save(output, overwrite=options.overwrite)
-        return ()
-    return made.save(output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite)
+        return made.notes
+    return made.notes + made.save(
+        output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite
+    )
 
 
 def run_path(

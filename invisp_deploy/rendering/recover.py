@@ -8,6 +8,7 @@ from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import ContractError, ImageFileError, RequestError
 from invisp_deploy.formats.dng import PREVIEW_EDGE
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.negative import NEGATIVE_LAYER, Negative
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.pixels import reduced
 from invisp_deploy.formats.record import Record
@@ -43,14 +44,24 @@ def recover_by(
 ) -> RawFrame:
     """`recover` of what is ready: the way back of that picture through that runtime, and a tiling of its size.
 
-    Raises EngineError.
+    Raises EngineError; ImageFileError for a damaged layer of the picture.
     """
+    negative = _negative(way_back, picture)
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
     run_tiles(runtime, tiling, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
     shown = way_back.alignment.inverse(picture.pixels)
     preview = reduced(shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8), PREVIEW_EDGE)
     own = np.ascontiguousarray(way_back.alignment.inverse(mosaic))
-    return RawFrame.of(way_back.facts, own, picture.metadata, preview)
+    return RawFrame.of(way_back.facts, own, picture.metadata, preview, negative)
+
+
+def _negative(way_back: Record, picture: Picture) -> Negative | None:
+    """What the picture carries of its frame's negative; it belongs to the record, and goes with it."""
+    if picture.record is None or NEGATIVE_LAYER not in picture.layers:
+        return None
+    added = way_back.alignment
+    height, width = way_back.height - added.top - added.bottom, way_back.width - added.left - added.right
+    return Negative.from_bytes(picture.layers[NEGATIVE_LAYER], "the picture", height, width)
 
 
 def way_back_of(

@@ -6,6 +6,7 @@ import numpy as np
 
 from invisp_deploy.errors import ContractError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.negative import NEGATIVE_LAYER, Negative
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.pixels import Pixels
 from invisp_deploy.formats.record import Record
@@ -60,7 +61,10 @@ def render(
 
 
 def render_aligned(aligned: AlignedFrame, runtime: Runtime, tiling: Tiling, progress: Progress = silent) -> Picture:
-    """`render` of what is ready: a frame aligned for that runtime, and a tiling of its size. Raises EngineError."""
+    """`render` of what is ready: a frame aligned for that runtime, and a tiling of its size. Raises EngineError.
+
+    What the frame's negative says goes with the picture, as far as it is small; a note says what does not.
+    """
     height, width = aligned.mosaic.shape
     shape = (height, width, 3)
     pixels: Pixels = np.empty(shape, np.uint8) if runtime.card.bits == 8 else np.empty(shape, np.uint16)
@@ -75,4 +79,7 @@ def render_aligned(aligned: AlignedFrame, runtime: Runtime, tiling: Tiling, prog
         width=width,
         forced=not aligned.fits,
     )
-    return Picture(pixels, record, aligned.frame.metadata)
+    negative, left_out = (aligned.frame.negative or Negative()).within()
+    layers = {NEGATIVE_LAYER: negative.to_bytes()} if negative else {}
+    notes = [f"not carried, for want of room: {what}" for what in left_out]
+    return Picture(pixels, record, aligned.frame.metadata, layers, notes=(*aligned.frame.notes, *notes))

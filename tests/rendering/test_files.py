@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import weakref
 from collections import Counter
@@ -18,8 +19,9 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import GraphError, ImageFileError, RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.ifd import text
+from invisp_deploy.formats.ifd import Entry, text
 from invisp_deploy.formats.metadata import read_tiff
+from invisp_deploy.formats.negative import Negative
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction, GraphCard
@@ -312,3 +314,51 @@ def test_a_recovered_frame_is_no_picture(small_dng: Path, tmp_path: Path) -> Non
     with pytest.raises(RequestError, match=r"written as \.dng, got the name a\.jpg"):
         run(tmp_path / "a.png", tmp_path / "a.jpg", dimmed())
     assert not (tmp_path / "a.jpg").exists()
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("name", ["baseline_exposure", "default_crop", "gainmap"])
+def test_a_recovered_dng_says_of_its_development_what_the_source_says(name: str, ending: str, tmp_path: Path) -> None:
+    bits = 16 if ending == "tif" else 8
+    run(CASES / f"{name}.dng", tmp_path / f"a.{ending}", dimmed(bits))
+    back = run(tmp_path / f"a.{ending}", tmp_path / "a.dng", dimmed(bits))
+    assert back.notes == ()
+    source, recovered = (read_raw(path).negative for path in (CASES / f"{name}.dng", tmp_path / "a.dng"))
+    assert source
+    assert recovered
+    assert {**recovered.camera, **source.camera} == recovered.camera  # the writer adds what a DNG must say
+    assert {**recovered.mosaic, **source.mosaic} == recovered.mosaic
+
+
+def test_a_matrix_given_by_hand_is_the_dngs_only_one(tmp_path: Path) -> None:
+    matrix = ((0.9, -0.2, -0.1), (-0.4, 1.2, 0.25), (-0.05, 0.15, 0.6))
+    options = RunOptions(explicit=Explicit(color_matrix=matrix))
+    run(CASES / "baseline_exposure.dng", tmp_path / "a.png", dimmed(), options)
+    run(tmp_path / "a.png", tmp_path / "a.dng", dimmed())
+    recovered = read_raw(tmp_path / "a.dng").negative
+    assert recovered
+    np.testing.assert_allclose(np.reshape(recovered.camera[50721].numbers, (3, 3)), matrix, atol=1e-6)
+    assert 50964 not in recovered.camera  # ForwardMatrix1, of the other one
+    assert recovered.camera[50730].numbers == (1.5,)  # BaselineExposure
+
+
+def test_what_a_picture_has_no_room_for_is_told(small_frame: RawFrame, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, 70_000).astype(np.uint8).tobytes()
+    opcodes = struct.pack(">2I4B2I", 1, 9, 1, 3, 0, 0, 0, len(noise)) + noise
+    negative = Negative({50730: Entry(10, struct.pack("<2i", 1, 2))}, {51009: Entry(7, opcodes)})
+    write_dng(tmp_path / "a.dng", replace(small_frame, negative=negative))
+    result = run(tmp_path / "a.dng", tmp_path / "a.jpg", dimmed())
+    assert result.notes == (f"not carried, for want of room: OpcodeList2 ({len(opcodes)} bytes)",)
+    run(tmp_path / "a.jpg", tmp_path / "b.dng", dimmed())
+    recovered = read_raw(tmp_path / "b.dng").negative
+    assert recovered
+    assert recovered.camera[50730].numbers == (0.5,)
+    assert 51009 not in recovered.mosaic
+
+
+def test_a_damaged_negative_is_refused(tmp_path: Path) -> None:
+    run(CASES / "gainmap.dng", tmp_path / "a.png", dimmed())
+    picture = read_picture(tmp_path / "a.png")
+    replace(picture, layers={"negative": b"nothing"}).save(tmp_path / "b.png")
+    with pytest.raises(ImageFileError, match="carries of its negative is damaged"):
+        run(tmp_path / "b.png", tmp_path / "b.dng", dimmed())
