@@ -1,6 +1,7 @@
 """Open DNGs of ours with dcraw, ExifTool, RawTherapee and darktable: python scripts/check_clients.py RAW FOLDER
 
-Two files are written to FOLDER: the whole frame, and a portrait crop marked as turned by 90 degrees.
+Two files are written to FOLDER: the whole frame, and a portrait crop marked as turned by 90 degrees; and for
+ExifTool the pictures of a file with all metadata.
 What the programs say of them is compared with what they say of the camera's own file, and their
 renderings with LibRaw's. One line for each program; exit code 1 at the first that disagrees.
 """
@@ -8,6 +9,7 @@ renderings with LibRaw's. One line for each program; exit code 1 at the first th
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,7 +21,18 @@ from PIL import Image
 
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.rendering.files import run_path
+from invisp_deploy.rendering.model import Models
+from invisp_deploy.rendering.options import RunOptions
 
+CASES = Path(__file__).parent.parent / "tests" / "data" / "cases"
+KNOWN_REMARKS = (
+    "Unknown APP9 'InvISP' segment",  # the way back, in a JPEG
+    "Unknown IFD0 tag 0xfe12",  # in a TIFF
+    "Invalid value for IFD0 tag 0x0103 Compression",  # deflate is younger than TIFF 6.0
+    "Non-standard IFD0 tag 0x4746 Rating",
+    "Non-standard IFD0 tag 0x4749 RatingPercent",
+)
 CROP = (slice(520, 1160), slice(2740, 3252))
 TURNED = 6  # EXIF: turn by 90 degrees clockwise to see it upright
 SAME_INFO = ("Timestamp", "Camera", "ISO speed", "Shutter", "Aperture", "Focal length", "Image size", "Filter pattern")
@@ -43,6 +56,7 @@ def main(raw: Path, folder: Path) -> None:
 
     report("dcraw", after('"dcraw" v', "dcraw"), dcraw(raw, whole, turned))
     report("ExifTool", run("exiftool", "-ver"), exiftool(raw, whole, turned))
+    report("ExifTool", run("exiftool", "-ver"), metadata(folder))
     report("RawTherapee", after("version ", "rawtherapee-cli", "-v").rstrip(","), rawtherapee(expected))
     report("darktable", after("darktable-cli ", "darktable-cli", "--version"), darktable(expected, folder))
 
@@ -74,6 +88,30 @@ def exiftool(raw: Path, whole: Path, turned: Path) -> str:
         verdict = run("exiftool", "-validate", "-warning", "-error", "-a", "-s3", str(path))
         same("ExifTool", "OK", verdict)
     return f"{len(SAME_TAGS)} tags equal to the camera's file, {', '.join(OWN_TAGS)} present, -validate finds no fault"
+
+
+def metadata(folder: Path) -> str:
+    """Everything that ExifTool reads of a RAW file with every tag is in each picture of it and in the DNG back."""
+    expected = json.loads((CASES / "all_metadata.json").read_text("utf-8"))
+    wanted = {f"{part}:{name}": value for part, names in expected.items() for name, value in flat(part, names).items()}
+    options = RunOptions()
+    for ending in ("jpg", "png", "tif"):
+        picture, back = folder / f"all.{ending}", folder / f"all_{ending}.dng"
+        with Models("closed-form") as models:
+            run_path(CASES / "all_metadata.dng", picture, models, options)
+            run_path(picture, back, models, options)
+        for path in (picture, back):
+            found = json.loads(run("exiftool", "-json", "-n", "-a", "-G1", str(path)))[0]
+            found = {re.sub(r"^XMP-\w+", "XMP", key): value for key, value in found.items()}
+            same(f"ExifTool ({path.name})", wanted, {key: found.get(key) for key in wanted})
+            said = run("exiftool", "-validate", "-warning", "-error", "-a", "-s3", str(path)).splitlines()[1:]
+            if faults := [line for line in said if not line.endswith(KNOWN_REMARKS)]:
+                fail("ExifTool", f"{path.name}: {faults}")
+    return f"{len(wanted)} words of a file with every tag kept in JPEG, PNG, TIFF and the DNGs of these"
+
+
+def flat(part: str, names: dict[str, Any]) -> dict[str, Any]:
+    return names if part == "XMP" else {name: value for name, (_, value) in names.items()}
 
 
 def rawtherapee(expected: dict[Path, np.ndarray]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import threading
 import weakref
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,56 @@ def test_what_a_jpeg_does_not_hold_is_said(small_frame: RawFrame, tmp_path: Path
     assert result.notes == ("ImageDescription of 70001 bytes does not fit a JPEG and was left out",)
     assert run(tmp_path / "a.dng", tmp_path / "a.png", dimmed()).notes == ()
     assert run(tmp_path / "a.jpg", tmp_path / "b.dng", dimmed()).notes == ()
+
+
+def value_of(tag: int, found: Any) -> tuple[float | str, ...]:
+    """What Pillow or ExifTool (`-n`) reads of a tag, in a form of both."""
+    if 0x9C9B <= tag <= 0x9C9F and isinstance(found, bytes):  # Windows' texts
+        found = found.decode("utf-16-le").rstrip("\0")
+    elif isinstance(found, bytes):
+        found = found.removeprefix(b"ASCII\0\0\0")
+        found = found.decode() if all(code > 31 for code in found) else tuple(found)
+    elif isinstance(found, str):
+        with suppress(UnicodeError):  # Pillow takes texts for Latin-1
+            found = found.encode("latin-1").decode()
+    words = found.split() if isinstance(found, str) else found if isinstance(found, tuple) else (found,)
+    try:
+        return tuple(float(word) for word in words)
+    except ValueError:
+        return tuple(str(word) for word in words)
+
+
+def degrees(found: tuple[Any, ...]) -> float:
+    return float(found[0]) + float(found[1]) / 60 + float(found[2]) / 3600
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_every_word_of_the_file_is_in_every_format_and_in_the_dng_of_the_way_back(ending: str, tmp_path: Path) -> None:
+    """Pillow reads of what we write what ExifTool reads of the RAW file (`all_metadata.json`)."""
+    expected = json.loads((CASES / "all_metadata.json").read_text("utf-8"))
+    model = dimmed(16 if ending == "tif" else 8)
+    picture, back = tmp_path / f"a.{ending}", tmp_path / "a.dng"
+    run(CASES / "all_metadata.dng", picture, model)
+    run(picture, back, model)
+    with Image.open(CASES / "all_metadata.dng") as image:
+        packet = image.getexif()[700]
+    for path in (picture, back):
+        with Image.open(path) as image:
+            exif = image.getexif()
+            parts = {"IFD0": exif, "ExifIFD": exif.get_ifd(0x8769), "GPS": exif.get_ifd(0x8825)}
+            assert (image.info.get("xmp") or exif[700]) == packet
+        for part, found in parts.items():
+            assert len(expected[part]) > 10
+            for name, (tag, value) in expected[part].items():
+                assert tag in found, f"{path.name} has no {name}"
+                ours = found[tag]
+                if part == "GPS" and tag in (2, 4):
+                    ours = degrees(ours)
+                elif part == "GPS" and tag == 7:
+                    ours = ":".join(f"{int(number):02d}" for number in ours)
+                elif tag in (0x9201, 0x9202, 0x9205):  # ExifTool turns stops into seconds and f-numbers
+                    ours = 2 ** (-ours if tag == 0x9201 else ours / 2)
+                assert value_of(tag, ours) == pytest.approx(value_of(tag, value), abs=1e-4), f"{path.name}: {name}"
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
