@@ -66,6 +66,16 @@ def output_folder(folder: Path) -> Iterator[None]:
         raise
 
 
+def make_folders(folder: Path) -> None:
+    """A folder and those above it. Raises OutputError; what stands in its way is left to `check_output` to tell."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise _output_error(folder, error) from error
+
+
 @contextlib.contextmanager
 def whole_file(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary path beside `path` that becomes `path` when the block ends well.

@@ -17,7 +17,9 @@
     --color-matrix      nine numbers from CIE XYZ (D65) to camera RGB, as DNG's ColorMatrix (run, stream)
     --held-out          RAW files that are measured on and nothing else (train, calibrate)
     --seed              equal seeds give equal results
-    --jobs, --resume    processes, and going on with what was interrupted (datasets)
+    --jobs              files at a time: processes (datasets), threads (run)
+    --resume            going on with a dataset that was interrupted
+    --skip-existing     going on with a folder of outputs (run)
 """
 
 from __future__ import annotations

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, replace
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from invisp_deploy.cli.batch import Batch, batch_of, work_in_order
 from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence, shown
 from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, version_option
-from invisp_deploy.errors import OutputError, RequestError, failure_of
-from invisp_deploy.formats.walk import files_to_run, is_picture
-from invisp_deploy.graph_card import Direction
+from invisp_deploy.errors import InvispError, OutputError, RequestError, failure_of
+from invisp_deploy.formats.walk import is_picture
 
 if TYPE_CHECKING:
     from invisp_deploy.isp.frame import ColorMatrix
@@ -48,11 +49,24 @@ class RunCommand(InvispCommand):
 @click.argument("inputs", nargs=-1, required=True, type=PATH)
 @output_option("File; for several inputs a folder.")
 @rendering_options
+@click.option("--skip-existing", is_flag=True, help="Pass over inputs whose output is there and whole.")
+@click.option("--recursive", is_flag=True, help="Folders in folders, too, to the same folders in the output's.")
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1, 64), help="Files at a time; each takes --memory."
+)
 @click.option("--stream", is_flag=True, expose_value=False, help="The same as `invisp stream`, with its options.")
 @json_option
 @version_option
 def run_command(
-    inputs: tuple[Path, ...], output: Path, model: str | None, provider: str | None, as_json: bool, **options: Any
+    inputs: tuple[Path, ...],
+    output: Path,
+    model: str | None,
+    provider: str | None,
+    skip_existing: bool,
+    recursive: bool,
+    jobs: int,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Render RAW files to .jpg, .png or .tif, or recover .dng from such pictures.
 
@@ -62,53 +76,114 @@ def run_command(
     \b
     invisp-run photo.CR2 -o photo.jpg
     invisp-run photo.jpg -o photo.dng
+    invisp-run card/ -o pictures/ --recursive --skip-existing
     invisp-run --model closed-form photo.CR2 -o photo.jpg
     invisp-run --engine forward.trt photo.CR2 -o photo.jpg
     """
-    from invisp_deploy.rendering.model import Models
-
     run_options = options_of(options)
-    with Models(model, provider) as models:
-        jobs = _jobs(inputs, output, models.only)
-        single = len(jobs) == 1 and not output.is_dir()
-        rows: list[dict[str, Any]] = []
-        try:
-            for source, target in jobs:
-                try:
-                    result = _run(source, target, models, run_options, quiet=as_json)
-                    size = result.output.stat().st_size
-                except Exception as error:  # whatever it is: the other files have nothing to do with it
-                    failure = failure_of(error, str(source))
-                    row = {"ok": False, "error": sentence(failure), "type": type(error).__name__}
-                    rows.append({"input": str(source), **row})
-                    if single or isinstance(failure, OutputError):  # the next one could not be written either
-                        raise failure from error
-                    say_error(failure)
-                    continue
-                rows.append({"input": str(source), "ok": True, **asdict(result), "bytes": size})
-                if not as_json:
-                    _print(source, result, shipped=model is None)
-        finally:  # after an interrupt, too: what is done is told
-            _print_all(rows, len(jobs), models.verified, single=single, as_json=as_json)
-        if models.verified is False and not as_json:
+    with ExitStack() as stack:
+        models = [stack.enter_context(one) for one in _models(model, provider, jobs)]
+        batch = batch_of(inputs, output, models[0].only, recursive=recursive)
+        for folder, count in batch.left_out.items():
+            click.echo(f"note: {shown(folder)} holds RAW files, and {count} pictures, which are left out", err=True)
+        settings = replace(run_options, replace_negatives=batch.single)
+        good = _run_all(batch, models, settings, model is None, skip_existing=skip_existing, as_json=as_json)
+        if _verified(models) is False and not as_json:
             click.echo(f"note: {model} is not yet verified on a GPU: invisp verify --model {model}")
-    if not all(row["ok"] for row in rows):
+    if not good:
         sys.exit(1)
 
 
-def _print_all(
-    rows: Sequence[Mapping[str, Any]], count: int, verified: bool | None, *, single: bool, as_json: bool
-) -> None:
-    """What became of every file. count: of all files, of which some were not begun where the command ends early."""
+def _models(model: str | None, provider: str | None, jobs: int) -> Iterator[Models]:
+    """One for each job, since a graph runs in one thread at a time, with the cores shared out."""
+    from invisp_deploy.rendering.model import Models
+
+    threads = 0 if jobs == 1 else max(len(os.sched_getaffinity(0)) // jobs, 1)
+    return (Models(model, provider, threads) for _ in range(jobs))
+
+
+def _verified(models: Sequence[Models]) -> bool | None:
+    said = [one.verified for one in models if one.verified is not None]
+    return all(said) if said else None
+
+
+def _run_all(
+    batch: Batch, models: Sequence[Models], options: RunOptions, shipped: bool, *, skip_existing: bool, as_json: bool
+) -> bool:
+    """Run every file, one at a time for each of `models`, and tell of each in turn; whether none failed."""
+    command = click.get_current_context().command
+    rows: dict[int, dict[str, Any]] = {}
+    free: SimpleQueue[Models] = SimpleQueue()
+    for one in models:
+        free.put(one)
+    ended = Event()
+
+    def work(index: int) -> RunResult | InvispError | None:
+        source, target = batch.pairs[index]
+        row: dict[str, Any] = {"input": str(source), "ok": True}
+        if ended.is_set():
+            return None
+        mine = free.get()
+        try:
+            if skip_existing and _is_there(target, options):
+                rows[index] = row | {"output": target, "skipped": True}
+                return None
+            result = _run(source, target, mine, options, quiet=as_json or len(models) > 1)
+            rows[index] = row | asdict(result) | {"bytes": result.output.stat().st_size}
+            return result
+        except Exception as error:  # whatever it is: the other files have nothing to do with it
+            failure = failure_of(error, str(source))
+            rows[index] = row | {"ok": False, "error": sentence(failure, command), "type": type(error).__name__}
+            if isinstance(failure, OutputError):  # the next one could not be written either
+                ended.set()
+            return failure
+        finally:
+            free.put(mine)
+
+    try:
+        with closing(work_in_order(work, len(batch.pairs), len(models))) as all_made:
+            for index, made in enumerate(all_made):
+                source, target = batch.pairs[index]
+                if isinstance(made, InvispError):
+                    if batch.single or isinstance(made, OutputError):
+                        raise made
+                    say_error(made)
+                elif made is not None and not as_json:
+                    _print(source, made, shipped=shipped)
+                elif index in rows and not as_json:
+                    click.echo(f"skipped {shown(source)}: {shown(target)} is there and whole")
+    finally:  # after an interrupt, too: what is done is told
+        _print_all([rows[index] for index in sorted(rows)], batch, _verified(models), as_json=as_json)
+    return all(row["ok"] for row in rows.values())
+
+
+def _is_there(target: Path, options: RunOptions) -> bool:
+    """Whether an output is made already. Raises RequestError for another file in its place, unless it is replaced."""
+    from invisp_deploy.formats.finished import is_finished
+
+    if not os.path.lexists(target):
+        return False
+    if is_finished(target):
+        return True
+    if options.overwrite:
+        return False
+    raise RequestError(f"{target} is there, and is no whole output of invisp: remove it or pass `overwrite`.")
+
+
+def _print_all(rows: Sequence[Mapping[str, Any]], batch: Batch, verified: bool | None, *, as_json: bool) -> None:
+    """What became of every file, of which some were not begun where the command ends early."""
     failed = sum(not row["ok"] for row in rows)
-    left = count - len(rows)
+    skipped = sum("skipped" in row for row in rows)
+    left = len(batch.pairs) - len(rows)
     if as_json:
-        print_json({"files": rows, "failed": failed, "left": left, "verified": verified})
-    elif not single:
+        counts = {"failed": failed, "skipped": skipped, "left": left, "left_out": sum(batch.left_out.values())}
+        print_json({"files": rows, **counts, "verified": verified})
+    elif not batch.single:
         for row in rows:
-            click.echo(f"{'ok    ' if row['ok'] else 'FAILED'} {shown(row['input'])}")
+            click.echo(f"{'skip  ' if 'skipped' in row else 'ok    ' if row['ok'] else 'FAILED'} {shown(row['input'])}")
+        more = f", {skipped} skipped" if skipped else ""
         rest = f", {left} not begun or not finished" if left else ""
-        click.echo(f"{len(rows) - failed} of {count} files done, {failed} failed{rest}")
+        click.echo(f"{len(rows) - failed - skipped} of {len(batch.pairs)} files done, {failed} failed{more}{rest}")
 
 
 def options_of(options: dict[str, Any]) -> RunOptions:
@@ -147,20 +222,6 @@ def _matrix(text: str | None) -> ColorMatrix | None:
             f"--color-matrix takes nine numbers from CIE XYZ (D65) to camera RGB, row by row, got {text!r}."
         ) from None
     return (a, b, c), (d, e, f), (g, h, i)
-
-
-def _jobs(inputs: Sequence[Path], output: Path, direction: Direction | None) -> list[tuple[Path, Path]]:
-    """Pairs of input and output. Raises RequestError before any work where they do not fit together."""
-    files = [file for path in inputs for file in (files_to_run(path, direction) if os.path.isdir(path) else [path])]
-    if len(files) == 1 and not inputs[0].is_dir() and not output.is_dir():
-        return [(files[0], output)]
-    if not output.is_dir():
-        raise RequestError(f"Several inputs need an existing folder as output, got {output}: create it first.")
-    jobs = [(file, output / f"{file.stem}{'.dng' if is_picture(file) else '.jpg'}") for file in files]
-    counts = Counter(target for _, target in jobs)
-    if doubled := sorted(str(target) for target, count in counts.items() if count > 1):
-        raise RequestError(f"Several inputs would become {doubled[0]}: run them one by one.")
-    return jobs
 
 
 def _run(source: Path, target: Path, models: Models, options: RunOptions, *, quiet: bool) -> RunResult:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -66,9 +68,7 @@ def raw_files_below(folder: Path) -> Iterator[Path]:
     """
     if not folder.is_dir():
         raise MissingFileError(f"There is no folder {folder}.")
-    for inside, folders, _ in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from _inside(Path(inside), RAW_SUFFIXES)
+    yield from _below(folder, RAW_SUFFIXES)
 
 
 def picture_files(paths: Sequence[Path]) -> list[Path]:
@@ -76,18 +76,58 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
     return _files(paths, PICTURE_SUFFIXES, "pictures")
 
 
-def files_to_run(folder: Path, direction: Direction | None) -> list[Path]:
+@dataclass(frozen=True)
+class FilesToRun:
+    """Files of a folder that one command takes. left_out: pictures that lie beside RAW files."""
+
+    files: list[Path]
+    left_out: int
+
+
+def files_to_run(
+    folder: Path, direction: Direction | None, *, recursive: bool = False, apart_from: Path | None = None
+) -> FilesToRun:
     """RAW files for a forward graph, pictures for an inverse one; without a graph RAW files, else pictures.
 
-    Raises RequestError where there are none.
+    recursive: of the folders in it, too, but not of `apart_from`, where the outputs go. Raises RequestError where there
+    are none.
     """
-    raws = [] if direction is Direction.INVERSE else _inside(folder, RAW_SUFFIXES)
-    pictures = [] if raws or direction is Direction.FORWARD else _inside(folder, PICTURE_SUFFIXES)
+    kinds = [*RAW_SUFFIXES, *PICTURE_SUFFIXES]
+    found = list(_below(folder, kinds, apart_from)) if recursive else _inside(folder, kinds)
+    raws = [] if direction is Direction.INVERSE else [path for path in found if is_raw(path)]
+    pictures = [] if direction is Direction.FORWARD else [path for path in found if is_picture(path)]
     if not raws and not pictures:
         raise RequestError(
             f"The folder {folder} holds nothing to run: expected RAW files, or pictures for an inverse graph."
         )
-    return raws or pictures
+    return FilesToRun(raws or pictures, len(pictures) if raws else 0)
+
+
+def outputs_for(inputs: Sequence[tuple[Path, Path]]) -> list[Path]:
+    """What becomes of each (input, folder of its output): STEM.jpg of a RAW file, STEM.dng of a picture.
+
+    Inputs that would share an output all keep their whole names in it: a.CR2.jpg and a.DNG.jpg. Raises RequestError
+    where two of those are the same.
+    """
+    short = [path.stem for path, _ in inputs]
+    full = [path.name for path, _ in inputs]
+    names = short
+    while True:
+        made = [
+            folder / f"{name}{'.dng' if is_picture(path) else '.jpg'}"
+            for name, (path, folder) in zip(names, inputs, strict=True)
+        ]
+        counts = Counter(made)
+        longer = [full[at] if counts[one] > 1 else names[at] for at, one in enumerate(made)]
+        if longer == names:
+            break
+        names = longer  # which may be the short name of another one: a.dng of a.dng.dng
+    first: dict[Path, Path] = {}
+    for (path, _), output in zip(inputs, made, strict=True):
+        if output in first:
+            raise RequestError(f"{first[output]} and {path} would both become {output}: run one of them alone.")
+        first[output] = path
+    return made
 
 
 def _files(paths: Sequence[Path], suffixes: Collection[str], kind: str) -> list[Path]:
@@ -111,6 +151,14 @@ def _files(paths: Sequence[Path], suffixes: Collection[str], kind: str) -> list[
         if first is not path:
             raise RequestError(f"{path} is named twice (the other time as {first}): name each file once.")
     return found
+
+
+def _below(folder: Path, suffixes: Collection[str], apart_from: Path | None = None) -> Iterator[Path]:
+    left_out = None if apart_from is None else os.path.realpath(apart_from)
+    for inside, folders, _ in os.walk(folder):
+        names = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in names if os.path.realpath(os.path.join(inside, name)) != left_out]
+        yield from _inside(Path(inside), suffixes)
 
 
 def _inside(folder: Path, suffixes: Collection[str]) -> list[Path]:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
+from invisp_deploy.formats.finished import is_recovered
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.formats.picture import Picture, bit_depth, carried_record, import_coder, read_picture
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.formats.walk import check_readable_kind, is_picture
+from invisp_deploy.formats.walk import check_readable_kind, is_picture, is_raw
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.model import Model, Models
@@ -104,6 +105,22 @@ def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> tuple[s
     )
 
 
+def check_target(output: Path, options: RunOptions, source: Path | None = None) -> None:
+    """`check_output`, and RequestError for an output that is its own input by another name, or that would replace a
+    camera's negative, which nothing brings back.
+    """
+    check_output(output, overwrite=options.overwrite)
+    if not output.exists():
+        return
+    if source is not None and source.exists() and output.samefile(source):
+        raise RequestError(f"The output {output} is the input {source} itself: name another one.")
+    if not options.replace_negatives and is_raw(output.resolve()) and not is_recovered(output):
+        raise RequestError(
+            f"{output} is a negative that invisp did not recover, and would be lost: choose another folder, or name "
+            "this very file as the output of one input."
+        )
+
+
 def run_path(
     path: Path, output: Path, models: Models, options: RunOptions, start: StartProgress = lambda total: silent
 ) -> RunResult:
@@ -115,7 +132,7 @@ def run_path(
     `run_file`.
     """
     begun = time.perf_counter()
-    check_output(output, overwrite=options.overwrite)
+    check_target(output, options, path)
     if models.only is not None and is_picture(path) is not (models.only is Direction.INVERSE):
         takes = "renders RAW files" if is_picture(path) else "takes pictures"
         kind = "a picture" if is_picture(path) else "a RAW file"
@@ -179,7 +196,7 @@ def run_file(
     name: of the file that was decoded. Raises InvispError; the output is whole or absent.
     """
     begun = time.perf_counter()
-    check_output(output, overwrite=options.overwrite)
+    check_target(output, options)
     made, result = _make(decoded, output, model, options, start, name=name)
     return _saved(made, result, options, begun)
 

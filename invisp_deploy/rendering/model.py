@@ -173,12 +173,12 @@ def load(model: str | Path | None = None, *, provider: str | None = None, thread
 class Models:
     """The model for every file of a batch, each opened at its first use and kept.
 
-    model: as `load` takes it; None for the shipped model that rendered a picture, and for RAW files the default one.
-    Raises as `load` where a file was named.
+    model, provider, threads: as `load` takes them; without a model the shipped one that rendered a picture, and for RAW
+    files the default one. One thread at a time. Raises as `load` where a file was named.
     """
 
-    def __init__(self, model: str | Path | None = None, provider: str | None = None) -> None:
-        self._given, self._provider = model, provider
+    def __init__(self, model: str | Path | None = None, provider: str | None = None, threads: int = 0) -> None:
+        self._given, self._provider, self._threads = model, provider, threads
         self._open: dict[str, Model] = {}
         self.only = None if model is None else self._load(model).only
 
@@ -210,7 +210,7 @@ class Models:
 
     def _load(self, model: str | Path | None) -> Model:
         if str(model) not in self._open:
-            self._open[str(model)] = load(model, provider=self._provider)
+            self._open[str(model)] = load(model, provider=self._provider, threads=self._threads)
         return self._open[str(model)]
 
 

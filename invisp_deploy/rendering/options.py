@@ -27,6 +27,7 @@ class RunOptions:
 
     no_location: positions and names of places are not written; no_metadata: nothing is that is not of the picture or
     the way back, which name the camera.
+    overwrite: replace what is there, but no negative that is not ours; replace_negatives: such a one, too.
     force: go on with another camera, other weights or no record. explicit: values given by hand.
     """
 
@@ -36,6 +37,7 @@ class RunOptions:
     halo: int | None = None
     force: bool = False
     overwrite: bool = False
+    replace_negatives: bool = False
     no_location: bool = False
     no_metadata: bool = False
     explicit: Explicit = field(default_factory=Explicit)

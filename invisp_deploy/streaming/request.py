@@ -13,7 +13,7 @@ from typing import Any
 
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.formats.picture import Picture, read_picture
-from invisp_deploy.formats.walk import files_to_run, is_picture, is_raw
+from invisp_deploy.formats.walk import files_to_run, is_picture, is_raw, outputs_for
 from invisp_deploy.graph_card import BITS, Direction
 from invisp_deploy.rendering.model import Model, load, model_that_rendered
 from invisp_deploy.rendering.options import RunOptions
@@ -148,24 +148,17 @@ def _check(request: StreamRequest) -> None:
 def _known_paths(request: StreamRequest, direction: Direction | None) -> list[Path]:
     """The files of a source that is known beforehand, in order; none for the others.
 
-    Raises RequestError where there are none, or where two would become one output.
+    Raises RequestError where there are none.
     """
     if request.watch or request.from_standard_input:
         return []
     if request.list_file is not None:
-        paths = _read_list(request.list_file)
-    else:
-        paths = [
-            file
-            for path in request.inputs
-            for file in (files_to_run(path, direction) if os.path.isdir(path) else [path])
-        ]
-    seen: set[str] = set()
-    for path in paths:
-        if path.stem in seen:
-            raise RequestError(f"Several inputs are named {path.stem} and would become one output: rename one of them.")
-        seen.add(path.stem)
-    return paths
+        return _read_list(request.list_file)
+    return [
+        file
+        for path in request.inputs
+        for file in (files_to_run(path, direction).files if os.path.isdir(path) else [path])
+    ]
 
 
 def _read_list(path: Path) -> list[Path]:
@@ -200,4 +193,6 @@ def _frames(
         return played(listed(sys.stdin.fileno(), stop))
     if request.watch:
         return watched(request.inputs[0], is_picture if direction is Direction.INVERSE else is_raw, stop)
-    return played(_known_paths(request, direction))
+    paths = _known_paths(request, direction)
+    outputs = outputs_for([(path, Path()) for path in paths])
+    return [Frame(str(path), output.stem, path) for path, output in zip(paths, outputs, strict=True)]

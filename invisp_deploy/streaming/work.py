@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.files import check_output
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.files import decode, infer, save
+from invisp_deploy.rendering.files import check_target, decode, infer, save
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import way_back_of
 from invisp_deploy.rendering.render import AlignedFrame
@@ -55,7 +54,7 @@ def work_for(
         return output / f"{frame.stem}{suffix}"
 
     def decode_frame(frame: Frame) -> Any:
-        check_output(target(frame), overwrite=options.overwrite)
+        check_target(target(frame), options, frame.load if pipe is None else None)
         if pipe is not None:
             return pipe.picture(frame.load) if inverse else pipe.mosaic(frame.load, frame.name)
         check_direction(runtime, Direction.INVERSE if is_picture(frame.load) else Direction.FORWARD, frame.name)

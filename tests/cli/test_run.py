@@ -228,7 +228,7 @@ def test_two_inputs_of_one_name(graphs: Graphs, small_dng: Path, tmp_path: Path)
     twin.parent.mkdir()
     twin.write_bytes(small_dng.read_bytes())
     (tmp_path / "out").mkdir()
-    refused(run("--engine", graphs.forward, small_dng, twin, "-o", tmp_path / "out"), 2, "Several inputs would become")
+    refused(run("--engine", graphs.forward, small_dng, twin, "-o", tmp_path / "out"), 2, "would both become")
     refused(run("--engine", graphs.forward, tmp_path / "out", "-o", tmp_path / "out"), 2, "holds nothing to run")
 
 

@@ -80,12 +80,12 @@ def test_a_file_named_twice_is_refused_whatever_its_spelling(folder: Path) -> No
 
 
 def test_what_is_run_follows_the_direction(folder: Path) -> None:
-    assert names(files_to_run(folder, Direction.FORWARD)) == ["a.cr2", "b.DNG"]
-    assert names(files_to_run(folder, Direction.INVERSE)) == ["c.JPG", "d.png"]
-    assert names(files_to_run(folder, None)) == ["a.cr2", "b.DNG"]
+    assert names(files_to_run(folder, Direction.FORWARD).files) == ["a.cr2", "b.DNG"]
+    assert names(files_to_run(folder, Direction.INVERSE).files) == ["c.JPG", "d.png"]
+    assert names(files_to_run(folder, None).files) == ["a.cr2", "b.DNG"]
     for raw in ("a.cr2", "b.DNG"):
         (folder / raw).unlink()
-    assert names(files_to_run(folder, None)) == ["c.JPG", "d.png"]
+    assert names(files_to_run(folder, None).files) == ["c.JPG", "d.png"]
     with pytest.raises(RequestError, match="card holds nothing to run"):
         files_to_run(folder, Direction.FORWARD)
 
