@@ -180,7 +180,7 @@ def test_requests_that_do_not_go_together(graphs: Graphs, folder: Path, tmp_path
         ((*pipe, *out), "--bits, --cfa and --black"),
         ((*pipe[:-1], "64", *GIVEN, *out), "such as 3520x2344"),
         ((tmp_path, *out), "holds nothing to run"),
-        ((folder / "1.dng", folder / "1.dng", *out), "would both become 1.jpg"),
+        ((folder / "1.dng", folder / "1.dng", *out), "would both become 1.dng.jpg"),
         (("--list", tmp_path / "absent", *out), "cannot be read"),
         ((folder, *out, "--report", tmp_path / "absent" / "r.json"), "does not exist"),
     ):
