@@ -19,6 +19,9 @@ MAX_ENTRIES: Final = 4096
 MAX_VALUE: Final = 1 << 20
 """Bytes beyond which a value is passed over: it is no word about a picture."""
 
+MAX_VALUES: Final = 1 << 22
+"""Bytes of a directory's values together: entries may share their bytes, so a small file could stand for gigabytes."""
+
 ByteOrder = Literal["<", ">"]
 
 
@@ -100,13 +103,15 @@ def read_directory(
     if count > MAX_ENTRIES:
         return entries
     table = _bytes_at(stream, base + offset + 2, 12 * count)
+    left = MAX_VALUES
     for start in range(0, len(table) - 11, 12):
         tag, kind, number, place = struct.unpack_from(order + "HHII", table, start)
         length = number * _SIZES.get(kind, 0)
-        if not 0 < length <= MAX_VALUE or tag in entries or not wanted(tag):
+        if not 0 < length <= min(MAX_VALUE, left) or tag in entries or not wanted(tag):
             continue
         data = table[start + 8 : start + 8 + length] if length <= 4 else _bytes_at(stream, base + place, length)
         if len(data) == length:
+            left -= length
             entries[tag] = Entry(kind, data if order == "<" else _turned(kind, data))
     return entries
 

@@ -136,8 +136,12 @@ def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
     for tag in (EXIF_IFD, GPS_IFD):
         pointer = ifd0.pop(tag, None)
         place = int(pointer.numbers[0]) if pointer is not None and pointer.numbers else 0
-        inner.append(read_directory(stream, place, order, base=base) if place else {})
+        inner.append(read_directory(stream, place, order, base=base, wanted=_worth_keeping) if place else {})
     return kept(ifd0, *inner)
+
+
+def _worth_keeping(tag: int) -> bool:
+    return tag not in _DROPPED_EXIF  # maker's blocks are long
 
 
 def kept(ifd0: Directory, exif: Directory, gps: Directory) -> Metadata:

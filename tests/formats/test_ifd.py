@@ -13,6 +13,7 @@ from invisp_deploy.formats.ifd import (
     ASCII,
     MAX_ENTRIES,
     MAX_VALUE,
+    MAX_VALUES,
     RATIONAL,
     SHORT,
     Entry,
@@ -90,6 +91,12 @@ def test_a_damaged_entry_costs_itself(row: bytes) -> None:
 def test_a_directory_of_too_many_entries_is_none() -> None:
     data = struct.pack("<H", MAX_ENTRIES + 1) + struct.pack("<HHII", 0x0112, SHORT, 1, 6) * (MAX_ENTRIES + 1)
     assert read_directory(io.BytesIO(data), 0, "<") == {}
+
+
+def test_values_that_share_their_bytes_stay_within_bounds() -> None:
+    rows = b"".join(struct.pack("<HHII", tag, ASCII, MAX_VALUE, 0) for tag in range(1000))
+    found = read_directory(io.BytesIO(bytes(MAX_VALUE) + struct.pack("<H", 1000) + rows), MAX_VALUE, "<")
+    assert sum(len(entry.data) for entry in found.values()) == MAX_VALUES
 
 
 def test_values() -> None:

@@ -16,6 +16,8 @@ from invisp_deploy.formats.metadata import MODEL, NONE, SOFTWARE, Metadata
 from invisp_deploy.formats.raw_metadata import metadata_of, read_jpeg
 from tests.formats.test_metadata import SAID
 
+CASES = Path(__file__).parent.parent / "data" / "cases"
+
 
 def jpeg(said: Metadata = SAID) -> bytes:
     stream = io.BytesIO()
@@ -69,6 +71,21 @@ def test_files_that_are_no_tiff_give_their_previews_metadata(tmp_path: Path) -> 
     path = tmp_path / "a.bin"
     path.write_bytes(b"of no kind" + bytes(1000))
     assert metadata_of(path, jpeg) == SAID
+
+
+def test_an_orf_says_what_exiftool_reads_of_it() -> None:
+    """Its preview has no Exif, so LibRaw would make one up."""
+    found = metadata_of(CASES / "olympus_magic.orf", no_preview)
+    assert (found.make, found.model) == ("Canon", "Canon EOS 30D")
+    assert found.exif[0x9003].text == "2026:05:04 03:02:01"
+    assert (found.exif[0x9011].text, found.exif[0xA434].text) == ("+02:00", "50mm test")
+    assert [found.exif[tag].numbers for tag in (0x829A, 0x829D, 0x8827, 0x920A)] == [(0.01,), (2.8,), (200,), (50,)]
+
+
+def test_a_phones_exposure_stands_in_exifs_directory() -> None:
+    found = metadata_of(CASES / "ifd0_exposure.dng", no_preview)
+    assert found.exif[0x9003].text == "2026:05:04 03:02:01"
+    assert [found.exif[tag].numbers for tag in (0x829A, 0x829D, 0x8827, 0x920A)] == [(0.004,), (1.8,), (400,), (4.38,)]
 
 
 def test_a_header_that_libraw_made_up_says_nothing(tmp_path: Path) -> None:
