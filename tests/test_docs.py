@@ -50,6 +50,7 @@ PAGES = (
     "precision",
     "python",
     "run",
+    "show",
     "stream",
     "tolerances",
     "train",

@@ -15,6 +15,7 @@ main: Final = version_option(
         {
             "run": (f"{_CLI}.run:run_command", "RAW files to pictures, pictures to DNG."),
             "stream": (f"{_CLI}.stream:stream_command", "The same for frames that keep coming."),
+            "show": (f"{_CLI}.show:show_command", "What a picture carries, what a RAW file states."),
             "export": (f"{_CLI}.main:export", "Weights to ONNX graphs, graphs to TensorRT engines."),
             "calibrate": (f"{_CLI}.calibrate:calibrate_command", "The scales of int8 and fp8, measured on RAW files."),
             "train": (f"{_CLI}.train:train_command", "RAW files of one camera or of many to weights."),

@@ -15,6 +15,7 @@
     --quality, --subsampling    of JPEG files
     --white-balance     gains R,G,B of a frame (run, stream); a rule for gains has another name
     --color-matrix      nine numbers from CIE XYZ (D65) to camera RGB, as DNG's ColorMatrix (run, stream)
+    --max-pixels        megapixels that a file may claim before it is refused (run, stream, show)
     --held-out          RAW files that are measured on and nothing else (train, calibrate)
     --seed              equal seeds give equal results
     --jobs              files at a time: processes (datasets), threads (run)
@@ -32,6 +33,7 @@ import click
 
 from invisp_deploy import __version__
 from invisp_deploy.contract import CFA_PATTERNS
+from invisp_deploy.formats.limits import MAX_PIXELS
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 from invisp_deploy.models import DEFAULT_MODEL, MODELS
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
@@ -93,7 +95,14 @@ subsampling_option: Final = click.option(
     "--subsampling", default="4:2:2", show_default=True, type=click.Choice(SUBSAMPLINGS), help="Of JPEGs."
 )
 force_option: Final = click.option(
-    "--force", is_flag=True, help="Go on with another camera, other weights or no way back."
+    "--force", is_flag=True, help="Go on with another camera, other weights, edited pixels or no way back."
+)
+max_pixels_option: Final = click.option(
+    "--max-pixels",
+    default=MAX_PIXELS,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Megapixels that a file may claim.",
 )
 held_out_option: Final = click.option(
     "--held-out", multiple=True, type=PATH, help="RAW file or folder to measure on, and on nothing else; repeatable."
@@ -136,6 +145,7 @@ rendering_options: Final = together(
     click.option("--black", type=click.FloatRange(0, 65535), help="Of a forced file or a pipe: black level, DN."),
     click.option("--white", type=click.IntRange(1, 65535), help="Of a forced file or a pipe: white level, DN."),
     click.option("--cfa", type=click.Choice(CFA_PATTERNS), help="Of a forced file or a pipe: CFA of the mosaic."),
+    max_pixels_option,
     click.option("--no-location", is_flag=True, help="Write no position and no place."),
     click.option("--no-metadata", is_flag=True, help="Write nothing of the camera's and the photographer's words."),
     overwrite_option,

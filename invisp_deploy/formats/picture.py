@@ -43,7 +43,8 @@ class Picture:
     """(H, W, 3) uint8 or uint16 sRGB in sensor order, the way back (None if it carries none), the metadata.
 
     layers: what it carries beside the record. orientation: EXIF's, of a file without a record; a record has its own.
-    notes: sentences about what was read and is not as it was rendered.
+    notes: sentences about what was read and is not as it was rendered. fault: why the way back that the file carries is
+    not of these pixels or was left out; empty unless that was forced.
     """
 
     pixels: Pixels
@@ -52,6 +53,7 @@ class Picture:
     layers: Layers = field(default_factory=dict)
     orientation: int = 1
     notes: tuple[str, ...] = ()
+    fault: str = ""
 
     def save(
         self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True
@@ -143,20 +145,28 @@ def read_picture(path: str | Path, *, force: bool = False, max_pixels: float = M
                 f"{path} is a {header.kind} of {header.colour} with {header.bits} bits, expected RGB as we render it: "
                 "8 bits, in a TIFF 8 or 16."
             )
-        notes: list[str] = []
-        record = _record(path, header, notes, force=force)
+        faults: list[str] = []
+        try:
+            record = record_in(header, str(path))
+        except ImageFileError as error:
+            if not force:
+                raise
+            record = None
+            faults.append(str(error))
         stream.seek(0)
         decoded = _decoded_jpeg if header.kind == "JPEG" else _decoded_samples
-        pixels, metadata, stored, turned = decoded(stream, header, record, notes, force, str(path))
-    if record is None or notes:
+        pixels, metadata, stored, turned = decoded(stream, header, record, faults, force, str(path))
+    notes = [f"forced: {fault}" for fault in faults]
+    if record is None or faults:
         notes += _notes_of_profile(header)
     if record is not None:
         if turned != 1:
             notes.append(f"{path} was {WORDS[turned]} since it was rendered: it is turned back.")
         shown = record.facts.orientation if stored not in ORIENTATIONS else one_after(turned, stored)
-        record = replace(record, facts=replace(record.facts, orientation=shown), forced=record.forced or bool(notes))
+        record = replace(record, facts=replace(record.facts, orientation=shown), forced=record.forced or bool(faults))
     layers = {name: data for name, data in header.layers.items() if name != LAYER}
-    return Picture(pixels, record, metadata, layers, stored if stored in ORIENTATIONS else 1, tuple(notes))
+    own = stored if stored in ORIENTATIONS else 1
+    return Picture(pixels, record, metadata, layers, own, tuple(notes), "".join(faults))
 
 
 def import_coder(path: Path) -> None:
@@ -175,20 +185,14 @@ def carried_record(path: str | Path, max_pixels: float = MAX_PIXELS) -> Record |
 
     Raises MissingFileError if there is no such file, ImageFileError for what is no picture or a damaged way back.
     """
-    return _record(Path(path), read_picture_header(path, max_pixels), [], force=False)
+    return record_in(read_picture_header(path, max_pixels), str(path))
 
 
-def _record(path: Path, header: PictureHeader, notes: list[str], *, force: bool) -> Record | None:
-    """The record of a header; with `force` none, and a note, where it is damaged."""
-    try:
-        for name, why in header.damaged.items():
-            raise damaged_record(str(path), f"{name or 'what it carries'}: {why}")
-        return Record.from_bytes(header.layers[LAYER], str(path)) if LAYER in header.layers else None
-    except ImageFileError as error:
-        if not force:
-            raise
-        notes.append(f"{path}: the way back that it carries is damaged and was left out ({error.__cause__ or error}).")
-        return None
+def record_in(header: PictureHeader, source: str) -> Record | None:
+    """The same of a header; `source` names the file in the ImageFileError."""
+    for name, why in header.damaged.items():
+        raise damaged_record(source, f"{name or 'what it carries'}: {why}")
+    return Record.from_bytes(header.layers[LAYER], source) if LAYER in header.layers else None
 
 
 _Decoded = tuple[Pixels, Metadata, int, int]
@@ -196,7 +200,7 @@ _Decoded = tuple[Pixels, Metadata, int, int]
 
 
 def _decoded_jpeg(
-    stream: BinaryIO, header: PictureHeader, record: Record | None, notes: list[str], force: bool, source: str
+    stream: BinaryIO, header: PictureHeader, record: Record | None, faults: list[str], force: bool, source: str
 ) -> _Decoded:
     from PIL.JpegImagePlugin import JpegImageFile  # of this format alone, and without Pillow's own limit
 
@@ -206,7 +210,7 @@ def _decoded_jpeg(
         try:
             data_then, turned = untouched_jpeg(data, header.jpeg, record, source)
         except ImageFileError as error:
-            _go_on(error, header, record, notes, force=force)
+            _go_on(error, header, record, faults, force=force)
             data_then = data
     else:
         data_then = data
@@ -216,7 +220,7 @@ def _decoded_jpeg(
 
 
 def _decoded_samples(
-    stream: BinaryIO, header: PictureHeader, record: Record | None, notes: list[str], force: bool, source: str
+    stream: BinaryIO, header: PictureHeader, record: Record | None, faults: list[str], force: bool, source: str
 ) -> _Decoded:
     pixels: Pixels
     if header.kind == "PNG":
@@ -240,15 +244,15 @@ def _decoded_samples(
         try:
             pixels, turned = untouched_samples(pixels, record, source)
         except ImageFileError as error:
-            _go_on(error, header, record, notes, force=force)
+            _go_on(error, header, record, faults, force=force)
     return pixels, metadata, stored, turned
 
 
-def _go_on(error: ImageFileError, header: PictureHeader, record: Record, notes: list[str], *, force: bool) -> None:
+def _go_on(error: ImageFileError, header: PictureHeader, record: Record, faults: list[str], *, force: bool) -> None:
     """Raise that error, unless it was asked to go on and the sizes allow it."""
     if not force or (header.height, header.width) != (record.height, record.width):
         raise error
-    notes.append(f"forced: {error}")
+    faults.append(str(error))
 
 
 def _metadata(image: Any) -> tuple[Metadata, int]:

@@ -15,7 +15,8 @@ from invisp_deploy.files import check_output
 from invisp_deploy.formats.finished import is_recovered
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.metadata import NONE
-from invisp_deploy.formats.picture import Picture, bit_depth, carried_record, import_coder, read_picture
+from invisp_deploy.formats.picture import Picture, bit_depth, import_coder, read_picture, record_in
+from invisp_deploy.formats.picture_header import read_picture_header
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import check_readable_kind, is_picture, is_raw
 from invisp_deploy.graph_card import Direction
@@ -40,7 +41,7 @@ class RunResult:
     graph between them; seconds: all, with opening the model.
     forced: the file is of another camera than the weights', or was rendered by others. light: of the
     white balance, `as shot`, `given`, or `daylight` where the file has none. runtime: what computed it.
-    notes: sentences on what the output does not hold.
+    notes: sentences on what was read that is not as it was rendered, and on what the output does not hold.
     """
 
     output: Path
@@ -67,8 +68,8 @@ def decode(path: Path, options: RunOptions) -> RawFrame | Picture:
     """
     check_readable_kind(path)
     if is_picture(path):
-        return read_picture(path)
-    frame = read_raw(path)
+        return read_picture(path, force=options.force, max_pixels=options.max_pixels)
+    frame = read_raw(path, max_pixels=options.max_pixels)
     explicit = options.explicit
     if explicit.color_matrix and frame.negative:
         frame = replace(frame, negative=frame.negative.without_colours())
@@ -138,7 +139,7 @@ def run_path(
         kind = "a picture" if is_picture(path) else "a RAW file"
         raise ContractError(f"{path} is {kind}, and the graph {takes}: pass the graph of the other direction.")
     check_readable_kind(path)
-    with _opening(models, path, output):
+    with _opening(models, path, output, options.max_pixels):
         decoded = decode(path, options)
     decoding = time.perf_counter() - begun
     _check_explicit(decoded, options.explicit, path)
@@ -148,7 +149,7 @@ def run_path(
 
 
 @contextmanager
-def _opening(models: Models, path: Path, output: Path) -> Iterator[None]:
+def _opening(models: Models, path: Path, output: Path, max_pixels: float) -> Iterator[None]:
     """Open the graph for a file, and import what will write the output, in a thread beside the block.
 
     Decoders leave the interpreter's lock. What fails here is not told: it is asked for again, in its place, and fails
@@ -158,7 +159,8 @@ def _opening(models: Models, path: Path, output: Path) -> Iterator[None]:
     def prepare() -> None:
         with suppress(Exception):
             if is_picture(path):
-                models.for_record(carried_record(path)).runtime(Direction.INVERSE, bit_depth(path))
+                header = read_picture_header(path, max_pixels)
+                models.for_record(record_in(header, str(path))).runtime(Direction.INVERSE, header.bits)
             else:
                 models.for_record(None).runtime(Direction.FORWARD, bit_depth(output))
             import_coder(output)
@@ -238,6 +240,7 @@ def _make(
         forced=forced,
         light="given" if options.explicit.white_balance else "as shot" if facts.gains else "daylight",
         runtime=runtime.name,
+        notes=decoded.notes if isinstance(decoded, Picture) else (),
     )
 
 

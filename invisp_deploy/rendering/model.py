@@ -85,7 +85,7 @@ class Model:
         progress: Progress = silent,
     ) -> Picture:
         """A RAW file or frame to a picture of 8 or 16 bits that carries its way back. Raises InvispError."""
-        frame = raw if isinstance(raw, RawFrame) else read_raw(raw)
+        frame = raw if isinstance(raw, RawFrame) else read_raw(raw, max_pixels=options.max_pixels)
         name = "the frame" if isinstance(raw, RawFrame) else str(raw)
         return render(frame, self.runtime(Direction.FORWARD, bits), options, name=name, progress=progress)
 
@@ -97,7 +97,11 @@ class Model:
         progress: Progress = silent,
     ) -> RawFrame:
         """A picture that this model rendered, or its file, to the RAW frame it came from. Raises InvispError."""
-        given = picture if isinstance(picture, Picture) else read_picture(picture)
+        given = (
+            picture
+            if isinstance(picture, Picture)
+            else read_picture(picture, force=options.force, max_pixels=options.max_pixels)
+        )
         name = "the picture" if isinstance(picture, Picture) else str(picture)
         inverse = self.runtime(Direction.INVERSE, given.pixels.dtype.itemsize * 8)
         return recover(given, inverse, options, name=name, progress=progress)

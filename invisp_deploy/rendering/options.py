@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from invisp_deploy.formats.limits import MAX_PIXELS
 from invisp_deploy.isp.frame import ColorMatrix
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
 
@@ -28,7 +29,8 @@ class RunOptions:
     no_location: positions and names of places are not written; no_metadata: nothing is that is not of the picture or
     the way back, which name the camera.
     overwrite: replace what is there, but no negative that is not ours; replace_negatives: such a one, too.
-    force: go on with another camera, other weights or no record. explicit: values given by hand.
+    force: go on with another camera, other weights, edited pixels or no record. explicit: values given by hand.
+    max_pixels: megapixels that a file may claim to have.
     """
 
     quality: int = 90
@@ -41,3 +43,4 @@ class RunOptions:
     no_location: bool = False
     no_metadata: bool = False
     explicit: Explicit = field(default_factory=Explicit)
+    max_pixels: float = MAX_PIXELS

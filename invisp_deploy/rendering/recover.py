@@ -135,6 +135,7 @@ def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name:
         (black,) * 4,
         white,
         gains,
+        orientation=picture.orientation,
         color_matrix=explicit.color_matrix,
         make=picture.metadata.make,
         model=picture.metadata.model,

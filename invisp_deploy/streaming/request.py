@@ -86,7 +86,7 @@ def open_source(request: StreamRequest) -> Iterator[Source]:
     """
     _check(request)
     first = next(iter(_known_paths(request, None)), None)
-    decoded = _decoded(first)
+    decoded = _decoded(first, request.options)
     shipped = next((model_that_rendered(picture.record) for picture in decoded.values()), None)
     with load(request.model or shipped, provider=request.provider, threads=request.threads) as model:
         of_pictures = model.only is None and first is not None and is_picture(first)
@@ -102,12 +102,12 @@ def open_source(request: StreamRequest) -> Iterator[Source]:
         )
 
 
-def _decoded(path: Path | None) -> dict[Path, Picture]:
+def _decoded(path: Path | None, options: RunOptions) -> dict[Path, Picture]:
     """The picture that a stream begins with, if it begins with one."""
     if path is None or not is_picture(path):
         return {}
     try:
-        return {path: read_picture(path)}
+        return {path: read_picture(path, force=options.force, max_pixels=options.max_pixels)}
     except InvispError:  # the stream says it of the frame
         return {}
 

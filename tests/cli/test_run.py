@@ -284,3 +284,52 @@ def test_values_that_a_file_has_itself_are_refused(graphs: Graphs, small_dng: Pa
     back = ("-o", tmp_path / "back.dng", "--engine", graphs.inverse, "--force", "--black", 500)
     refused(run(photo, *back), 2, "has its own --black")
     assert not (tmp_path / "back.dng").exists()
+
+
+VALUES = ("--white-balance", "2,1,1.5", "--black", 128, "--white", 4095, "--cfa", "RGGB")
+
+
+def test_a_damaged_way_back_is_forced_with_explicit_values(graphs: Graphs, jpeg: Path, tmp_path: Path) -> None:
+    data = bytearray(jpeg.read_bytes())
+    data[data.index(b"InvISP\0") + 60] ^= 1
+    (tmp_path / "damaged.jpg").write_bytes(data)
+    arguments = ("--engine", graphs.inverse, tmp_path / "damaged.jpg", "-o", tmp_path / "o.dng")
+    refused(run(*arguments), 1, "is damaged", "--force with explicit values")
+    refused(run(*arguments, "--force"), 2, "--white-balance", "--black", "--white", "--cfa")
+    result = run(*arguments, "--force", *VALUES)
+    assert result.exit_code == 0, result.output
+    assert "note: forced" in result.stderr
+    assert read_raw(tmp_path / "o.dng").white == 4095
+
+
+def test_an_edited_picture_is_refused_and_forced_by_its_own_values(graphs: Graphs, jpeg: Path, tmp_path: Path) -> None:
+    data = bytearray(jpeg.read_bytes())
+    middle = len(data) - 3000
+    data[middle : middle + 40] = bytes(range(40))
+    (tmp_path / "edited.jpg").write_bytes(data)
+    arguments = ("--engine", graphs.inverse, tmp_path / "edited.jpg", "-o", tmp_path / "o.dng")
+    refused(run(*arguments), 1, "carries the way back of other pixels")
+    refused(run(*arguments, "--force", *VALUES), 2, "has its own --white-balance")
+    result = run(*arguments, "--force", "--json")
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)["files"]
+    assert row["forced"]
+    assert "of other pixels" in row["notes"][0]
+
+
+def test_an_orientation_that_a_viewer_wrote_is_the_dngs(graphs: Graphs, jpeg: Path, tmp_path: Path) -> None:
+    data, entry = jpeg.read_bytes(), b"\x12\x01\x03\x00\x01\x00\x00\x00"
+    at = data.index(entry) + len(entry)
+    (tmp_path / "a.jpg").write_bytes(data[:at] + b"\x08" + data[at + 1 :])
+    result = run("--engine", graphs.inverse, tmp_path / "a.jpg", "-o", tmp_path / "o.dng")
+    assert result.exit_code == 0, result.output
+    assert read_raw(tmp_path / "o.dng").orientation == 8
+    assert read_picture(jpeg).record.facts.orientation != 8  # type: ignore[union-attr]
+
+
+def test_the_limit_of_pixels_is_an_option(graphs: Graphs, jpeg: Path, small_dng: Path, tmp_path: Path) -> None:
+    raw = ("--engine", graphs.forward, small_dng, "-o", tmp_path / "o.jpg", "--max-pixels", 0.05)
+    refused(run(*raw), 1, "256x256 pixels, more than 0.05 megapixels", "a larger --max-pixels")
+    arguments = ("--engine", graphs.inverse, jpeg, "-o", tmp_path / "o.dng", "--max-pixels")
+    refused(run(*arguments, 0.05), 1, "256x256 pixels, more than 0.05 megapixels", "a larger --max-pixels")
+    assert run(*arguments, 0.066).exit_code == 0

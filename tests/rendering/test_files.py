@@ -214,10 +214,10 @@ def test_the_model_opens_while_the_file_is_decoded(
     opened = threading.Event()
 
     def waiting(real: Any) -> Any:
-        def decoded(path: Path) -> Any:
+        def decoded(path: Path, **options: Any) -> Any:
             assert opened.wait(30), "nothing was opened meanwhile"
             opened.clear()
-            return real(path)
+            return real(path, **options)
 
         return decoded
 
@@ -255,8 +255,8 @@ def test_what_was_decoded_is_gone_before_the_result_is_coded(
     alive: list[bool] = []
 
     def keeping(real: Any, what: str) -> Any:
-        def decoded(path: Path) -> Any:
-            found = real(path)
+        def decoded(path: Path, **options: Any) -> Any:
+            found = real(path, **options)
             held.append(weakref.ref(getattr(found, what)))
             return found
 
