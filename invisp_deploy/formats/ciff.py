@@ -25,6 +25,8 @@ _WANTED: Final = (_OWNER, _CAMERA, _FOCAL, _SHOT, _SETTINGS, _TIME)
 _DEPTH: Final = 5
 _MOST: Final = 1000
 """Entries of a directory."""
+_MOST_STOPS: Final = 16
+"""Beyond which a number is no exposure."""
 _LONGEST: Final = 4096
 """Bytes of a record that is a word about the picture."""
 
@@ -96,11 +98,16 @@ def _exposure(shot: tuple[int, ...]) -> dict[int, Entry]:
     """Time, s, f-number, ISO speed and correction, EV, out of numbers on logarithmic scales."""
     if len(shot) < 23:
         return {}
-    said = {0x829A: _ratio(2.0 ** -_stops(shot[22])), 0x9204: _ratio(_stops(shot[6]), SRATIONAL)}
-    if aperture := shot[21] or max(shot[4], 0):
-        said[0x829D] = _ratio(2.0 ** (_stops(aperture) / 2), most=10)
-    if shot[2] and 0 < (speed := round(100 / 32 * 2.0 ** ((shot[1] + shot[2]) / 32))) < 65536:
-        said[0x8827] = shorts(speed)
+    time, correction, aperture = (_stops(number) for number in (shot[22], shot[6], shot[21] or shot[4]))
+    said = {}
+    if abs(time) <= _MOST_STOPS:
+        said[0x829A] = _ratio(2.0**-time)
+    if abs(correction) <= _MOST_STOPS:
+        said[0x9204] = _ratio(correction, SRATIONAL)
+    if 0 < aperture <= _MOST_STOPS:
+        said[0x829D] = _ratio(2.0 ** (aperture / 2), most=10)
+    if shot[2] and 0 <= shot[1] + shot[2] <= 32 * _MOST_STOPS:
+        said[0x8827] = shorts(min(round(100 / 32 * 2.0 ** ((shot[1] + shot[2]) / 32)), 65535))
     return said
 
 
@@ -127,5 +134,5 @@ def _stops(number: int) -> float:
 
 
 def _ratio(value: float, kind: int = RATIONAL, most: int = 10_000) -> Entry:
-    ratio = Fraction(min(max(value, -1e6), 1e6)).limit_denominator(most)
+    ratio = Fraction(value).limit_denominator(most)
     return Entry(kind, struct.pack("<2i", ratio.numerator, ratio.denominator))

@@ -9,7 +9,18 @@ import io
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
-from invisp_deploy.formats.ifd import ASCII, BYTE, Directory, Entry, read_directory, read_first_directory, text, tiff_of
+from invisp_deploy.formats.ifd import (
+    ASCII,
+    BYTE,
+    IFD,
+    LONG,
+    Directory,
+    Entry,
+    read_directory,
+    read_first_directory,
+    text,
+    tiff_of,
+)
 from invisp_deploy.formats.xmp import without_places
 
 EXIF_IFD: Final = 0x8769
@@ -135,7 +146,7 @@ def read_tiff(stream: BinaryIO, base: int = 0) -> Metadata:
     inner = []
     for tag in (EXIF_IFD, GPS_IFD):
         pointer = ifd0.pop(tag, None)
-        place = int(pointer.numbers[0]) if pointer is not None and pointer.numbers else 0
+        place = int(pointer.numbers[0]) if pointer is not None and pointer.kind in (LONG, IFD) else 0
         inner.append(read_directory(stream, place, order, base=base, wanted=_worth_keeping) if place else {})
     return kept(ifd0, *inner)
 

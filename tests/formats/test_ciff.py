@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def test_damage_costs_records(name: str) -> None:
         read_ciff(io.BytesIO(whole[:at]))
         read_ciff(io.BytesIO(whole[:at] + b"\xff\xff\xff\xff" + whole[at + 4 :]))
     assert read_ciff(io.BytesIO(whole[:2] + b"\0" * 100)) == NONE
+
+
+@pytest.mark.parametrize("number", [-32768, 32767, -513, 0])
+def test_numbers_that_are_no_exposure_say_none(number: int) -> None:
+    whole = bytearray((DATA / "powershot_g2.crw").read_bytes())
+    shot = whole.index(b"\x2a\x10")
+    (size,) = struct.unpack_from("<I", whole, shot + 2)
+    inner = whole.index(struct.pack("<H", size))  # a record of numbers begins with its own length
+    whole[inner + 2 : inner + size] = struct.pack("<h", number) * (size // 2 - 1)
+    found = read_ciff(io.BytesIO(bytes(whole)))
+    assert found.model == "Canon PowerShot G2"
+    assert not {0x829D, 0x8827} & found.exif.keys()
+    assert (0x829A in found.exif) == (number == 0)
 
 
 def test_heaps_that_hold_themselves_end() -> None:

@@ -71,6 +71,11 @@ def test_directories_that_point_to_themselves_end() -> None:
     assert Metadata.from_bytes(bytes(block)).gps == GPS
 
 
+@pytest.mark.parametrize("pointer", [rational(0, 0), text("ab"), shorts(8), Entry(12, b"\0" * 6 + b"\xf0\x7f")])
+def test_a_pointer_of_another_type_points_nowhere(pointer: Entry) -> None:
+    assert Metadata.from_bytes(tiff_of({**IFD0, EXIF_IFD: pointer}, ())) == Metadata(IFD0)
+
+
 def test_a_file_that_was_made_of_a_photograph_says_so() -> None:
     assert Metadata({SOFTWARE: text(MADE_SOFTWARE)}).made_from_photograph
     assert not SAID.made_from_photograph
