@@ -3,11 +3,13 @@
 Two files are written to FOLDER: the whole frame, and a portrait crop marked as turned by 90 degrees; and for
 ExifTool the pictures of a file with all metadata.
 What the programs say of them is compared with what they say of the camera's own file, and their
-renderings with LibRaw's. One line for each program; exit code 1 at the first that disagrees.
+renderings with LibRaw's. DNGs that ask for a development of their own are written again and rendered
+like their sources. One line for each program; exit code 1 at the first that disagrees.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -42,6 +44,7 @@ OWN_TAGS = ("BlackLevel", "WhiteLevel", "AsShotNeutral", "ColorMatrix1", "CFAPat
 LEAST_CORRELATION = 0.97  # of thumbnails, per channel: tone curves differ, colours and places do not
 LEAST_MEAN = 20  # of 255 levels: a black picture is the usual damage
 THUMBNAIL = 48
+DEVELOPED = ("baseline_exposure", "default_crop", "gainmap")  # of tests/data/cases
 RAWTHERAPEE_BORDER = 4  # it cuts off what its demosaicing cannot reach
 
 
@@ -59,6 +62,7 @@ def main(raw: Path, folder: Path) -> None:
     report("ExifTool", run("exiftool", "-ver"), metadata(folder))
     report("RawTherapee", after("version ", "rawtherapee-cli", "-v").rstrip(","), rawtherapee(expected))
     report("darktable", after("darktable-cli ", "darktable-cli", "--version"), darktable(expected, folder))
+    report("dcraw and darktable", "as above", written_again(folder))
 
 
 def dcraw(raw: Path, whole: Path, turned: Path) -> str:
@@ -127,19 +131,43 @@ def rawtherapee(expected: dict[Path, np.ndarray]) -> str:
 def darktable(expected: dict[Path, np.ndarray], folder: Path) -> str:
     lines = []
     for path, picture in expected.items():
-        output = path.with_name(f"{path.stem}_darktable.png")
-        settings = ("--configdir", str(folder / "config"), "--cachedir", str(folder / "cache"), "--disable-opencl")
-        run("darktable-cli", str(path), str(output), "--core", *settings)
-        lines.append(looks_like("darktable", output, picture))
+        lines.append(looks_like("darktable", by_darktable(path, folder), picture))
     return "; ".join(lines)
+
+
+def written_again(folder: Path) -> str:
+    """Rendered by both as their sources are: exposure, crop and gain maps are in their places."""
+    for name in DEVELOPED:
+        source, again = Path("tests/data/cases") / f"{name}.dng", folder / f"{name}_again.dng"
+        write_dng(again, read_raw(source))
+        for program, rendered in (("dcraw", by_dcraw), ("darktable", lambda path: pixels(by_darktable(path, folder)))):
+            if not np.array_equal(rendered(source), rendered(again)):
+                fail(program, f"{again.name} is not rendered like {source.name}")
+    return f"{', '.join(DEVELOPED)} rendered like their sources to the last bit"
+
+
+def by_darktable(path: Path, folder: Path) -> Path:
+    output = folder / f"{path.stem}_darktable.png"
+    settings = ("--configdir", str(folder / "config"), "--cachedir", str(folder / "cache"), "--disable-opencl")
+    run("darktable-cli", str(path), str(output), "--core", *settings)
+    return output
+
+
+def by_dcraw(path: Path) -> np.ndarray:
+    done = subprocess.run(["dcraw", "-w", "-W", "-c", str(path)], check=True, capture_output=True)
+    return pixels(io.BytesIO(done.stdout))
+
+
+def pixels(picture: Path | io.BytesIO) -> np.ndarray:
+    with Image.open(picture) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def looks_like(program: str, path: Path, expected: np.ndarray) -> str:
     """Size, brightness and the correlation of thumbnails with LibRaw's rendering, in words; fails if they are off."""
     if not path.is_file():
         fail(program, f"no {path.name} was written")
-    with Image.open(path) as image:
-        picture = np.asarray(image.convert("RGB"))
+    picture = pixels(path)
     same(program, expected.shape, picture.shape)
     if picture.mean() < LEAST_MEAN:
         fail(program, f"{path.name} is black: mean {picture.mean():.1f} of 255")
