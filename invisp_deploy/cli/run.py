@@ -14,12 +14,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from invisp_deploy.cli.batch import Batch, batch_of, work_in_order
 from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence, shown
 from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, version_option
 from invisp_deploy.errors import InvispError, OutputError, RequestError, failure_of
-from invisp_deploy.formats.walk import is_picture
+from invisp_deploy.formats.walk import JPEG_SUFFIXES, is_picture
 
 if TYPE_CHECKING:
     from invisp_deploy.isp.frame import ColorMatrix
@@ -86,6 +87,7 @@ def run_command(
         batch = batch_of(inputs, output, models[0].only, recursive=recursive)
         for folder, count in batch.left_out.items():
             click.echo(f"note: {shown(folder)} holds RAW files, and {count} pictures, which are left out", err=True)
+        note_jpeg_options(any(target.suffix.lower() in JPEG_SUFFIXES for _, target in batch.pairs))
         settings = replace(run_options, replace_negatives=batch.single)
         good = _run_all(batch, models, settings, model is None, skip_existing=skip_existing, as_json=as_json)
         if _verified(models) is False and not as_json:
@@ -184,6 +186,14 @@ def _print_all(rows: Sequence[Mapping[str, Any]], batch: Batch, verified: bool |
         more = f", {skipped} skipped" if skipped else ""
         rest = f", {left} not begun or not finished" if left else ""
         click.echo(f"{len(rows) - failed - skipped} of {len(batch.pairs)} files done, {failed} failed{more}{rest}")
+
+
+def note_jpeg_options(writes_jpegs: bool) -> None:
+    """A line on options of JPEGs that were given where none is written."""
+    source = click.get_current_context().get_parameter_source
+    given = [name for name in ("quality", "subsampling") if source(name) is ParameterSource.COMMANDLINE]
+    if given and not writes_jpegs:
+        click.echo(f"note: --{' and --'.join(given)} changed nothing: no JPEG is written", err=True)
 
 
 def options_of(options: dict[str, Any]) -> RunOptions:

@@ -26,7 +26,8 @@ RAW_SUFFIXES: Final = frozenset(
 )  # fmt: skip
 """Endings of RAW files, in small letters."""
 
-PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+JPEG_SUFFIXES: Final = (".jpg", ".jpeg")
+PICTURE_SUFFIXES: Final = (*JPEG_SUFFIXES, ".png", ".tif", ".tiff")
 """Endings of pictures that are read and written, in small letters."""
 
 

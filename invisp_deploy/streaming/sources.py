@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,9 @@ from invisp_deploy.streaming.pipeline import Frame
 
 SETTLE_SECONDS: Final = 0.3
 """A file of a watched folder is taken when its size and time of change stayed the same for so long."""
+
+EMPTY_LOOKS: Final = 20
+"""A file of no bytes is taken, and so reported, when it stayed so at as many looks, which is 6 seconds."""
 
 _LOOK: Final = 0.1  # seconds between looks at `stop` where nothing wakes us
 _CHUNK: Final = 1 << 20
@@ -66,22 +70,27 @@ def watched(
 ) -> Iterator[Frame]:
     """Files that appear in a folder or change in it from now on, oldest first, each once it has come to rest.
 
-    fits: which names are wanted; hidden ones never are. A file of no bytes is not yet there. Raises RequestError when
-    the folder has gone.
+    fits: which names are wanted; hidden ones and folders never are. A file of no bytes is waited for a while longer.
+    Raises RequestError when the folder has gone.
     """
     seen = _listing(folder, fits)
-    pending: dict[str, tuple[int, int]] = {}
+    pending: dict[str, tuple[tuple[int, int], int]] = {}  # what changed, and at how many looks it was as it is
     while not stop.wait(settle):
         now = _listing(folder, fits)
-        changed = {name: state for name, state in now.items() if state != seen.get(name) and state[1]}
-        settled = sorted((state, name) for name, state in changed.items() if pending.get(name) == state)
+        changed = {name: state for name, state in now.items() if state != seen.get(name)}
+        pending = {
+            name: (state, pending[name][1] + 1 if name in pending and pending[name][0] == state else 1)
+            for name, state in changed.items()
+        }
+        settled = sorted(
+            (state, name) for name, (state, looks) in pending.items() if looks >= (2 if state[1] else EMPTY_LOOKS)
+        )
         seen = {name: state for name, state in seen.items() if name in now}  # what was moved away is forgotten
         for state, name in settled:
             seen[name] = state
             yield Frame(str(folder / name), Path(name).stem, folder / name)
             if stop.is_set():
                 return
-        pending = changed
 
 
 def piped(descriptor: int, size: int, stop: threading.Event) -> Iterator[Frame]:
@@ -134,7 +143,8 @@ def _listing(folder: Path, fits: Callable[[Path], bool]) -> dict[str, tuple[int,
                     state = entry.stat()
                 except FileNotFoundError:  # moved away since
                     continue
-                found[entry.name] = (state.st_mtime_ns, state.st_size)
+                if not stat.S_ISDIR(state.st_mode):
+                    found[entry.name] = (state.st_mtime_ns, state.st_size)
     except OSError as error:
         raise RequestError(f"The watched folder {folder} cannot be read: {error.strerror or error}.") from error
     return found

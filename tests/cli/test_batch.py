@@ -235,3 +235,15 @@ def test_an_output_that_leads_to_its_input_is_refused(small_dng: Path, tmp_path:
     write_dng(tmp_path / "b.dng", read_raw(source), software="Camera 1.0")
     refused(run(source, "-o", tmp_path / "out", "--overwrite"), 1, "is a negative that invisp did not recover")
     assert source.read_bytes() == small_dng.read_bytes()
+
+
+def test_options_of_jpegs_are_told_where_none_is_written(card: Path, tmp_path: Path) -> None:
+    told = "note: --quality and --subsampling changed nothing: no JPEG is written"
+    options = ("--quality", 80, "--subsampling", "4:4:4")
+    photo = tmp_path / "a.jpg"
+    assert told not in run(card / "a.dng", "-o", photo, *options).stderr
+    assert told in run(card / "a.dng", "-o", tmp_path / "a.png", *options).stderr
+    assert told in run(photo, "-o", tmp_path / "back.dng", *options).stderr
+    assert "changed nothing" not in run(card / "a.dng", "-o", tmp_path / "b.png").stderr
+    words = [str(photo), "-o", str(tmp_path / "out"), "--quality", "80"]
+    assert "note: --quality changed nothing" in CliRunner().invoke(stream_command, words).stderr

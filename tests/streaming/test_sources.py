@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from invisp_deploy.errors import RawFileError, RequestError
-from invisp_deploy.streaming.sources import listed, paced, piped, played, watched
+from invisp_deploy.streaming.sources import EMPTY_LOOKS, listed, paced, piped, played, watched
 
 
 class Acts(threading.Event):
@@ -88,6 +88,27 @@ def test_a_watched_file_that_changes_is_taken_again_and_the_oldest_first(tmp_pat
     both = [lambda: write("z.dng", 5, 100), lambda: write("a.dng", 5, 200)]
     stop = Acts([lambda: [act() for act in both], idle, lambda: write("a.dng", 9, 300), idle, idle])
     assert [frame.stem for frame in watched(tmp_path, raw, stop)] == ["z", "a", "a"]
+
+
+def test_an_empty_file_is_told_when_it_stays_empty_and_taken_when_it_is_filled(tmp_path: Path) -> None:
+    def watch(looks: int) -> list[tuple[str, int]]:
+        folder = tmp_path / str(looks)
+        folder.mkdir()
+        acts = [(folder / "a.dng").touch, *[idle] * looks, lambda: (folder / "a.dng").write_bytes(b"whole"), idle, idle]
+        return [(frame.stem, frame.load.stat().st_size) for frame in watched(folder, raw, Acts(acts))]
+
+    assert watch(EMPTY_LOOKS - 2) == [("a", 5)]
+    assert watch(EMPTY_LOOKS) == [("a", 0), ("a", 5)]
+
+
+def test_folders_that_appear_are_no_frames(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+
+    def link() -> None:
+        (tmp_path / "linked.dng").symlink_to(tmp_path / "elsewhere")
+
+    acts = [(tmp_path / "folder.dng").mkdir, link, lambda: (tmp_path / "a.dng").write_bytes(b"whole"), *[idle] * 30]
+    assert [frame.stem for frame in watched(tmp_path, raw, Acts(acts))] == ["a"]
 
 
 def test_a_watched_folder_that_goes(tmp_path: Path) -> None:
