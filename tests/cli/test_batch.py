@@ -160,9 +160,9 @@ def test_jobs_run_at_the_same_time(card: Path, monkeypatch: pytest.MonkeyPatch) 
     for jobs in (2, 1):
         both = threading.Barrier(2, timeout=20 if jobs == 2 else 0.3)
 
-        def wait(path: Path, both: threading.Barrier = both) -> RawFrame:
+        def wait(path: Path, both: threading.Barrier = both, **settings: Any) -> RawFrame:
             both.wait()
-            return read_raw(path)
+            return read_raw(path, **settings)
 
         monkeypatch.setattr(files, "read_raw", wait)
         inputs = (card / "a.dng", card / "100" / "b.dng")

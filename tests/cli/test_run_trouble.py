@@ -57,10 +57,10 @@ def pictures(card: Path) -> list[str]:
 def test_an_exception_of_any_kind_is_that_file_s_failure(
     error: Exception, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(path: Path) -> Any:
+    def read(path: Path, **settings: Any) -> Any:
         if path.name == "b.dng":
             raise error
-        return read_raw(path)
+        return read_raw(path, **settings)
 
     monkeypatch.setattr(files, "read_raw", read)
     (card / "b.dng").write_bytes((card / "a.dng").read_bytes())
