@@ -1,4 +1,4 @@
-"""What a file says of itself, as plain facts: a picture's way back and whether it is of these pixels, a RAW's levels."""
+"""What a file says of itself: a picture's way back and whether it is of the pixels, a RAW's levels."""
 
 from __future__ import annotations
 
