@@ -94,7 +94,7 @@ def _stream(request: StreamRequest, output: Path, report: Path | None, *, as_jso
         note_jpeg_options(source.runtime.card.direction is Direction.FORWARD)
         pipeline = Pipeline(
             source.frames,
-            work_for(source.runtime, output, request.options, source.pipe, source.decoded),
+            work_for(source.runtime, output, request.options, source.pipe, source.decoded, lambda line: live.say(line)),
             source.stop,
             queue=request.queue,
             policy=request.when_behind,

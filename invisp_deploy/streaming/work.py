@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,13 @@ def work_for(
     options: RunOptions,
     pipe: PipeFormat | None = None,
     decoded: Mapping[Path, Picture] | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Work:
     """RAW files or a pipe's mosaics to .jpg, pictures to .dng: what the runtime's direction says.
 
     output: an existing folder. An output that is there already is refused before its frame is decoded, unless
     `options.overwrite`. Only `infer` touches the runtime's `run`. decoded: pictures that are read already.
+    say: told a line on each thing that an output does not hold.
     """
     known = dict(decoded or {})
     inverse = runtime.card.direction is Direction.INVERSE
@@ -64,7 +66,8 @@ def work_for(
         return infer(frame.load, runtime, options, name=frame.name)
 
     def encode_frame(frame: Frame) -> int:
-        save(target(frame), frame.load, options)
+        for note in save(target(frame), frame.load, options):
+            say(f"note: {frame.name}: {note}")
         pixels: int = frame.load.mosaic.size if inverse else frame.load.pixels[..., 0].size
         return pixels
 

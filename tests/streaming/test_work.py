@@ -13,6 +13,8 @@ from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import ContractError, ImageFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.ifd import text
+from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.rendering.files import decode, infer, save
@@ -68,6 +70,22 @@ def test_a_stream_writes_the_bytes_that_single_runs_write(dngs: list[Path], tmp_
         assert picture.read_bytes() == (tmp_path / "single.jpg").read_bytes()
         alone(picture, tmp_path / "single.dng", inverse)
         assert (tmp_path / "back" / path.name).read_bytes() == (tmp_path / "single.dng").read_bytes()
+
+
+def test_what_an_output_does_not_hold_is_told(small_frame: RawFrame, tmp_path: Path) -> None:
+    long = replace(small_frame.metadata, ifd0={0x010E: text("a" * 70_000)})
+    write_dng(tmp_path / "long.dng", replace(small_frame, mosaic=small_frame.mosaic[:64, :64], metadata=long))
+    said: list[str] = []
+    for options in (RunOptions(), RunOptions(overwrite=True, no_metadata=True)):
+        work = work_for(runtime(Direction.FORWARD), tmp_path, options, say=said.append)
+        pipeline = Pipeline(played([tmp_path / "long.dng"]), work, threading.Event())
+        pipeline.start()
+        assert pipeline.wait(60)
+        assert pipeline.done == 1
+        assert said == [
+            f"note: {tmp_path / 'long.dng'}: ImageDescription of 70001 bytes does not fit a JPEG and was left out"
+        ]
+    assert read_picture(tmp_path / "long.jpg").metadata.make == ""
 
 
 def test_an_output_that_is_there_is_kept(dngs: list[Path], tmp_path: Path) -> None:
