@@ -64,7 +64,7 @@ def _photograph(path: Path, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("JPEG", "PNG", "TIFF")) as image:
             picture = image.convert("RGB")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise ImageFileError(f"{path} is not a readable photograph: {error}.") from error
