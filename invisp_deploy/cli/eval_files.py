@@ -77,7 +77,13 @@ def files_command(
         load(model, provider=provider, threads=threads or 0) as ours,
         load(against, provider=provider, threads=threads or 0) as rival,
     ):
-        facts = report_files(paths, output, ours, rival, RunOptions(**options), bar)
+        rows: list[dict[str, Any]] = []
+        try:
+            facts = report_files(paths, output, ours, rival, RunOptions(**options), bar, rows.append)
+        except BaseException:
+            if as_json and rows:  # what is done is told
+                print_json(_unfinished(rows, len(paths)))
+            raise
     for row in facts["refused"]:
         row["why"] = sentence(row["why"])
     if as_json:
@@ -88,3 +94,8 @@ def files_command(
     for row in facts["refused"]:
         click.echo(f"refused {row['file']}: {row['why']}")
     click.echo(f"wrote files.json, files.md, files.png in {output}")
+
+
+def _unfinished(rows: list[dict[str, Any]], count: int) -> dict[str, Any]:
+    refused = [{**row, "why": sentence(row["why"])} for row in rows if "why" in row]
+    return {"files": [row for row in rows if "why" not in row], "refused": refused, "left": count - len(rows)}

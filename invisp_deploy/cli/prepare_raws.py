@@ -66,19 +66,35 @@ def raws_command(
     settings = PrepareOptions(**options)
     sources = sources_in(paths, made)
 
+    told: list[Refused] = []
+
     def on_refused(one: Refused) -> None:
+        told.append(one)
         click.echo(f"Error: {sentence(one.reason)}", err=True)
 
+    gone_through: list[Path] = []
     with progress(len(sources), "prepare", quiet=as_json) as bar:
-        dataset, refused = prepare(
-            sources,
-            output,
-            settings,
-            jobs=jobs or os.cpu_count() or 1,
-            resume=resume,
-            on_file=lambda path: bar.update(1),
-            on_refused=on_refused,
-        )
+
+        def on_file(path: Path) -> None:
+            gone_through.append(path)
+            bar.update(1)
+
+        try:
+            dataset, refused = prepare(
+                sources,
+                output,
+                settings,
+                jobs=jobs or os.cpu_count() or 1,
+                resume=resume,
+                on_file=on_file,
+                on_refused=on_refused,
+            )
+        except BaseException:
+            if as_json and gone_through:  # what is done is told
+                done, left = len(gone_through) - len(told), len(sources) - len(gone_through)
+                unfinished = {"finished": False, "done": done, "left": left}
+                print_json({"dataset": output, **unfinished, "refused": [vars(one) for one in told]})
+            raise
     shots = dataset.train + dataset.test
     counts = {
         "train": len(dataset.train),
@@ -90,7 +106,8 @@ def raws_command(
         "jpeg_bytes": sum(shot.jpeg_bytes for shot in shots),
     }
     if as_json:
-        print_json({"dataset": output, "camera": dataset.camera, **counts, "refused": [vars(one) for one in refused]})
+        facts = {"dataset": output, "finished": True, "camera": dataset.camera, **counts}
+        print_json({**facts, "refused": [vars(one) for one in refused]})
     else:
         megabytes = (counts["mosaic_bytes"] + counts["jpeg_bytes"]) / 1e6
         click.echo(

@@ -8,7 +8,7 @@ import click
 
 from invisp_deploy.cli.common import InvispCommand, print_json, progress, say_error, sentence
 from invisp_deploy.cli.options import PATH, json_option, output_option, seed_option
-from invisp_deploy.errors import RequestError
+from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.files import output_folder
 
 
@@ -41,7 +41,6 @@ def synthesize_command(
     invisp prepare synthesize photos/ -o dngs/
     invisp prepare synthesize --like photo.CR2 photos/ -o dngs/
     """
-    from invisp_deploy.errors import ImageFileError
     from invisp_deploy.formats.raw import read_raw
     from invisp_deploy.formats.walk import picture_files
     from invisp_deploy.training.many_cameras import ManyCameras
@@ -54,25 +53,27 @@ def synthesize_command(
     found = picture_files(photos)
     if output.is_dir() and any(output.iterdir()):
         raise RequestError(f"The output {output} exists already and is not an empty folder: name another one.")
+    written: list[str] = []
     refused: list[str] = []
 
-    def on_refused(error: ImageFileError) -> None:
+    def on_refused(error: InvispError) -> None:
         refused.append(sentence(error))
         say_error(error)
 
-    with output_folder(output), progress(len(found) * per_photo, "synthesize", quiet=as_json) as bar:
-        written = make_dngs(
-            found,
-            cameras,
-            output,
-            per_photo=per_photo,
-            seed=seed,
-            on_written=lambda path: bar.update(1),
-            on_refused=on_refused,
-        )
-    if as_json:
-        print_json({"written": [str(path) for path in written], "refused": refused})
-    else:
+    try:
+        with output_folder(output), progress(len(found) * per_photo, "synthesize", quiet=as_json) as bar:
+
+            def on_written(path: Path) -> None:
+                written.append(str(path))
+                bar.update(1)
+
+            make_dngs(
+                found, cameras, output, per_photo=per_photo, seed=seed, on_written=on_written, on_refused=on_refused
+            )
+    finally:  # after an interrupt, too: what is done is told
+        if as_json:
+            print_json({"written": written, "refused": refused})
+    if not as_json:
         click.echo(f"wrote {len(written)} DNGs of {cameras.name} to {output}, {len(refused)} photographs refused")
         if written:
             click.echo(f"next: invisp train {output} -o run/")

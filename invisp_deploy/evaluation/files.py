@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +17,18 @@ from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.report.files import draw_files, files_page
 
+OnFile = Callable[[dict[str, Any]], object]
 FILES: Final = ("files.png", "files.md", "files.json")
 
 
 def report_files(
-    paths: Sequence[Path], folder: Path, model: Model, rival: Model, options: RunOptions, bars: Bars = no_bars
+    paths: Sequence[Path],
+    folder: Path,
+    model: Model,
+    rival: Model,
+    options: RunOptions,
+    bars: Bars = no_bars,
+    on_file: OnFile = lambda row: None,
 ) -> dict[str, Any]:
     """`measure_files` with files.json, files.md and files.png in `folder`, all or none; returns what files.json holds.
 
@@ -29,7 +36,7 @@ def report_files(
     OutputError, and as `measure_files`.
     """
     with whole_folder(folder, FILES, overwrite=options.overwrite) as part:
-        facts = measure_files(paths, model, rival, options, bars)
+        facts = measure_files(paths, model, rival, options, bars, on_file)
         draw_files(part / "files.png", facts)
         (part / "files.md").write_text(files_page(facts), encoding="utf-8")
         (part / "files.json").write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -37,7 +44,12 @@ def report_files(
 
 
 def measure_files(
-    paths: Sequence[Path], model: Model, rival: Model, options: RunOptions, bars: Bars = no_bars
+    paths: Sequence[Path],
+    model: Model,
+    rival: Model,
+    options: RunOptions,
+    bars: Bars = no_bars,
+    on_file: OnFile = lambda row: None,
 ) -> dict[str, Any]:
     """Metrics of both models on every file, and what the model gains on the rival; one file at a time in memory.
 
@@ -51,6 +63,7 @@ def measure_files(
         mean                model, against, gain: over the files that have the figure
         definitions         metric -> its definition
 
+    on_file: called with each row of `files` and `refused` as it is made.
     Raises RequestError where no file could be measured, OutputError, and as `open_pair`.
     """
     for one in (model, rival):
@@ -62,10 +75,12 @@ def measure_files(
             bar.set_postfix_str(name, refresh=True)
             try:
                 rows.append({"file": name, **_measured(path, model, rival, options)})
+                on_file(rows[-1])
             except OutputError:  # not of this file: the next would fail, too
                 raise
             except Exception as error:  # whatever it is: the other files have nothing to do with it
                 refused.append({"file": name, "why": str(failure_of(error, name)).replace(str(path), name)})
+                on_file(refused[-1])
             bar.update(1)
     if not rows:
         raise RequestError(f"None of the {len(paths)} files could be measured. The first: {refused[0]['why']}")

@@ -11,12 +11,13 @@ from invisp_deploy.errors import ImageFileError
 from invisp_deploy.formats.ifd import ByteOrder, Directory, byte_order, read_directory
 from invisp_deploy.formats.metadata import SOFTWARE
 from invisp_deploy.formats.picture import carried_record
-from invisp_deploy.formats.walk import is_picture
+from invisp_deploy.formats.walk import is_picture, is_raw
 
 OUR_SOFTWARE: Final = "invisp-deploy"
 """What a recovered DNG names as its software."""
 
 _DNG_VERSION: Final = 0xC612
+_RAW_STARTS: Final = (b"II", b"MM", b"FUJIFILM", b"FOVb", b"\0MRM")
 _SUB_IFDS: Final = 330
 _PIXELS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
 _LAST_BYTES: Final = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
@@ -30,6 +31,17 @@ def is_recovered(path: Path) -> bool:
     except OSError:
         return False
     return _DNG_VERSION in first and SOFTWARE in first and first[SOFTWARE].text == OUR_SOFTWARE
+
+
+def is_negative(path: Path) -> bool:
+    """Whether a file is a RAW file by its ending and its first bytes, and none that we took back from a picture."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(12)
+    except OSError:
+        return False
+    raw = start.startswith(_RAW_STARTS) or start[4:8] == b"ftyp"
+    return is_raw(path.resolve()) and raw and not is_recovered(path)
 
 
 def is_finished(path: Path) -> bool:

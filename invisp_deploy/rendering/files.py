@@ -12,13 +12,13 @@ from pathlib import Path
 
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
-from invisp_deploy.formats.finished import is_recovered
+from invisp_deploy.formats.finished import is_negative
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.formats.picture import Picture, bit_depth, import_coder, read_picture, record_in
 from invisp_deploy.formats.picture_header import read_picture_header
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.formats.walk import check_readable_kind, is_picture, is_raw
+from invisp_deploy.formats.walk import check_readable_kind, is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.model import Model, Models
@@ -115,7 +115,7 @@ def check_target(output: Path, options: RunOptions, source: Path | None = None) 
         return
     if source is not None and source.exists() and output.samefile(source):
         raise RequestError(f"The output {output} is the input {source} itself: name another one.")
-    if not options.replace_negatives and is_raw(output.resolve()) and not is_recovered(output):
+    if not options.replace_negatives and is_negative(output):
         raise RequestError(
             f"{output} is a negative that invisp did not recover, and would be lost: choose another folder, or name "
             "this very file as the output of one input."

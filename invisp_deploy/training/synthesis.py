@@ -7,6 +7,7 @@ camera's black level and bit depth. Of which camera: `one_camera` or `many_camer
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from invisp_deploy.errors import ImageFileError, RequestError
+from invisp_deploy.errors import ImageFileError, InvispError, OutputError, RequestError, failure_of
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.metadata import MADE_SOFTWARE
 from invisp_deploy.training.many_cameras import ManyCameras
@@ -33,28 +34,30 @@ def make_dngs(
     per_photo: int = 1,
     seed: int = 0,
     on_written: Callable[[Path], object] = lambda path: None,
-    on_refused: Callable[[ImageFileError], object] = lambda error: None,
+    on_refused: Callable[[InvispError], object] = lambda error: None,
 ) -> list[Path]:
     """Write `per_photo` DNGs STEM-N.dng for each photograph, each at its own size, exposure and light.
 
     Sizes vary by 0.6 to 1.4 (at most 2.2 MP), because photographs that were scaled down are sharper than what a sensor
-    sees. Equal seeds give equal files. An unreadable photograph is reported and left out.
-    Raises RequestError where two photographs share a name.
+    sees. Equal seeds give equal files. A photograph of which nothing can be made, for whatever
+    reason, is reported and left out. Raises RequestError where two photographs share a name, OutputError where a DNG
+    cannot be written.
     """
-    stems = [photo.stem for photo in photos]
-    if doubled := sorted({stem for stem in stems if stems.count(stem) > 1}):
+    counts = Counter(photo.stem for photo in photos)
+    if doubled := sorted(stem for stem, count in counts.items() if count > 1):
         raise RequestError(f"Two photographs are named {doubled[0]}: rename one.")
     written = []
     for index, photo in enumerate(photos):
         for number in range(per_photo):
             rng = np.random.default_rng((seed, index, number))
-            try:
-                pixels = _photograph(photo, rng)
-            except ImageFileError as error:
-                on_refused(error)
-                break
             path = folder / f"{photo.stem}-{number}.dng"
-            write_dng(path, cameras.frame(pixels, rng), software=MADE_SOFTWARE)
+            try:
+                write_dng(path, cameras.frame(_photograph(photo, rng), rng), software=MADE_SOFTWARE)
+            except OutputError:  # not of this photograph: the next would fail, too
+                raise
+            except Exception as error:  # whatever it is: the other photographs have nothing to do with it
+                on_refused(failure_of(error, str(photo)))
+                break
             written.append(path)
             on_written(path)
     return written

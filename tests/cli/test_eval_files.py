@@ -16,6 +16,7 @@ from PIL import Image
 from invisp_deploy.cli.main import main
 from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.evaluation.metrics import DEFINITIONS
+from invisp_deploy.evaluation.roundtrip import Original, metrics_of
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from tests.cli.refusal import refused_at_once as refused
@@ -156,3 +157,21 @@ def test_an_existing_table_is_refused_before_any_work(raws: Path, models: tuple[
     assert [path.name for path in tmp_path.iterdir()] == ["files.md"]
     assert table(raws / "usual.dng", tmp_path, models, "--overwrite").exit_code == 0
     assert (tmp_path / "files.md").read_text() != "mine"
+
+
+def test_an_interrupt_loses_no_figure_of_the_json(
+    raws: Path, models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(original: Original, *rest: Any) -> Any:
+        if original.path.name == "usual.dng":
+            raise KeyboardInterrupt
+        return metrics_of(original, *rest)
+
+    monkeypatch.setattr("invisp_deploy.evaluation.files.metrics_of", interrupted)
+    result = table(raws, tmp_path / "table", models, "--json")
+    assert result.exit_code == 130
+    told = json.loads(result.stdout)
+    assert [row["file"] for row in told["files"]] == ["bright.dng"]
+    assert [row["file"] for row in told["refused"]] == ["other.dng", "text.CR2"]
+    assert told["left"] == 1
+    assert not (tmp_path / "table").exists()

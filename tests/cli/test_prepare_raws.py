@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from invisp_deploy.cli.main import main
 from invisp_deploy.dataset.open import open_dataset
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.raw import read_raw
 from tests.cli.refusal import refused_at_once as refused
 
 
@@ -123,3 +125,23 @@ def test_other_options_do_not_resume(folder: Callable[..., Path], tmp_path: Path
     assert raws(good, *out).exit_code == 0
     refused(raws(good, *out, "--resume", "--quality", 80), 2, "was begun with quality 90, now 80")
     assert raws(good, *out, "--resume").exit_code == 0
+
+
+def test_an_interrupt_keeps_the_json_of_what_is_done(
+    folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path, *rest: Any, **settings: Any) -> Any:
+        if path.stem == "c":
+            raise KeyboardInterrupt
+        return read_raw(path, *rest, **settings)
+
+    monkeypatch.setattr("invisp_deploy.dataset.prepare.read_raw", interrupted)
+    sources = folder("raws", *"acd")
+    (sources / "b.dng").write_text("no RAW file")
+    result = raws(sources, "-o", tmp_path / "data", "--json")
+    assert result.exit_code == 130
+    told = json.loads(result.stdout)
+    assert (told["finished"], told["done"], told["left"]) == (False, 1, 2)
+    assert [Path(row["path"]).name for row in told["refused"]] == ["b.dng"]
+    monkeypatch.undo()
+    assert json.loads(raws(sources, "-o", tmp_path / "data", "--json", "--resume").stdout)["finished"] is True

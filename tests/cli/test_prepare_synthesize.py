@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,3 +156,26 @@ def test_values_out_of_range_name_the_option(
     option: str, value: object, like: Path, photos: Path, tmp_path: Path
 ) -> None:
     refused(synthesize("--like", like, photos, "-o", tmp_path / "dngs", option, value), 2, option)
+
+
+def test_whatever_happens_to_a_photograph_is_its_failure_and_an_interrupt_keeps_the_json(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happens: dict[str, BaseException] = {"b-0.dng": MemoryError()}
+
+    def write(path: Path, frame: RawFrame, **settings: Any) -> None:
+        if path.name in happens:
+            raise happens[path.name]
+        write_dng(path, frame, **settings)
+
+    monkeypatch.setattr("invisp_deploy.training.synthesis.write_dng", write)
+    result = synthesize(photos, "-o", tmp_path / "dngs", "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert [Path(path).name for path in told["written"]] == ["a-0.dng", "c-0.dng"]
+    assert len(told["refused"]) == 1
+    assert str(photos / "b.jpg") in told["refused"][0]
+    happens["c-0.dng"] = KeyboardInterrupt()
+    result = synthesize(photos, "-o", tmp_path / "again", "--json")
+    assert result.exit_code == 130
+    assert [Path(path).name for path in json.loads(result.stdout)["written"]] == ["a-0.dng"]

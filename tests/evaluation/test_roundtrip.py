@@ -16,12 +16,13 @@ from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ContractError, InvispError, RawFileError, RequestError
 from invisp_deploy.evaluation.metrics import DEFINITIONS
-from invisp_deploy.evaluation.roundtrip import RoundTripReport, report_round_trip
+from invisp_deploy.evaluation.roundtrip import RoundTripReport, file_names, report_round_trip
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.rendering.model import Model
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from tests.counted_names import CountedName, counted_files
 from tests.graphs import Graphs, write_graphs
 
 # file levels and no folding: what the test computes again needs no rule of ours
@@ -218,3 +219,11 @@ def test_a_bad_raw_file_is_refused(graphs: Graphs, tmp_path: Path) -> None:
         measured(raw, tmp_path / "report", graphs)
     assert isinstance(caught.value, InvispError)
     assert not list((tmp_path / "report").iterdir())
+
+
+def test_names_of_many_files_are_found_in_one_pass() -> None:
+    CountedName.compared = 0
+    files = counted_files(20_000)
+    names = file_names(files)
+    assert (names[1], names[0], names[-1]) == ("1", str(files[0]), str(files[-1]))
+    assert CountedName.compared < 10 * len(files)

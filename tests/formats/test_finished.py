@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from invisp_deploy.formats.dng import write_dng
-from invisp_deploy.formats.finished import is_finished, is_recovered
+from invisp_deploy.formats.finished import is_finished, is_negative, is_recovered
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.rendering.model import load
 
@@ -44,3 +44,18 @@ def test_files_of_others_are_not_ours(small_frame: RawFrame, sample_raw: Path, t
         if path.name != "absent.png":
             assert not is_finished(path), path
         assert not is_recovered(path), path
+
+
+def test_negatives_are_raw_files_that_we_did_not_recover(made: Path, small_frame: RawFrame, tmp_path: Path) -> None:
+    for name in ("photo.jpg", "photo.tif", "photo.dng"):
+        assert not is_negative(made / name)
+    write_dng(tmp_path / "camera.dng", small_frame, software="Camera 1.0")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "camera.dng")
+    (tmp_path / "new.CR3").write_bytes(b"\0\0\0\x18ftypcrx ")
+    (tmp_path / "fuji.RAF").write_bytes(b"FUJIFILMCCD-RAW 0201")
+    for name in ("camera.dng", "link.jpg", "new.CR3", "fuji.RAF"):
+        assert is_negative(tmp_path / name)
+    (tmp_path / "empty.dng").touch()
+    (tmp_path / "text.dng").write_text("a text")
+    for name in ("empty.dng", "text.dng", "absent.dng", "."):
+        assert not is_negative(tmp_path / name)

@@ -22,6 +22,7 @@ from invisp_deploy.formats.walk import picture_files
 from invisp_deploy.training.many_cameras import ManyCameras
 from invisp_deploy.training.one_camera import OneCamera
 from invisp_deploy.training.synthesis import make_dngs
+from tests.counted_names import CountedName, counted_files
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,10 @@ def test_bad_photographs_are_left_out_by_name(photos: Path, like: RawFrame, tmp_
     messages = [str(error) for error in refused]
     assert [message.split(" is ")[0] for message in messages] == [str(path) for path in bad.values()], "once each"
     assert "63x400: too small, expected 64 pixels a side" in messages[2]
+
+
+def test_names_of_many_photographs_are_compared_in_one_pass(tmp_path: Path) -> None:
+    CountedName.compared = 0
+    with pytest.raises(RequestError, match="Two photographs are named 0"):
+        make_dngs(counted_files(20_000), ManyCameras(), tmp_path)
+    assert CountedName.compared < 200_000
