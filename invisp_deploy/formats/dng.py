@@ -49,6 +49,7 @@ _STEP: Final = 16
 """Sides of tiles are multiples of it (TIFF 6.0, section 15)."""
 _LEAST_SIDE: Final = 22
 """Rows and columns below which LibRaw and dcraw take a file for none of a camera's (identify.cpp)."""
+_LARGEST: Final = (1 << 31) - 1
 _LEAST_BITS: Final = 8
 """Of a sample (DNG specification, BitsPerSample)."""
 
@@ -205,8 +206,11 @@ def _looked_at(frame: RawFrame) -> npt.NDArray[np.uint8]:
 
 
 def _rationals(values: Iterable[float], kind: int = SRATIONAL) -> Entry:
+    """Raises RequestError for a number that no rational of a TIFF holds."""
     pairs: list[int] = []
-    for value in values:
-        fraction = Fraction(float(value)).limit_denominator(1_000_000)
+    for value in map(float, values):
+        if abs(value) > _LARGEST:
+            raise RequestError(f"A DNG holds numbers up to {_LARGEST}, the frame has {value:g}: its facts are wrong.")
+        fraction = Fraction(value).limit_denominator(min(1_000_000, int(_LARGEST / max(abs(value), 1))))
         pairs += [fraction.numerator, fraction.denominator]
     return Entry(kind, struct.pack(f"<{len(pairs)}{'i' if kind == SRATIONAL else 'I'}", *pairs))

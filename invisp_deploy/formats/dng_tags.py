@@ -5,6 +5,7 @@ LibRaw hands most of it on, but rounds levels, and does not move them where it b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,8 @@ def read_dng_tags(path: Path) -> DngTags | None:
         order, camera = _first_directory(stream)
         if order is None or _VERSION not in camera:
             return None
-        places = camera[_SUB_IFDS].numbers[:_MOST_SUB_IFDS] if _SUB_IFDS in camera else ()
-        inner = [read_directory(stream, int(place), order, wanted=_READ.__contains__) for place in places]
+        places = _whole_numbers(camera, _SUB_IFDS)[:_MOST_SUB_IFDS]
+        inner = [read_directory(stream, place, order, wanted=_READ.__contains__) for place in places if place > 0]
     full = [tags for tags in (camera, *inner) if first_number(tags, _SUBFILE, 0) == 0]
     return DngTags(camera, tuple(tags for tags in full if first_number(tags, _PHOTOMETRIC) in (CFA, LINEAR_RAW)))
 
@@ -75,9 +76,9 @@ def stored_shape(tags: Directory) -> tuple[int | None, int | None]:
 
 def active_area(tags: Directory, shape: Sequence[int]) -> tuple[slice, slice]:
     """Rows and columns of an image of that shape that hold the picture; all where the file names none that can be."""
-    area = tags[_ACTIVE_AREA].numbers if _ACTIVE_AREA in tags else ()
+    area = _whole_numbers(tags, _ACTIVE_AREA)
     if len(area) == 4:
-        top, left, bottom, right = map(int, area)
+        top, left, bottom, right = area
         if 0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]:
             return slice(top, bottom), slice(left, right)
     return slice(0, shape[0]), slice(0, shape[1])
@@ -90,7 +91,7 @@ def is_linearized(tags: Directory) -> bool:
 
 def pattern_size(tags: Directory) -> tuple[int, ...]:
     """Rows and columns after which the colours of a mosaic come again; empty if the file does not say."""
-    return tuple(map(int, tags[_PATTERN_SIZE].numbers)) if _PATTERN_SIZE in tags else ()
+    return _whole_numbers(tags, _PATTERN_SIZE)
 
 
 def black_levels(tags: Directory) -> tuple[float, float, float, float] | None:
@@ -98,7 +99,7 @@ def black_levels(tags: Directory) -> tuple[float, float, float, float] | None:
 
     Raises RawFileError for levels that no 2x2 pattern holds.
     """
-    size = tuple(map(int, tags[_BLACK_SIZE].numbers)) if _BLACK_SIZE in tags else (1, 1)
+    size = _whole_numbers(tags, _BLACK_SIZE) if _BLACK_SIZE in tags else (1, 1)
     stated = tags[_BLACK].numbers if _BLACK in tags else ()
     if len(size) != 2 or min(size) < 1 or size[0] * size[1] != len(stated) or not np.isfinite(stated).all():
         return None
@@ -109,7 +110,7 @@ def black_levels(tags: Directory) -> tuple[float, float, float, float] | None:
             "2x2 at most: use the camera's original RAW file, or a converter that subtracts them."
         )
     for name, code in (("BlackLevelDeltaH", _BLACK_ACROSS), ("BlackLevelDeltaV", _BLACK_DOWN)):
-        added = np.asarray(tags[code].numbers if code in tags else (0.0,))
+        added = np.asarray((tags[code].numbers if code in tags else ()) or (0.0,))
         if not np.isfinite(added).all() or np.ptp(added) > _SAME_BLACK:
             raise RawFileError(
                 f"its black level changes over the picture ({name}: {added.min():g} to {added.max():g}), expected one "
@@ -122,8 +123,14 @@ def black_levels(tags: Directory) -> tuple[float, float, float, float] | None:
 
 def first_number(tags: Directory, code: int, absent: int | None = None) -> int | None:
     """The first value of a tag as a whole number."""
+    numbers = _whole_numbers(tags, code)
+    return numbers[0] if numbers else absent
+
+
+def _whole_numbers(tags: Directory, code: int) -> tuple[int, ...]:
+    """Values of a tag; none where one is infinite or divided by zero."""
     numbers = tags[code].numbers if code in tags else ()
-    return int(numbers[0]) if numbers and np.isfinite(numbers[0]) else absent
+    return tuple(map(int, numbers)) if all(map(math.isfinite, numbers)) else ()
 
 
 def _first_directory(stream: BinaryIO) -> tuple[ByteOrder | None, Directory]:

@@ -166,7 +166,10 @@ def _pattern(raw: rawpy.RawPy, path: Path, tags: DngTags | None) -> npt.NDArray[
         raise RawFileError(
             f"{path} holds {raw.num_colors} colours at every pixel ({kind}), not a Bayer mosaic: {_ORIGINAL}."
         )
-    pattern = raw.raw_pattern  # before any postprocess(), which changes the code of the second green
+    try:
+        pattern = raw.raw_pattern  # before any postprocess(), which changes the code of the second green
+    except NotImplementedError:  # rawpy, of a pattern that it knows nothing of
+        pattern = None
     description = raw.color_desc.decode("ascii", "replace")
     sizes = [] if tags is None else [pattern_size(image) for image in tags.images]
     unusual = next((size for size in sizes if len(size) == 2 and size != (2, 2)), None)

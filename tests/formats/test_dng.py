@@ -42,6 +42,19 @@ def test_mosaic_and_levels_come_back(
     assert np.array(frame.gains) / frame.gains[1] == pytest.approx((2.5, 1, 1.25), rel=1e-5)
 
 
+def test_levels_keep_their_fractions_however_large_they_are(tmp_path: Path) -> None:
+    black = (0.123457, 5000.123457, 9999.999, 40000.3)
+    write_dng(tmp_path / "a.dng", RawFrame("RGGB", black, 65535, None, mosaic=np.full((32, 32), 50000, np.uint16)))
+    assert read_raw(tmp_path / "a.dng").black == pytest.approx(black, rel=1e-8)
+
+
+def test_a_number_that_no_dng_holds_is_refused(small_frame: RawFrame, tmp_path: Path) -> None:
+    matrix = ((1.0, 0.0, 0.0), (0.0, 1e12, 0.0), (0.0, 0.0, 1.0))
+    with pytest.raises(RequestError, match="numbers up to 2147483647, the frame has 1e\\+12"):
+        write_dng(tmp_path / "a.dng", replace(small_frame, color_matrix=matrix))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_cameras_words_come_back(small_frame: RawFrame, small_dng: Path) -> None:
     frame = read_raw(small_dng)
     assert frame.gains is not None

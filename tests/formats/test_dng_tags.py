@@ -14,7 +14,7 @@ from invisp_deploy.formats.dng_tags import read_dng_tags
 from invisp_deploy.formats.raw import read_raw
 
 CASES = Path(__file__).parent.parent / "data" / "cases"
-BYTE, SHORT, LONG, RATIONAL, SRATIONAL = 1, 3, 4, 5, 10
+BYTE, ASCII, SHORT, LONG, RATIONAL, SRATIONAL = 1, 2, 3, 4, 5, 10
 STORED = np.random.default_rng(0).integers(200, 4000, (48, 64)).astype(np.uint16)
 SIZE, LEVEL, ACROSS, DOWN, AREA, ORIENTATION = 50713, 50714, 50715, 50716, 50829, 274
 
@@ -105,6 +105,20 @@ def test_levels_that_no_frame_holds_are_refused(made: Callable[..., Path], tags:
 @pytest.mark.parametrize(("stated", "read"), [(0, 1), (6, 6), (9, 1), (16, 1)])
 def test_an_orientation_that_cannot_be_is_none(made: Callable[..., Path], stated: int, read: int) -> None:
     assert read_raw(made(shorts(ORIENTATION, stated))).orientation == read
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        (ACROSS, ASCII, 0, "words", True),
+        (SIZE, ASCII, 0, "words", True),
+        rationals(330, (1, 0)),  # SubIFDs
+    ],
+)
+def test_a_tag_that_says_nothing_is_none(made: Callable[..., Path], tag: Tag) -> None:
+    frame = read_raw(made(shorts(LEVEL, 10), tag))
+    assert frame.mosaic.shape == STORED.shape
+    assert frame.black == (10, 10, 10, 10)
 
 
 def test_only_a_dng_has_a_dngs_tags(sample_raw: Path, small_dng: Path) -> None:
