@@ -6,10 +6,9 @@ import struct
 from pathlib import Path
 from typing import Any, Final
 
-from invisp_deploy.formats.ifd import LONG, Directory, directory_bytes, longs, rows_of
+from invisp_deploy.formats.ifd import Directory, directory_bytes, longs, rows_of
 from invisp_deploy.formats.metadata import EXIF_IFD, GPS_IFD, Metadata
 
-_SUB_IFDS: Final = 330
 _STAND_INS: Final = {34664: EXIF_IFD, 34852: GPS_IFD}
 """tifffile writes no pointers to these; neighbours of their tags keep the place and the order."""
 
@@ -22,10 +21,7 @@ def first_page_tags(metadata: Metadata) -> list[tuple[Any, ...]]:
 
 
 def append_directories(path: Path, metadata: Metadata) -> None:
-    """Append the Exif and the GPS directory to a little-endian TIFF that has `first_page_tags`.
-
-    A SubIFDs tag gets the type LONG, as the DNG specification has it; tifffile writes IFD.
-    """
+    """Append the Exif and the GPS directory to a little-endian TIFF that has `first_page_tags`."""
     with path.open("r+b") as stream:
         stream.seek(4)
         (first,) = struct.unpack("<I", stream.read(4))
@@ -36,10 +32,7 @@ def append_directories(path: Path, metadata: Metadata) -> None:
         stream.write(bytes(place % 2))
         for at in range(0, len(table), 12):
             (tag,) = struct.unpack_from("<H", table, at)
-            if tag == _SUB_IFDS:
-                stream.seek(first + 2 + at + 2)
-                stream.write(struct.pack("<H", LONG))
-            elif tag in _STAND_INS:
+            if tag in _STAND_INS:
                 place = stream.seek(0, 2)
                 stream.write(directory_bytes(_directory(metadata, _STAND_INS[tag]), place))
                 rows, _ = rows_of({_STAND_INS[tag]: longs(place)}, 0)

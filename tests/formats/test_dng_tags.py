@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,38 @@ def test_only_a_dng_has_a_dngs_tags(sample_raw: Path, small_dng: Path) -> None:
     assert len(tags.images) == 1
     assert tags.of_mosaic((256, 256))
     assert not tags.of_mosaic((256, 255))
+
+
+@pytest.mark.parametrize(
+    ("tags", "kept"),
+    [
+        ((), True),
+        ((shorts(AREA, 2, 2, 40, 60),), False),
+        ((shorts(50712, *range(4096)),), False),  # LinearizationTable
+    ],
+)
+def test_an_opcode_list_of_the_stored_numbers_stays_where_these_do(
+    made: Callable[..., Path], tags: tuple[Tag, ...], kept: bool
+) -> None:
+    opcodes = struct.pack(">2I4B3I", 1, 4, 1, 3, 0, 0, 0, 4, 0)  # FixBadPixelsConstant
+    frame = read_raw(made((51008, 7, len(opcodes), opcodes, True), *tags))
+    assert frame.negative is not None
+    assert (51008 in frame.negative.mosaic) is kept
+    assert bool(frame.notes) is not kept
+    assert all("OpcodeList1 is left out" in note for note in frame.notes)
+
+
+def test_a_second_raw_image_is_told(tmp_path: Path) -> None:
+    import tifffile
+
+    version: Tag = (50706, BYTE, 4, bytes((1, 4, 0, 0)), True)
+    mosaic: list[Tag] = [(33421, SHORT, 2, (2, 2), True), (33422, BYTE, 4, bytes((0, 1, 1, 2)), True)]
+    with tifffile.TiffWriter(tmp_path / "a.dng") as tiff:
+        preview = np.zeros((16, 16, 3), np.uint8)
+        tiff.write(preview, photometric="rgb", subfiletype=1, subifds=2, metadata=None, extratags=[version])
+        for stored in (STORED, STORED[::-1]):
+            tiff.write(stored, photometric=32803, subfiletype=0, metadata=None, extratags=mosaic)
+    frame = read_raw(tmp_path / "a.dng")
+    np.testing.assert_array_equal(frame.mosaic, STORED)
+    (note,) = frame.notes
+    assert "holds 2 raw images" in note
