@@ -36,7 +36,7 @@ _STREAM = ("rate", "watch", "list_file", "pipe", "camera", "queue", "when_behind
 @rendering_options
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Play the files at so many a second.")
 @click.option("--watch", is_flag=True, help="Take what appears in the folder from now on.")
-@click.option("--list", "list_file", type=PATH, help="File of paths, one a line; - is standard input.")
+@click.option("--list", "list_file", type=PATH, help="File of paths, one a line or ended by zero bytes; - is stdin.")
 @click.option("--pipe", metavar="WIDTHxHEIGHT", help="Raw frames on standard input.")
 @click.option("--bits", type=click.Choice(["10", "12", "14", "16"]), help="Of a pipe's sample.")
 @click.option("--camera", metavar="NAME", help="Of a pipe, as the weights' contract names it.")

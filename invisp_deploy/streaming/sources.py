@@ -40,26 +40,35 @@ def paced(frames: Iterable[Frame], rate: float, stop: threading.Event) -> Iterat
 
 
 def listed(descriptor: int, stop: threading.Event) -> Iterator[Path]:
-    """Paths, one a line, as they come on an open file or pipe; empty lines are passed over."""
-    rest = b""
+    """Paths as they come on an open file or pipe, as `listed_names` takes them; the first says what ends each."""
+    rest, end = b"", b""
     while not stop.is_set():
         if not _ready(descriptor):
             continue
         chunk = os.read(descriptor, _CHUNK)
-        *lines, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
-        for line in lines:
-            for name in listed_names(line):
+        end = end or _end_of_names(chunk)
+        *names, rest = (rest + chunk).split(end) if chunk else (rest, b"")
+        for name in names:
+            for one in listed_names(name, end):
                 if not stop.is_set():
-                    yield Path(name)
+                    yield Path(one)
         if not chunk:
             return
 
 
-def listed_names(data: bytes) -> list[str]:
-    """Names, one a line, whatever bytes they are of, blanks included; a carriage return at the end of a line is of the
-    line. Lines of nothing but blanks are passed over.
+def listed_names(data: bytes, end: bytes = b"") -> list[str]:
+    """Names, whatever bytes they are of, blanks included: one a line, or each ended by a zero byte where there is one.
+
+    A carriage return at the end of a line is of the line. Lines of nothing but blanks are passed over. end: what ends
+    a name, where it is known.
     """
+    if (end or _end_of_names(data)) == b"\0":
+        return [os.fsdecode(name) for name in data.split(b"\0") if name]
     return [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n") if line.strip()]
+
+
+def _end_of_names(data: bytes) -> bytes:
+    return b"\0" if b"\0" in data else b"\n"
 
 
 def watched(

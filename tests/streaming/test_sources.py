@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from invisp_deploy.errors import RawFileError, RequestError
-from invisp_deploy.streaming.sources import EMPTY_LOOKS, listed, paced, piped, played, watched
+from invisp_deploy.streaming.sources import EMPTY_LOOKS, listed, listed_names, paced, piped, played, watched
 
 
 class Acts(threading.Event):
@@ -122,6 +122,16 @@ def test_a_list_comes_line_by_line() -> None:
     reading = through(b"a.dng\n\n  \n/card/b", b" c.dng \r\nlast.dng")
     assert list(listed(reading, threading.Event())) == [Path("a.dng"), Path("/card/b c.dng "), Path("last.dng")]
     os.close(reading)
+
+
+def test_names_that_end_with_zero_bytes_may_hold_line_ends() -> None:
+    names = ["a\nb.dng", " c.dng\r", "\n", "last.dng"]
+    data = "\0".join(names).encode() + b"\0"
+    assert listed_names(data) == names
+    for cut in (12, len(data) - 3):
+        reading = through(data[:cut], data[cut:])
+        assert list(listed(reading, threading.Event())) == [Path(name) for name in names]
+        os.close(reading)
 
 
 def test_a_pipe_is_cut_into_frames() -> None:
