@@ -85,8 +85,7 @@ def run_command(
     with ExitStack() as stack:
         models = [stack.enter_context(one) for one in _models(model, provider, jobs)]
         batch = batch_of(inputs, output, models[0].only, recursive=recursive)
-        for folder, count in batch.left_out.items():
-            click.echo(f"note: {shown(folder)} holds RAW files, and {count} pictures, which are left out", err=True)
+        note_left_out(batch.left_out)
         note_jpeg_options(any(target.suffix.lower() in JPEG_SUFFIXES for _, target in batch.pairs))
         settings = replace(run_options, replace_negatives=batch.single)
         good = _run_all(batch, models, settings, model is None, skip_existing=skip_existing, as_json=as_json)
@@ -186,6 +185,12 @@ def _print_all(rows: Sequence[Mapping[str, Any]], batch: Batch, verified: bool |
         more = f", {skipped} skipped" if skipped else ""
         rest = f", {left} not begun or not finished" if left else ""
         click.echo(f"{len(rows) - failed - skipped} of {len(batch.pairs)} files done, {failed} failed{more}{rest}")
+
+
+def note_left_out(left_out: Mapping[Path, int]) -> None:
+    """A line for each folder on the pictures in it that are not taken."""
+    for folder, count in left_out.items():
+        click.echo(f"note: {shown(folder)} holds RAW files, and {count} pictures, which are left out", err=True)
 
 
 def note_jpeg_options(writes_jpegs: bool) -> None:

@@ -79,7 +79,7 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
 
 @dataclass(frozen=True)
 class FilesToRun:
-    """Files of a folder that one command takes. left_out: pictures that lie beside RAW files."""
+    """Files of a folder that one command takes. left_out: pictures that lie beside RAW files which are taken."""
 
     files: list[Path]
     left_out: int
@@ -96,8 +96,8 @@ def files_to_run(
     kinds = [*RAW_SUFFIXES, *PICTURE_SUFFIXES]
     found = list(_below(folder, kinds, apart_from)) if recursive else _inside(folder, kinds)
     raws = [] if direction is Direction.INVERSE else [path for path in found if is_raw(path)]
-    pictures = [] if direction is Direction.FORWARD else [path for path in found if is_picture(path)]
-    if not raws and not pictures:
+    pictures = [path for path in found if is_picture(path)]
+    if not raws and (not pictures or direction is Direction.FORWARD):
         raise RequestError(
             f"The folder {folder} holds nothing to run: expected RAW files, or pictures for an inverse graph."
         )

@@ -68,6 +68,7 @@ class StreamRequest:
 class Source:
     """Frames, and the runtime they are for. pipe: what a pipe carries, None for files. stop: set it to end.
 
+    left_out: folder -> pictures in it that are no frames, because RAW files beside them are.
     decoded: the first picture, which said which model and depth it needs, so that it is not decoded again.
     """
 
@@ -75,6 +76,7 @@ class Source:
     runtime: Runtime
     pipe: PipeFormat | None
     decoded: dict[Path, Picture]
+    left_out: dict[Path, int]
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -96,10 +98,11 @@ def open_source(request: StreamRequest) -> Iterator[Source]:
         pipe = _pipe(request, direction)
         if pipe is not None:
             check_pipe(pipe, runtime, request.options)
-        frames = _frames(request, direction, pipe, stop)
-        yield Source(
-            frames if request.rate is None else paced(frames, request.rate, stop), runtime, pipe, decoded, stop
-        )
+        left_out: dict[Path, int] = {}
+        frames = _frames(request, direction, pipe, stop, left_out)
+        if request.rate is not None:
+            frames = paced(frames, request.rate, stop)
+        yield Source(frames, runtime, pipe, decoded, left_out, stop)
 
 
 def _decoded(path: Path | None, options: RunOptions) -> dict[Path, Picture]:
@@ -145,8 +148,11 @@ def _check(request: StreamRequest) -> None:
         raise RequestError("The frames are expected on standard input, which is a terminal: pipe them in.")
 
 
-def _known_paths(request: StreamRequest, direction: Direction | None) -> list[Path]:
-    """The files of a source that is known beforehand, in order; none for the others.
+def _known_paths(
+    request: StreamRequest, direction: Direction | None, left_out: dict[Path, int] | None = None
+) -> list[Path]:
+    """The files of a source that is known beforehand, in order; none for the others. left_out: is filled, as `Source`
+    has it.
 
     Raises RequestError where there are none.
     """
@@ -154,11 +160,16 @@ def _known_paths(request: StreamRequest, direction: Direction | None) -> list[Pa
         return []
     if request.list_file is not None:
         return _read_list(request.list_file)
-    return [
-        file
-        for path in request.inputs
-        for file in (files_to_run(path, direction).files if os.path.isdir(path) else [path])
-    ]
+    paths = []
+    for path in request.inputs:
+        if not os.path.isdir(path):
+            paths.append(path)
+            continue
+        inside = files_to_run(path, direction)
+        paths += inside.files
+        if inside.left_out and left_out is not None:
+            left_out[path] = inside.left_out
+    return paths
 
 
 def _read_list(path: Path) -> list[Path]:
@@ -185,7 +196,11 @@ def _pipe(request: StreamRequest, direction: Direction) -> PipeFormat | None:
 
 
 def _frames(
-    request: StreamRequest, direction: Direction, pipe: PipeFormat | None, stop: threading.Event
+    request: StreamRequest,
+    direction: Direction,
+    pipe: PipeFormat | None,
+    stop: threading.Event,
+    left_out: dict[Path, int],
 ) -> Iterable[Frame]:
     if pipe is not None:
         return piped(sys.stdin.fileno(), pipe.frame_bytes, stop)
@@ -193,6 +208,6 @@ def _frames(
         return played(listed(sys.stdin.fileno(), stop))
     if request.watch:
         return watched(request.inputs[0], is_picture if direction is Direction.INVERSE else is_raw, stop)
-    paths = _known_paths(request, direction)
+    paths = _known_paths(request, direction, left_out)
     outputs = outputs_for([(path, Path()) for path in paths])
     return [Frame(str(path), output.stem, path) for path, output in zip(paths, outputs, strict=True)]

@@ -138,6 +138,10 @@ def test_pictures_beside_raw_files_are_told(card: Path) -> None:
     assert f"note: {card} holds RAW files, and 2 pictures, which are left out" in result.stderr
     assert sorted(below(out)) == ["a.jpg"]
     assert report(card, "-o", out, "--overwrite")["left_out"] == 2
+    words = [str(card), "-o", str(card.parent / "streamed"), "--model", "closed-form"]
+    streamed = CliRunner().invoke(stream_command, words)
+    assert streamed.exit_code == 0, streamed.output
+    assert "2 pictures, which are left out" in streamed.stderr
 
 
 def test_jobs_change_no_file_and_no_order(card: Path, small_dng: Path) -> None:
