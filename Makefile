@@ -8,13 +8,14 @@ SAMPLE := samples/canon_eos30d_IMG_0848.CR2
 SAMPLES := $(SAMPLE) samples/canon_powershot_s40_0101.CRW
 MODEL := invisp_deploy/models/universal
 WORK ?= work
+KILLS ?= 1000
 # RAW files that the model is judged on
 RAWS ?= $(SAMPLES)
 # of its training
 CROPS := --patch 96
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-clients test-arm64 docs model doctor bench clean
+.PHONY: help demo test check test-clients test-arm64 torture docs model doctor bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +40,9 @@ test-clients: $(VENV)/.base ## open our DNGs with dcraw, ExifTool, RawTherapee a
 
 test-arm64: $(VENV)/.base ## run the base install on an emulated arm64 and compare it with this machine; minutes
 	PYTHON=$(BIN)/python scripts/arm64.sh
+
+torture: $(VENV)/.test ## kill commands at random moments, fill disks under them: make torture [KILLS=1000]; minutes
+	$(BIN)/python scripts/torture.py --kills $(KILLS)
 
 docs: $(VENV)/.base ## write what is made from tables: docs/tolerances.md, docs/images/rooms.svg
 	$(BIN)/python scripts/tolerances_table.py docs/tolerances.md

@@ -98,9 +98,12 @@ def prepare(
 
 
 def _check_folder(folder: Path, options: PrepareOptions, sources: Sequence[SourceFile], *, resume: bool) -> None:
-    """Refuse to overwrite, and to go on with anything but what was begun."""
+    """Refuse to overwrite, and to go on with anything but what was begun.
+
+    Hidden files, which a process that was killed early leaves, are no dataset.
+    """
     if not resume:
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and not all(path.name.startswith(".") for path in folder.iterdir()):
             raise RequestError(f"The output {folder} exists already: pass `resume` to go on, or name another folder.")
         return
     states = [folder / name for name in (PREPARING_FILE, DATASET_FILE) if (folder / name).is_file()]

@@ -45,10 +45,14 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def check_folder(folder: Path, *, resume: bool) -> None:
-    """Raise RequestError where a run would overwrite another, or go on with none."""
-    if resume and not (folder / STATE_FILE).is_file():
+    """Raise RequestError where a run would overwrite another, or go on with none.
+
+    A run that was killed before its first state is there, and goes on from its beginning. Hidden files, which a killed
+    process leaves, are no run.
+    """
+    if resume and not any((folder / name).is_file() for name in (RUN_FILE, STATE_FILE)):
         raise RequestError(f"There is no run to resume in {folder}: start without `resume`.")
-    if not resume and folder.is_dir() and any(folder.iterdir()):
+    if not resume and folder.is_dir() and not all(path.name.startswith(".") for path in folder.iterdir()):
         raise RequestError(f"The run {folder} exists already: pass `resume` to go on, or name another folder.")
 
 
@@ -74,6 +78,11 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write all that a run goes on from. Raises OutputError; the state before it then stays."""
     with whole_file(path) as part, part.open("wb") as stream:  # to a path, PyTorch reports a full disk as RuntimeError
         torch.save(dict(state), stream)
+
+
+def has_state(folder: Path) -> bool:
+    """False for a run that was killed before its first state; True, too, where nothing says that there was a run."""
+    return (folder / STATE_FILE).exists() or not (folder / RUN_FILE).is_file()
 
 
 def read_state(

@@ -24,6 +24,7 @@ from invisp_deploy.training.folder import (
     STATE_FILE,
     WEIGHTS_FILE,
     Log,
+    has_state,
     read_state,
     write_sample,
     write_state,
@@ -94,6 +95,7 @@ def fit(
     optimisation = Optimisation(network, method, run, processes)
     first, seconds = 0, 0.0
     losses: list[tuple[float, float]] = []
+    resume = resume and has_state(folder)  # else from the beginning
     if resume:
         with processes.together():
             first, seconds, losses = read_state(state_path, run.identity(), optimisation.load)

@@ -24,7 +24,7 @@ from invisp_deploy.installation import install_line
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.training import loop, optimisation
-from invisp_deploy.training.folder import read_log
+from invisp_deploy.training.folder import WEIGHTS_FILE, read_log
 from invisp_deploy.training.validation import validate
 from tests.cli.refusal import refused
 
@@ -181,6 +181,26 @@ def test_nothing_to_resume(raws: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     refused(train(raws, "-o", tmp_path / "file", *SMALL, "--resume"), 2, "no run to resume")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_was_killed_before_its_first_state_begins_again(
+    finished: tuple[Path, Result], raws: Path, held: Path, tmp_path: Path
+) -> None:
+    """Not refused by both, with the option that goes on and without it."""
+    whole, _ = finished
+    early, begun = tmp_path / "early", tmp_path / "begun"
+    early.mkdir()
+    (early / ".run.json.0123abcd.part").write_text("{")
+    refused(train(raws, "-o", early, *SMALL, "--resume"), 2, "no run to resume", "without --resume")
+    begun.mkdir()
+    for name in ("run.json", "log.jsonl"):
+        (begun / name).write_bytes((whole / name).read_bytes())
+    refused(train(raws, "-o", begun, *SMALL), 2, "exists already", "--resume")
+    for folder, options in ((early, ()), (begun, ("--resume",))):
+        result = train(raws, "-o", folder, *SMALL, "--held-out", held, *options)
+        assert result.exit_code == 0, result.output
+        assert load_checkpoint(folder / WEIGHTS_FILE).weights == load_checkpoint(whole / WEIGHTS_FILE).weights
+        assert len(read_log(folder / "log.jsonl")) == len(read_log(whole / "log.jsonl"))
 
 
 def test_outputs_that_cannot_be(raws: Path, tmp_path: Path) -> None:

@@ -353,3 +353,10 @@ def test_a_name_that_is_not_utf_8_is_prepared_by_a_worker(raws: Path, tmp_path: 
     dataset, refused = prepare(sources_in([odd, raws / "b.dng"]), tmp_path / "data", PrepareOptions(), jobs=2)
     assert refused == []
     assert {shot.facts.name for shot in dataset.train + dataset.test} == {odd.stem, "b"}
+
+
+def test_a_hidden_file_of_a_process_that_was_killed_early_is_no_dataset(raws: Path, tmp_path: Path) -> None:
+    """Else nothing would go on there: without `resume` a dataset would be said to exist, with it none."""
+    (tmp_path / ".preparing.json.0123abcd.part").write_text("{")
+    prepare(sources_in([raws]), tmp_path, PrepareOptions())
+    assert [path for path in tmp_path.rglob("*") if path.name.startswith(".")] == []
