@@ -11,11 +11,14 @@ WORK ?= work
 KILLS ?= 1000
 # RAW files that the model is judged on
 RAWS ?= $(SAMPLES)
+# of fuzzing
+RUNS ?= 100000
+SEED ?= 1
 # of its training
 CROPS := --patch 96
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-clients test-arm64 torture docs model doctor bench clean
+.PHONY: help demo test fuzz check test-clients test-arm64 torture docs model doctor bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +31,9 @@ demo: $(VENV)/.base ## RAW files of two cameras -> demo/*.jpg -> demo/*.dng, and
 
 test: $(VENV)/.test ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+fuzz: $(VENV)/.test ## read RUNS changed files of every kind; what breaks lies in work/fuzz
+	$(BIN)/python -m tests.fuzz --runs $(RUNS) --seed $(SEED) --broken $(WORK)/fuzz --page docs/security.md
 
 check: $(VENV)/.test ## formatting, lint, types
 	$(BIN)/ruff format --check .

@@ -102,10 +102,9 @@ class NetworkConfig:
     def from_dict(cls, data: Mapping[str, Any]) -> NetworkConfig:
         """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields."""
         expected = {each.name for each in fields(cls)}
-        if set(data) != expected:
-            raise RequestError(
-                f"A network configuration has the fields {sorted(expected)}, got {sorted(map(str, data))}."
-            )
+        if not isinstance(data, Mapping) or set(data) != expected:
+            found = sorted(map(str, data)) if isinstance(data, Mapping) else repr(data)
+            raise RequestError(f"A network configuration has the fields {sorted(expected)}, got {found}.")
         return cls(**data)
 
     def __str__(self) -> str:

@@ -79,8 +79,9 @@ class CameraContract:
     def from_dict(cls, data: Mapping[str, Any]) -> CameraContract:
         """Strict inverse of `to_dict`; raises RequestError for missing or unknown fields."""
         expected = {field.name for field in fields(cls)}
-        if set(data) != expected:
-            raise RequestError(f"A camera contract has the fields {sorted(expected)}, got {sorted(map(str, data))}.")
+        if not isinstance(data, Mapping) or set(data) != expected:
+            found = sorted(map(str, data)) if isinstance(data, Mapping) else repr(data)
+            raise RequestError(f"A camera contract has the fields {sorted(expected)}, got {found}.")
         return cls(**data)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import GraphError, InvispError
+from invisp_deploy.plain_json import parse_json
 
 _PREFIX: Final = "invisp."
 PRECISIONS: Final = ("fp32", "fp16", "int8", "fp8")
@@ -108,19 +109,21 @@ class GraphCard:
                 "`invisp export onnx`."
             )
         try:
+            if wrong := [name for name, value in metadata.items() if not isinstance(value, str)]:
+                raise ValueError(f"{wrong[0]} is no text")
             card = cls(
                 direction=Direction(metadata[f"{_PREFIX}direction"]),
-                config=NetworkConfig.from_dict(json.loads(metadata[f"{_PREFIX}config"])),
-                contract=CameraContract.from_dict(json.loads(metadata[f"{_PREFIX}contract"])),
+                config=NetworkConfig.from_dict(parse_json(metadata[f"{_PREFIX}config"])),
+                contract=CameraContract.from_dict(parse_json(metadata[f"{_PREFIX}contract"])),
                 weights=metadata[f"{_PREFIX}weights"],
                 precision=metadata[f"{_PREFIX}precision"],
-                versions=json.loads(metadata[f"{_PREFIX}versions"]),
-                kept=tuple(map(str, json.loads(metadata[f"{_PREFIX}kept"]))),
+                versions=dict(parse_json(metadata[f"{_PREFIX}versions"])),
+                kept=tuple(map(str, parse_json(metadata[f"{_PREFIX}kept"]))),
                 scales=metadata[f"{_PREFIX}scales"],
                 form=metadata[f"{_PREFIX}form"],
                 bits=int(metadata[f"{_PREFIX}bits"]),
             )
-        except (KeyError, ValueError, TypeError, AttributeError, RecursionError, InvispError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, InvispError) as error:
             raise GraphError(
                 f"{source} has damaged metadata, or that of another version ({error}): export it again."
             ) from error

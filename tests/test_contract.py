@@ -60,6 +60,9 @@ def test_missing_and_unknown_fields_are_refused() -> None:
     data = CameraContract().to_dict()
     with pytest.raises(RequestError, match="has the fields"):
         CameraContract.from_dict(data | {"exposure": 1})
+    for other in (None, True, 1.5, [], "{}"):
+        with pytest.raises(RequestError, match="has the fields"):
+            CameraContract.from_dict(other)  # type: ignore[arg-type]
     for name in data:
         with pytest.raises(RequestError, match="has the fields"):
             CameraContract.from_dict({key: value for key, value in data.items() if key != name})

@@ -50,6 +50,7 @@ PAGES = (
     "precision",
     "python",
     "run",
+    "security",
     "show",
     "stream",
     "tolerances",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,14 @@ def test_foreign_graphs_are_refused_by_name() -> None:
         ("kept", "5"),
         ("config", "[" * 60000),
         ("versions", "{"),
+        ("versions", "1.5"),
+        ("config", "true"),
+        ("contract", "null"),
+        ("weights", 5),
+        ("bits", float("inf")),
     ],
 )
-def test_damaged_metadata_is_refused_by_name(card: GraphCard, key: str, value: str) -> None:
+def test_damaged_metadata_is_refused_by_name(card: GraphCard, key: str, value: Any) -> None:
     with pytest.raises(GraphError, match=r"^a\.onnx .*"):
         GraphCard.from_metadata(card.to_metadata() | {f"invisp.{key}": value}, "a.onnx")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from invisp_deploy.benchmark.cases import Key
 from invisp_deploy.benchmark.machine import COMPARED
 from invisp_deploy.benchmark.measure import RESULT_FORMAT
 from invisp_deploy.errors import RequestError
+from invisp_deploy.plain_json import parse_json
 
 _RESAMPLES: Final = 1000
 _FEWEST_ROUNDS: Final = 3
@@ -21,7 +21,7 @@ _FEWEST_ROUNDS: Final = 3
 def read_result(path: Path) -> dict[str, Any]:
     """What `invisp bench --report` wrote. Raises RequestError for anything else."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         if data["format"] == RESULT_FORMAT and {"cases", "machine", "clock_setup", "threads", "matrix_rate"} <= set(
             data
         ):

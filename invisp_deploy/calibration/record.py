@@ -16,6 +16,7 @@ from invisp_deploy.arithmetic import FULL_SCALE, Arithmetic
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.errors import CalibrationError, RequestError
 from invisp_deploy.files import write_whole
+from invisp_deploy.plain_json import parse_json
 
 _FORMAT: Final = "invisp-scales-1"
 
@@ -120,7 +121,7 @@ def write_record(path: Path, record: ScaleRecord) -> None:
 def read_record(path: Path) -> ScaleRecord:
     """Strict inverse of `write_record`. Raises RequestError for a missing file, CalibrationError for another one."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"The record of scales {path} could not be read: {error.strerror or error}.") from error
     except ValueError as error:

@@ -13,6 +13,7 @@ from invisp_deploy.cli.options import PATH, json_option, output_option, overwrit
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.files import check_output
+from invisp_deploy.plain_json import parse_json
 
 
 @click.command("checkpoint", cls=InvispCommand)
@@ -59,7 +60,7 @@ def _read_contract(path: Path | None) -> CameraContract:
             "docs/contract.md explains each field."
         )
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingFileError(f"There is no camera contract {path}.") from error
     except OSError as error:

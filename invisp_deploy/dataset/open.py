@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -33,6 +32,7 @@ from invisp_deploy.formats.metadata import Metadata
 from invisp_deploy.isp.develop import Window
 from invisp_deploy.isp.frame import FrameFacts, facts_from_json
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.plain_json import parse_json
 
 DATASET_FORMAT: Final = "invisp-dataset"
 VERSION: Final = 1
@@ -154,7 +154,7 @@ class Shot:
         """
         try:
             mosaic = np.load(self.mosaic_path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # a damaged header makes numpy raise errors of its parser
             if isinstance(error, OSError) and error.errno == errno.EMFILE:
                 raise DatasetError(
                     f"{self.mosaic_path} cannot be mapped: this process holds as many files open as it may; raise the "
@@ -256,7 +256,7 @@ def open_dataset(folder: Path) -> Dataset:
             f"{folder} is no prepared dataset (there is no {path}): make one with `invisp prepare raws`."
         )
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         if data["format"] != DATASET_FORMAT or data["version"] != VERSION:
             raise DatasetError(
                 f"{path} is {data['format']!r} version {data['version']!r}, expected {DATASET_FORMAT!r} version "
@@ -265,7 +265,7 @@ def open_dataset(folder: Path) -> Dataset:
         return _dataset(folder, data)
     except DatasetError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, InvispError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, InvispError) as error:
         raise DatasetError(f"{path} is damaged ({error!r}): run `invisp prepare raws --resume` again.") from error
 
 

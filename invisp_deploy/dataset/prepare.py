@@ -40,6 +40,7 @@ from invisp_deploy.files import output_folder, whole_file, write_whole
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.plain_json import parse_json
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def _check_folder(folder: Path, options: PrepareOptions, sources: Sequence[Sourc
     if not states:
         raise RequestError(f"There is no dataset to resume in {folder}: run without `resume`.")
     try:
-        begun = PrepareOptions.from_dict(json.loads(states[0].read_text(encoding="utf-8"))["options"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        begun = PrepareOptions.from_dict(parse_json(states[0].read_text(encoding="utf-8"))["options"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{states[0]} is damaged: remove the folder and prepare it again.") from error
     old, new = begun.to_dict(), options.to_dict()
     if changed := [f"{name} {old[name]}, now {new[name]}" for name in old if old[name] != new[name]]:
@@ -244,7 +245,7 @@ def write_shot(task: Task) -> ShotFacts | str:
 def _finished(folder: Path, source: SourceFile) -> ShotFacts | None:
     """Facts of a file that was prepared before and is still as it was written, from a source of that size."""
     try:
-        facts = ShotFacts.from_dict(json.loads(_facts_path(folder, source.name).read_text(encoding="utf-8")))
+        facts = ShotFacts.from_dict(parse_json(_facts_path(folder, source.name).read_text(encoding="utf-8")))
         made = source.made or facts.metadata.made_from_photograph
         same_source = (facts.made, facts.raw_bytes) == (made, source.path.stat().st_size)
         shot = Shot(folder, facts)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from invisp_deploy.errors import OutputError
 from invisp_deploy.files import write_whole
+from invisp_deploy.plain_json import parse_json
 
 _FORMAT: Final = 1
 
@@ -51,7 +52,7 @@ class EngineCache:
     def load(self, key: str) -> CachedPlan | None:
         record, plan = self._paths(key)
         try:
-            data = json.loads(record.read_text(encoding="utf-8"))
+            data = parse_json(record.read_text(encoding="utf-8"))
             content = plan.read_bytes()
             if hashlib.sha256(content).hexdigest() == data["engine"]:
                 return CachedPlan(content, dict(data["build"]))

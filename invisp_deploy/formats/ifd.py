@@ -164,6 +164,8 @@ def tiff_of(ifd0: Directory, inner: Iterable[tuple[int, Directory]]) -> bytes:
 
 
 def _bytes_at(stream: BinaryIO, offset: int, length: int) -> bytes:
+    if offset < 0:
+        return b""
     stream.seek(offset)
     return stream.read(length)
 

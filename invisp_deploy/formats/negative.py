@@ -187,7 +187,9 @@ class Negative:
         stream = io.BytesIO(tiff)
         tags = read_directory(stream, 8, "<")
         pointer = tags.pop(_SUB_IFDS, None)
-        if pointer is not None and pointer.numbers:
+        if pointer is not None and pointer.kind != LONG:
+            raise _damaged(source, "it names no second directory")
+        if pointer is not None:
             tags |= read_directory(stream, int(pointer.numbers[0]), "<")
         found = cls.of(tags, height, width)
         if len(found.camera) + len(found.mosaic) != len(tags):

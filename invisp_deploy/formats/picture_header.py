@@ -97,8 +97,12 @@ def _of_png(stream: BinaryIO) -> PictureHeader:
 
 
 def _of_tiff(stream: BinaryIO) -> PictureHeader:
+    import logging
+
     import tifffile
 
+    if not (log := logging.getLogger("tifffile")).handlers:
+        log.addHandler(logging.NullHandler())  # what is damaged is told once, as our error
     with tifffile.TiffFile(stream) as tiff:
         page: Any = tiff.pages.first
         is_rgb = (page.photometric, page.samplesperpixel, page.imagedepth) == (_RGB, 3, 1) and page.dtype.kind == "u"

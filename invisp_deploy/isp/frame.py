@@ -59,7 +59,7 @@ class FrameFacts:
             len(self.color_matrix) == 3 and all(_numbers(row, 3) for row in self.color_matrix)
         ):
             raise RawFileError(f"A colour matrix has three rows of three numbers, got {self.color_matrix}.")
-        if not isinstance(self.make, str) or not isinstance(self.model, str):
+        if not _is_text(self.make) or not _is_text(self.model):
             raise RawFileError(f"Make and model are text, got {self.make!r} and {self.model!r}.")
 
     @property
@@ -81,6 +81,11 @@ def tuples(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(map(tuples, value))
     return {name: tuples(inner) for name, inner in value.items()} if isinstance(value, dict) else value
+
+
+def _is_text(value: object) -> bool:
+    """Whether a file can hold it: JSON has halves of characters, which UTF-8 has not."""
+    return isinstance(value, str) and not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _numbers(values: object, count: int) -> bool:

@@ -22,6 +22,7 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import CheckpointError, MissingFileError, RequestError
 from invisp_deploy.files import write_whole
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.plain_json import parse_json
 
 _FORMAT: Final = "invisp-weights-1"
 
@@ -80,9 +81,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     header, state = read_safetensors(path, _FORMAT, "it was not written by `invisp train`")
     try:
-        config = NetworkConfig.from_dict(json.loads(header["config"]))
-        contract = CameraContract.from_dict(json.loads(header["contract"]))
-        card = json.loads(header.get("card", "{}"))
+        config = NetworkConfig.from_dict(parse_json(header["config"]))
+        contract = CameraContract.from_dict(parse_json(header["contract"]))
+        card = parse_json(header.get("card", "{}"))
     except (KeyError, ValueError, RequestError) as error:
         raise CheckpointError(f"{path} has a damaged header: {error}") from error
     return Checkpoint(_filled(InvISP(config), state, path), contract, card)

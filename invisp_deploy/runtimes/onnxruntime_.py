@@ -76,7 +76,7 @@ class OnnxRuntime(Runtime):
                 "not load on this machine."
             )
         self.name = f"ONNX Runtime {onnxruntime.__version__} {provider.removesuffix('ExecutionProvider')}"
-        self.card = GraphCard.from_metadata(self._session.get_modelmeta().custom_metadata_map, str(path))
+        self.card = GraphCard.from_metadata(_metadata(self._session, path), str(path))
         self.inputs, self.outputs = graph_specs(self.card)
         found = [_described(argument) for argument in (*self._session.get_inputs(), *self._session.get_outputs())]
         check_tensors(str(path), found, (*self.inputs, *self.outputs))
@@ -129,12 +129,20 @@ def _session(
     import onnxruntime
 
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=[chosen])
+        # its fallback would print to standard output, and run elsewhere
+        return onnxruntime.InferenceSession(str(path), options, providers=[chosen], enable_fallback=0)
     except Exception as error:  # see _run
         reason = str(error).splitlines()[0]
         if chosen[0] != CPU:
             raise EngineError(f"{chosen[0]} could not take {path}: {reason}") from error
         raise GraphError(f"{path} is not an ONNX graph that ONNX Runtime reads: {reason}") from error
+
+
+def _metadata(session: onnxruntime.InferenceSession, path: Path) -> dict[str, str]:
+    try:
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        raise GraphError(f"{path} has damaged metadata ({error}): export it again.") from error
 
 
 def _described(argument: Any) -> tuple[str, str, tuple[Size, ...]]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
+from invisp_deploy.plain_json import parse_json
 from invisp_deploy.training.options import DataOptions, JpegOptions, LossOptions, OptimiserOptions
 
 INVISP: Final = "invisp"
@@ -105,7 +106,7 @@ class Run:
 def read_run(path: Path) -> Run:
     """Read a `run.json`. Raises RequestError for a file that is missing, unreadable or describes no run."""
     try:
-        return Run.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return Run.from_dict(parse_json(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise RequestError(f"{path} could not be read: {error.strerror or error}.") from error
     except (ValueError, TypeError, AttributeError) as error:

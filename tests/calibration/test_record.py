@@ -66,5 +66,8 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(CalibrationError, match="not JSON"):
         read_record(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("[" * 60_000)
+    with pytest.raises(CalibrationError, match="nested too deeply"):
+        read_record(tmp_path / "a.json")
     with pytest.raises(RequestError, match="could not be read"):
         read_record(tmp_path / "absent.json")

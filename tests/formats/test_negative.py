@@ -69,6 +69,13 @@ def test_a_crop_outside_of_the_mosaic_is_none(height: int, width: int) -> None:
     assert {50719, 50720} & set(Negative.of(TAGS, height, width).mosaic) == set()
 
 
+@pytest.mark.parametrize("pointer", [Entry(6, b"\xff"), Entry(11, struct.pack("<f", float("inf"))), text("a")])
+def test_a_second_directory_is_at_a_whole_place(pointer: Entry) -> None:
+    data = zlib.compress(tiff_of({330: pointer}, ()))
+    with pytest.raises(ImageFileError, match="it names no second directory"):
+        Negative.from_bytes(data, "a.jpg", *SIZE)
+
+
 @pytest.mark.parametrize("data", [b"x", zlib.compress(b"nothing"), zlib.compress(tiff_of(TAGS, ()))[:-3]])
 def test_damaged_data_are_refused(data: bytes) -> None:
     with pytest.raises(ImageFileError, match="of its negative is damaged"):

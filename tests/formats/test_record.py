@@ -63,6 +63,7 @@ NONSENSE = {
     "three blacks": {"facts_black": [1, 2, 3]},
     "black is text": {"facts_black": ["a"] * 4},
     "a number for a make": {"facts_make": 5},
+    "half a character": {"facts_model": "\ud800"},
     "unknown pattern": {"facts_cfa": "RGBE"},
     "orientation 9": {"facts_orientation": 9},
     "flat matrix": {"facts_color_matrix": [1, 2, 3]},

@@ -16,8 +16,10 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.psnr import psnr
 from invisp_deploy.isp.recipe import Numbers
 from invisp_deploy.isp.steps import Array
+from invisp_deploy.models import shipped_folder
 from invisp_deploy.runtimes.base import Runtime, graph_specs
 from invisp_deploy.runtimes.golden import (
+    golden_path,
     make_golden,
     mirrored,
     natural_feeds,
@@ -95,6 +97,20 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_golden(path)
     with path.open("wb") as stream:
         np.savez(stream, crops=np.zeros(3))
+    with pytest.raises(EngineError, match="does not hold the golden input"):
+        read_golden(path)
+
+
+@pytest.mark.parametrize(
+    "change", [(b"'shape': (", b"'shape'; ("), (b"{'descr'", b"{'descr("), (b"PK\x01\x02\x14", None)]
+)
+def test_damage_that_numpys_parsers_raise_other_errors_of(change: tuple[bytes, bytes | None], tmp_path: Path) -> None:
+    path = tmp_path / "g.npz"
+    data = golden_path(shipped_folder("closed-form") / "forward.onnx").read_bytes()
+    old, new = change
+    assert old in data
+    at = data.index(old)  # without a new value: the method of compression of an archive's entry
+    path.write_bytes(data.replace(old, new) if new else data[: at + 10] + b"\x63\0" + data[at + 12 :])
     with pytest.raises(EngineError, match="does not hold the golden input"):
         read_golden(path)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import onnxruntime
 import pytest
 
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.contract import CameraContract
-from invisp_deploy.errors import EngineError, RequestError
+from invisp_deploy.errors import EngineError, GraphError, RequestError
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.runtimes.open import open_runtime
+from invisp_deploy.runtimes.openvino_ import OPENVINO
 from invisp_deploy.runtimes.tensorrt.engine_card import ENGINE_SUFFIXES
 from invisp_deploy.runtimes.tensorrt.runtime import TensorRTRuntime
 from tests.graphs import Graphs, write_graphs
@@ -68,7 +70,7 @@ def test_cuda_is_asked_for_as_fp32_and_never_falls_back(
     asked: list[Any] = []
     real = onnxruntime.InferenceSession
 
-    def session(path: str, options: onnxruntime.SessionOptions, providers: list[Any]) -> Any:
+    def session(path: str, options: onnxruntime.SessionOptions, providers: list[Any], **_: Any) -> Any:
         asked.append((options.get_session_config_entry("session.disable_cpu_ep_fallback"), providers))
         return real(path, providers=["CPUExecutionProvider"])
 
@@ -81,3 +83,39 @@ def test_cuda_is_asked_for_as_fp32_and_never_falls_back(
         ("1", [("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"})]),
     ]
     assert capsys.readouterr() == ("", "Failed to load libcudnn\n"), "standard output is for results"
+
+
+@pytest.mark.parametrize("provider", [None, OPENVINO])
+@pytest.mark.parametrize("where", ["absolute", "above", "link", "inside"])
+def test_a_graph_reads_no_file_outside_its_folder(
+    where: str, provider: str | None, graphs: Graphs, tmp_path: Path
+) -> None:
+    """Constants may lie in other files; one beside the graph is read, so that the others are not refused for a typo."""
+    folder = tmp_path / "graphs"
+    folder.mkdir()
+    model = onnx.load(graphs.forward)
+    tensor = max(model.graph.initializer, key=lambda each: len(each.raw_data))
+    for path in (tmp_path / "secret.bin", folder / "inside.bin"):
+        path.write_bytes(tensor.raw_data)
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    named = {"absolute": str(tmp_path / "secret.bin"), "above": "../secret.bin"}.get(where, f"{where}.bin")
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=named)
+    path = folder / "forward.onnx"
+    path.write_bytes(model.SerializeToString())
+    if where == "inside":
+        open_runtime(path, provider).close()
+        return
+    with pytest.raises(GraphError, match="forward.onnx is not an ONNX graph that"):
+        open_runtime(path, provider)
+
+
+def test_metadata_that_are_no_text_are_refused(
+    graphs: Graphs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "forward.onnx"
+    path.write_bytes(graphs.forward.read_bytes().replace(b'"squeeze"', b'"squ\xff\xfeze"'))
+    with pytest.raises(GraphError, match="forward.onnx"):
+        open_runtime(path)
+    assert capfd.readouterr().out == "", "nothing of ONNX Runtime's on standard output"

@@ -22,6 +22,7 @@ from invisp_deploy.files import write_whole
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.network.checkpoint import fill, read_safetensors, weights_hash
+from invisp_deploy.plain_json import parse_json
 from invisp_deploy.research.rivals.cycleisp import CycleIsp
 from invisp_deploy.research.rivals.grayscale import InvertibleGrayscale
 from invisp_deploy.research.rivals.unet import UnetPair
@@ -103,9 +104,9 @@ def load_rival(path: Path) -> Rival:
     header, state = read_safetensors(path, RIVAL_FORMAT, "it holds no trained rival")
     try:
         name = header["rival"]
-        contract = CameraContract.from_dict(json.loads(header["contract"]))
-        network = _TRAINED[name](**json.loads(header["facts"]))
-        card = json.loads(header["card"])
+        contract = CameraContract.from_dict(parse_json(header["contract"]))
+        network = _TRAINED[name](**parse_json(header["facts"]))
+        card = parse_json(header["card"])
     except (KeyError, ValueError, TypeError, RequestError) as error:
         raise CheckpointError(f"{path} has a damaged header: {error}") from error
     fill(network, state, path, f"{name} of {header['facts']}")

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from invisp_deploy.errors import EngineError, InvispError
 from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.plain_json import parse_json
 
 _FORMAT: Final = 1
 
@@ -92,12 +93,12 @@ class EngineCard:
     def from_json(cls, text: str, source: str) -> EngineCard:
         """Strict inverse of `to_json`. `source` names the file in the EngineError for anything else."""
         try:
-            data = json.loads(text)
+            data = parse_json(text)
             if data["format"] != _FORMAT:
                 raise EngineError(
                     f"{source} has the format {data['format']}, this version reads {_FORMAT}: build the engine again."
                 )
-            profile = Profile(*((int(h), int(w)) for h, w in (data["profile"][name] for name in _SIZES)))
+            profile = Profile(*(_size(data["profile"][name]) for name in _SIZES))
             card = cls(
                 graph=GraphCard.from_metadata(data["graph"], source),
                 backend=str(data["backend"]),
@@ -121,6 +122,13 @@ class EngineCard:
 
 
 _SIZES: Final = ("smallest", "optimal", "largest")
+
+
+def _size(sides: Any) -> tuple[int, int]:
+    height, width = sides
+    if not all(type(side) is int and side > 0 for side in (height, width)):
+        raise ValueError(f"a size is two whole numbers, got {sides}")
+    return height, width
 
 
 def sidecar_path(engine: Path) -> Path:

@@ -74,6 +74,12 @@ def changed(**changes: Any) -> str:
         (changed(backend="openvino"), "x names the backend 'openvino', expected tensorrt or tensorrt-rtx"),
         (changed(profile={}), "x is not the sidecar"),
         (changed(profile={"smallest": [1], "optimal": [1, 1], "largest": [1, 1]}), "x is not the sidecar"),
+        *(
+            (changed(profile={"smallest": [1, side], "optimal": [1, 1], "largest": [1, 1]}), "x is not the sidecar of")
+            for side in (0, 1.5, float("inf"))
+        ),
+        (changed(self_psnr=10**400), "x is not the sidecar of"),
+        ('{"format": ' + "[" * 60_000, "nested too deeply"),
         (changed(graph={}), "x is not the sidecar of an engine .*not a graph of invisp-deploy"),
         (changed(targets=None), "x is not the sidecar"),
         (changed(device=5), "x is not the sidecar"),

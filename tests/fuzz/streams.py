@@ -1,0 +1,71 @@
+"""Prepared datasets, pipes and lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from invisp_deploy.contract import UNIVERSAL
+from invisp_deploy.dataset.open import DATASET_FILE, DATASET_FORMAT, VERSION, ShotFacts, open_dataset
+from invisp_deploy.dataset.options import PrepareOptions
+from invisp_deploy.rendering.options import Explicit
+from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
+from invisp_deploy.streaming.sources import listed_names
+from tests.formats.test_metadata import SAID
+from tests.fuzz.mutate import of_bytes, of_json
+from tests.fuzz.pictures import record
+from tests.fuzz.target import Target
+
+
+def dataset(data: bytes, folder: Path) -> None:
+    """Facts and recipes; the mosaics and pictures of the files are not there."""
+    (folder / DATASET_FILE).write_bytes(data)
+    found = open_dataset(folder)
+    _ = (found.camera, found.quality, found.subsampling)
+    for shot in found.train + found.test:
+        shot.recipe(UNIVERSAL)
+
+
+def _datasets() -> Sequence[bytes]:
+    sizes = {"raw_bytes": 100, "jpeg_bytes": 100, "mosaic_bytes": 100, "jpeg_crc": 7, "height": 48, "width": 64}
+    facts = [
+        ShotFacts(name, f"raws/{name}.dng", False, **sizes, brightest=(900,) * 4, frame=record().facts, metadata=SAID)
+        for name in ("a", "b")
+    ]
+    files = [{**each.to_dict(), "split": split} for each, split in zip(facts, ("train", "test"), strict=True)]
+    options = PrepareOptions().to_dict()
+    told = {"format": DATASET_FORMAT, "version": VERSION, "options": options, "files": files, "refused": []}
+    return [json.dumps(told).encode()]
+
+
+def pipe(data: bytes, folder: Path) -> None:
+    """A size in words, then the bytes of a frame of another, of every depth."""
+    pipe_size(data[:12].decode("latin-1"))
+
+
+def frame(data: bytes, folder: Path) -> None:
+    """A frame of eight rows of eight, of the depth that its first byte chooses."""
+    body = bytearray(data[1:].ljust(128, b"\0")[:128])
+    bits = (10, 12, 14, 16)[data[0] % 4] if data else 12
+    black = float(data[1] if len(data) > 1 else 0)
+    values = Explicit(black=black, cfa="RGGB", white_balance=(2, 1, 1.5), color_matrix=record().facts.color_matrix)
+    PipeFormat(8, 8, bits, values).mosaic(body, "frame 1").recipe(UNIVERSAL)
+
+
+def names(data: bytes, folder: Path) -> None:
+    found = listed_names(data)
+    assert len(found) <= data.count(b"\n") + data.count(b"\0") + 1
+
+
+def _frames() -> Sequence[bytes]:
+    return [bytes([depth]) + bytes((number * 37 + half * 3) % (4, 16, 64, 256)[depth] if half else number * 37 % 256
+            for number in range(64) for half in (0, 1)) for depth in range(4)]  # fmt: skip
+
+
+TARGETS = (
+    Target("dataset", _datasets, dataset, of_json, 3),
+    Target("size of a pipe's frames", lambda: [b"3520x2344", b" 2x2\n", b"65536X2"], pipe, of_bytes, 3),
+    Target("frame of a pipe", _frames, frame, of_bytes, 2),
+    Target("list of files", lambda: ["a.dng\nb é.dng\r\n\n".encode(), b"\xff\n" * 20], names, of_bytes, 3),
+)
