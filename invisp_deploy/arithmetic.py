@@ -28,10 +28,6 @@ REMAINDER: Final = 16.0
 """What an 8-bit function's input leaves when rounded is read times this, as channels of its own."""
 
 
-EXPONENT_FACTOR: Final = "twice_bound"
-"""Name of the constant, float32 (1,), that every sigmoid of a graph is multiplied by before it is an exponent."""
-
-
 @dataclass(frozen=True)
 class Arithmetic:
     """precision: of `PRECISIONS`. scales: tensor name -> what neighbours of its grid differ by, for int8 and fp8.
@@ -93,7 +89,7 @@ FP32: Final = Arithmetic()
 
 def coupling_functions(config: NetworkConfig) -> list[str]:
     """Names of all F, G and H, in forward order."""
-    return [f"block{index}.{part}" for index in range(config.blocks) for part in "FGH"]
+    return [f"block{index}.{part}" for index in range(config.blocks) for part in config.functions]
 
 
 def block_input(dense: str) -> str:

@@ -14,6 +14,9 @@ SCALE_BOUND: Final = 0.8
 KINDS: Final = ("dense", "chain")
 """Of F, G and H: every convolution reads all tensors before it (the paper), or the one before it."""
 
+COUPLINGS: Final = ("affine", "additive")
+"""Of x2 and y1: y2 = x2 exp(s(y1)) + G(y1) (the paper), or y2 = x2 + G(y1)."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -28,6 +31,7 @@ class NetworkConfig:
     first: channels of x1, which F adds to; x2 has the rest. 0 is half of them, rounded down (1 of 3, 6 of 12).
     kind: of F, G and H. `dense`: 3x3 convolutions, each reading all before it (the paper). `chain`: one after the
         other, 3x3 first and last, 1x1 between (Kingma & Dhariwal, Glow, 2018).
+    coupling: `affine` has F, G and H (the paper). `additive` has no H and no exponential (Dinh et al., NICE, 2014).
     """
 
     blocks: int = 8
@@ -36,6 +40,7 @@ class NetworkConfig:
     depth: int = 5
     first: int = 0
     kind: str = "dense"
+    coupling: str = "affine"
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -44,8 +49,9 @@ class NetworkConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise RequestError(f"`{name}` must be a whole number from {low} to {high}, got {value!r}.")
-        if self.kind not in KINDS:
-            raise RequestError(f"`kind` must be one of {', '.join(KINDS)}, got {self.kind!r}.")
+        for name, known in (("kind", KINDS), ("coupling", COUPLINGS)):
+            if getattr(self, name) not in known:
+                raise RequestError(f"`{name}` must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
         if self.first >= self.channels:
             raise RequestError(f"`first` must be below the {self.channels} channels, got {self.first}.")
 
@@ -61,10 +67,15 @@ class NetworkConfig:
         return first, self.channels - first
 
     @property
+    def functions(self) -> str:
+        """The letters of a block's functions: FGH, or FG of an additive coupling."""
+        return "FGH" if self.coupling == "affine" else "FG"
+
+    @property
     def halo(self) -> int:
         """Exact receptive radius in image pixels, the same in both directions.
 
-        F is followed by G and H, so a block reaches twice as far as one of them, which has one (squeezed) pixel of
+        F is followed by G (and H), so a block reaches twice as far as one of them, which has one (squeezed) pixel of
         each 3x3 convolution. Counted from the edges of a pixel square: tiles begin and end at multiples of `squeeze`.
         """
         radius = 2 if self.kind == "chain" else self.depth
@@ -81,8 +92,8 @@ class NetworkConfig:
     def convolution_weights(self) -> int:
         """Weights of all convolutions without biases: multiply-accumulates per squeezed pixel."""
         first, second = self.split
-        mixing = self.channels**2
-        return self.blocks * (self._function(second, first) + 2 * self._function(first, second) + mixing)
+        of_y1 = len(self.functions) - 1
+        return self.blocks * (self._function(second, first) + of_y1 * self._function(first, second) + self.channels**2)
 
     @property
     def macs_per_pixel(self) -> float:
@@ -119,8 +130,8 @@ class NetworkConfig:
 CONFIGURATIONS: Final[dict[str, NetworkConfig]] = {
     "paper": NetworkConfig(blocks=8, growth=32, squeeze=1),
     "edge": NetworkConfig(blocks=8, growth=16, squeeze=2),
-    "closed-form": NetworkConfig(blocks=0, growth=1, squeeze=2, depth=3, kind="chain"),
-    "universal": NetworkConfig(blocks=2, growth=16, squeeze=2, depth=3, kind="chain"),
+    "closed-form": NetworkConfig(blocks=0, growth=1, squeeze=2, depth=3, kind="chain", coupling="additive"),
+    "universal": NetworkConfig(blocks=2, growth=16, squeeze=2, depth=3, kind="chain", coupling="additive"),
     "nano": NetworkConfig(blocks=8, growth=32, squeeze=2, depth=3, kind="chain"),
 }
 """Configurations with a name: `paper` is the authors', `edge` a tenth of its work, `nano` a fiftieth."""

@@ -136,7 +136,7 @@ def naive_half(network: InvISP) -> InvISP:
     """
     result = copy.deepcopy(network).half()
     for block in result.blocks():
-        for dense in (block.F, block.G, block.H):
+        for dense in block.functions():
             for name, layer in list(dense.named_children()):
                 if isinstance(layer, nn.Conv2d):
                     dense.add_module(name, _HalfConvolution(layer))

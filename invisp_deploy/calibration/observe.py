@@ -42,7 +42,7 @@ class Observer:
     def _listening(self, direction: str) -> Iterator[None]:
         handles = []
         for index, block in enumerate(self.network.blocks()):
-            for part in "FGH":
+            for part in self.network.config.functions:
                 dense = f"block{index}.{part}"
                 for number in range(1, self.network.config.depth + 1):
                     name = block_input(dense) if number == 1 else f"{dense}.relu{number - 1}"

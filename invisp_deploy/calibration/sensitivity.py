@@ -114,7 +114,7 @@ def kept_share(network: InvISP, kept: Sequence[str]) -> float:
     """Share of the multiply-accumulates of F, G and H that the kept layers do."""
     total = stays = 0
     for index, block in enumerate(network.blocks()):
-        for part in "FGH":
+        for part in network.config.functions:
             dense = f"block{index}.{part}"
             for number in range(1, network.config.depth + 1):
                 count = getattr(getattr(block, part), f"conv{number}").weight.numel()
@@ -127,7 +127,7 @@ def _only(network: InvISP, dense: str, arithmetic: Arithmetic) -> InvISP:
     """The fp32 network with one function lowered."""
     result = lowered(network, arithmetic)
     for index, (block, original) in enumerate(zip(result.blocks(), network.blocks(), strict=True)):
-        for part in "FGH":
+        for part in network.config.functions:
             if f"block{index}.{part}" != dense:
                 block.add_module(part, getattr(original, part))
     return result

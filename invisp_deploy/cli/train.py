@@ -14,7 +14,7 @@ import click
 
 from invisp_deploy.cli.common import InvispCommand, needs_extra, print_json, progress, result_line
 from invisp_deploy.cli.options import PATH, held_out_option, json_option, output_option, together
-from invisp_deploy.config import CONFIGURATIONS, KINDS, NetworkConfig
+from invisp_deploy.config import CONFIGURATIONS, COUPLINGS, KINDS, NetworkConfig
 from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
@@ -62,6 +62,7 @@ _size_options: Final = together(
     click.option("--depth", type=int, help="Convolutions in each of F, G and H.  [default: 5]"),
     click.option("--first", type=int, help="Channels of x1 in a coupling.  [default: half]"),
     click.option("--kind", type=click.Choice(KINDS), help="Of F, G and H.  [default: dense]"),
+    click.option("--coupling", type=click.Choice(COUPLINGS), help="additive: no H.  [default: affine]"),
 )
 
 run_options: Final = together(

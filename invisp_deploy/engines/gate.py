@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from invisp_deploy.arithmetic import EXPONENT_FACTOR
-from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import ParityError
+from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.psnr import psnr
+from invisp_deploy.isp.steps import CODES_PEAK, CURVE_EXPONENT, Array, Codes, exponent_of
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.runtimes.golden import Golden, make_golden, shares
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
@@ -34,17 +34,25 @@ def open_engine(path: Path) -> Runtime:
     return TensorRTRuntime(path)
 
 
-def self_psnr(onnx: Path, golden: Golden) -> float:
-    """How near the golden crops an int8 or fp8 graph comes with a factor of its spine 1e-5 off; dB, at most 200.
+def self_psnr(onnx: Path, card: GraphCard, golden: Golden) -> float:
+    """How near the golden crops an int8 or fp8 graph comes with what its network reads 1e-5 off; dB, at most 200.
 
     A right engine adds up in another order, so a value next to a half rounds the other way now and then, and each such
     value of 8 bits sets off others behind it. How far that goes lies in the weights, and not in the size of what set it
     off: between 1e-6 and 1e-4 it was the same up to 4 dB. 1e-5 is more than any device's exponential is off.
     """
-    factor = np.array([2 * SCALE_BOUND * (1 + _OFF)], np.float32)
-    with OnnxRuntime(onnx, constants={EXPONENT_FACTOR: factor}) as reference:
+    with OnnxRuntime(onnx, constants=nudged(card, _OFF)) as reference:
         crops = make_golden(reference, golden.height, golden.width).crops
     return min(psnr(shares(crops, golden.numbers), shares(golden.crops, golden.numbers)), _CAP)
+
+
+def nudged(card: GraphCard, off: float) -> dict[str, Array]:
+    """The constant before a mosaic graph's network that all which it reads goes through, by its name, that much off."""
+    if card.direction is Direction.FORWARD:
+        name, value = CURVE_EXPONENT, exponent_of(card.contract.curve)
+    else:
+        name, value = CODES_PEAK, float(Codes(card.bits).peak)
+    return {name: np.array(value * (1 + off), np.float32)}
 
 
 def check_engine(engine: Runtime, card: EngineCard, golden: Golden, device: CudaDevice) -> dict[str, Any]:

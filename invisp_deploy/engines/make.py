@@ -113,7 +113,7 @@ def make_engine(
                 cache.store_timings(timings, built.timing_cache)
         on_phase("computing the reference on the CPU")
         golden = make_golden(reference, *profile.optimal)
-    nearness = self_psnr(request.onnx, golden) if card.precision in QUANTISED else None
+    nearness = self_psnr(request.onnx, card, golden) if card.precision in QUANTISED else None
     engine = EngineCard(
         graph=card,
         backend=request.backend,

@@ -30,7 +30,7 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
 from invisp_deploy import __version__
-from invisp_deploy.arithmetic import EXPONENT_FACTOR, FP32, Arithmetic
+from invisp_deploy.arithmetic import FP32, Arithmetic
 from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import GraphError, RequestError
 from invisp_deploy.export.function import fit_together, write_function, write_together
@@ -271,21 +271,24 @@ class _Graph(Nodes):
     def coupling(self, name: str, coupling: Coupling, output: str) -> str:
         x1, x2 = f"{name}.x1", f"{name}.x2"
         y1 = self.node("Add", f"{name}.y1", x1, self.function(f"{name}.F", coupling.F, x2))
-        shift, scale = self.of_y1(name, coupling, y1)
-        scaled = self.node("Mul", f"{name}.scaled", x2, self.exponential(name, scale))
+        shift, *scale = self.of_y1(name, coupling, y1)
+        scaled = self.node("Mul", f"{name}.scaled", x2, self.exponential(name, *scale)) if scale else x2
         y2 = self.node("Add", f"{name}.y2", scaled, shift)
         return self.node("Concat", f"{name}.y", y1, y2, output=output, axis=1)
 
     def decoupling(self, name: str, coupling: Coupling) -> str:
         y1, y2 = f"{name}.y1", f"{name}.y2"
-        shift, scale = self.of_y1(name, coupling, y1)
-        scaled = self.node("Sub", f"{name}.scaled", y2, shift)
-        x2 = self.node("Mul", f"{name}.x2", scaled, self.exponential(name, scale))
+        shift, *scale = self.of_y1(name, coupling, y1)
+        x2 = self.node("Sub", f"{name}.scaled" if scale else f"{name}.x2", y2, shift)
+        if scale:
+            x2 = self.node("Mul", f"{name}.x2", x2, self.exponential(name, *scale))
         x1 = self.node("Sub", f"{name}.x1", y1, self.function(f"{name}.F", coupling.F, x2))
         return self.node("Concat", f"{name}.x", x1, x2, axis=1)
 
     def of_y1(self, name: str, coupling: Coupling, y1: str) -> list[str]:
-        """G and H of it."""
+        """G of it and, in an affine coupling, H."""
+        if coupling.H is None:
+            return [self.function(f"{name}.G", coupling.G, y1)]
         both, names = (coupling.G, coupling.H), (f"{name}.G", f"{name}.H")
         if fit_together(self.view.config, self.arithmetic):
             return write_together(self, both, names, f"{name}.GH", y1)
@@ -294,7 +297,7 @@ class _Graph(Nodes):
     def exponential(self, name: str, h: str) -> str:
         """exp(s) forward, exp(-s) inverse, with s = 0.8 (2 sigmoid(h) - 1) = 1.6 sigmoid(h) - 0.8."""
         bound = self.constant("bound", np.array([SCALE_BOUND], np.float32))
-        twice = self.constant(EXPONENT_FACTOR, np.array([2 * SCALE_BOUND], np.float32))
+        twice = self.constant("twice_bound", np.array([2 * SCALE_BOUND], np.float32))
         sigmoid = self.node("Sigmoid", f"{name}.sigmoid", h)
         spread = self.node("Mul", f"{name}.spread", sigmoid, twice)
         terms = (spread, bound) if self.forward else (bound, spread)

@@ -70,7 +70,7 @@ class InverseView(View):
 
 
 class _SharedCoupling(Coupling):
-    """A coupling over the F, G and H of a block, without the block's 1x1 convolution."""
+    """A coupling over the functions of a block, without the block's 1x1 convolution."""
 
     def __init__(self, block: Block) -> None:
         nn.Module.__init__(self)  # Coupling's own would make new F, G and H

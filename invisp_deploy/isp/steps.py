@@ -45,6 +45,11 @@ REACH: Final = 1
 """Pixels to each side that the steps see beyond a pixel of their own: demosaicing's neighbours."""
 
 
+CURVE_EXPONENT: Final = "curve.exponent"
+CODES_PEAK: Final = "codes.peak"
+"""Names of constants, FLOAT without a dimension: the curve's power (`exponent_of` forward), the largest code."""
+
+
 class Step(Protocol):
     """One step, both ways, in numpy and as nodes. `output` names the last tensor that is written."""
 
@@ -66,6 +71,11 @@ def steps(color: str, curve: float | str, cfa: str = "any", *, for_engine: bool 
     colour: tuple[Step, ...] = (Colour(),) if srgb else ()
     last = Bt709() if curve == "bt709" else Curve(float(curve))
     return (Samples(for_engine), Levels(), WhiteBalance(srgb, cfa), Demosaic(cfa), *colour, last)
+
+
+def exponent_of(curve: float | str) -> float:
+    """The power that a contract's curve compresses by."""
+    return _POWER if curve == "bt709" else 1 / float(curve)
 
 
 @dataclass(frozen=True)
@@ -272,11 +282,11 @@ class Curve:
         return np.power(np.maximum(x, 0), np.float32(self.gamma), dtype=np.float32)
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
-        return nodes.node("Pow", "curve.compressed", x, scalar(nodes, "curve.exponent", 1 / self.gamma), output=output)
+        return nodes.node("Pow", "curve.compressed", x, scalar(nodes, CURVE_EXPONENT, 1 / self.gamma), output=output)
 
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         positive = nodes.node("Max", "curve.positive", x, scalar(nodes, "zero", 0))
-        return nodes.node("Pow", "curve.linear", positive, scalar(nodes, "curve.exponent", self.gamma), output=output)
+        return nodes.node("Pow", "curve.linear", positive, scalar(nodes, CURVE_EXPONENT, self.gamma), output=output)
 
 
 @dataclass(frozen=True)
@@ -321,7 +331,7 @@ class Bt709:
 
     def _power(self, nodes: GraphNodes, x: str, exponent: float) -> str:
         product = nodes.node(
-            "Mul", "curve.product", nodes.node("Log", "curve.log", x), scalar(nodes, "curve.exponent", exponent)
+            "Mul", "curve.product", nodes.node("Log", "curve.log", x), scalar(nodes, CURVE_EXPONENT, exponent)
         )
         return nodes.node("Exp", "curve.power", product)
 
@@ -352,7 +362,7 @@ class Codes:
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
         clamped = nodes.node("Clip", "codes.clamped", x, *_unit(nodes))
-        scaled = nodes.node("Mul", "codes.scaled", clamped, scalar(nodes, "codes.peak", self.peak))
+        scaled = nodes.node("Mul", "codes.scaled", clamped, scalar(nodes, CODES_PEAK, self.peak))
         rounded = nodes.node("Round", "codes.rounded", scaled)
         if self.for_engine and self.bits == 8:
             return nodes.node("Cast", "codes.bytes", interleaved_codes(nodes, rounded), output=output, to=UINT8)
@@ -368,10 +378,10 @@ class Codes:
         else:
             numbers = nodes.node("Cast", "codes.numbers", x, to=FLOAT)
             if self.for_engine:
-                unit = nodes.node("Div", "codes.unit", numbers, scalar(nodes, "codes.peak", self.peak))
+                unit = nodes.node("Div", "codes.unit", numbers, scalar(nodes, CODES_PEAK, self.peak))
                 return planar_codes(nodes, unit, output)
             values = nodes.node("Transpose", "codes.planar", numbers, perm=[0, 3, 1, 2])
-        unit = nodes.node("Div", "codes.unit", values, scalar(nodes, "codes.peak", self.peak))
+        unit = nodes.node("Div", "codes.unit", values, scalar(nodes, CODES_PEAK, self.peak))
         return folded(nodes, unit, "codes", output)
 
 

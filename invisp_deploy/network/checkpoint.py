@@ -133,6 +133,7 @@ def _config_of(state: dict[str, Tensor], path: Path) -> NetworkConfig:
             depth=depth,
             first=0 if split == channels[0] // 2 else split,
             kind="chain" if f2[1] == f1[0] else "dense",
+            coupling="affine" if f"{first}.H.conv1.weight" in state else "additive",
         )
     except RequestError as error:
         raise CheckpointError(f"{path} is not of an InvISP that this package knows: {error}") from error

@@ -1,4 +1,4 @@
-"""Enhanced affine coupling (paper, eqs. 3 to 7) and its functions.
+"""Enhanced affine coupling (paper, eqs. 3 to 7), the additive one, and their functions.
 
 Notation, with m split into (x1, x2) and n into (y1, y2):
 
@@ -8,6 +8,8 @@ Notation, with m split into (x1, x2) and n into (y1, y2):
 
     y1 = x1 + F(x2)                 x2 = (y2 - G(y1)) exp(-s)
     y2 = x2 exp(s) + G(y1)          x1 = y1 - F(x2)
+
+An additive coupling (Dinh et al., NICE, 2014) is the same with s = 0, and without H.
 """
 
 from __future__ import annotations
@@ -71,26 +73,33 @@ class CouplingFunction(nn.Module):
 
 
 class Coupling(nn.Module):
-    """One enhanced affine coupling over channels split into (first, second)."""
+    """One coupling over channels split into (first, second): enhanced affine, or additive, which has no H."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.parts = first, second = config.split
         self.F = CouplingFunction(second, first, config)
         self.G = CouplingFunction(first, second, config)
-        self.H = CouplingFunction(first, second, config)
+        self.H = CouplingFunction(first, second, config) if config.coupling == "affine" else None
+
+    def functions(self) -> list[CouplingFunction]:
+        """F, G and, where there is one, H."""
+        return [each for each in (self.F, self.G, self.H) if each is not None]
 
     def forward(self, x: Tensor) -> Tensor:
         x1, x2 = torch.split(x, list(self.parts), 1)
         y1 = x1 + self.F(x2)
-        y2 = x2 * torch.exp(self.scale(y1)) + self.G(y1)
-        return torch.cat((y1, y2), 1)
+        scaled = x2 if self.H is None else x2 * torch.exp(self.scale(self.H(y1)))
+        return torch.cat((y1, scaled + self.G(y1)), 1)
 
     def inverse(self, y: Tensor) -> Tensor:
         y1, y2 = torch.split(y, list(self.parts), 1)
-        x2 = (y2 - self.G(y1)) * torch.exp(-self.scale(y1))
+        x2 = y2 - self.G(y1)
+        if self.H is not None:
+            x2 = x2 * torch.exp(-self.scale(self.H(y1)))
         return torch.cat((y1 - self.F(x2), x2), 1)
 
-    def scale(self, y1: Tensor) -> Tensor:
-        """s, within [-0.8, 0.8], from the first part."""
-        return SCALE_BOUND * (2 * torch.sigmoid(self.H(y1)) - 1)
+    @staticmethod
+    def scale(h: Tensor) -> Tensor:
+        """s, within [-0.8, 0.8], of what H makes of the first part."""
+        return SCALE_BOUND * (2 * torch.sigmoid(h) - 1)

@@ -101,7 +101,7 @@ def lowered(network: InvISP, arithmetic: Arithmetic) -> InvISP:
     arithmetic.check(network.config)
     result = _shell(network)
     for index, block in enumerate(result.blocks()):
-        for part in "FGH":
+        for part in network.config.functions:
             dense = getattr(block, part)
             block.add_module(part, LoweredFunction(dense, f"block{index}.{part}", arithmetic))
     return result

@@ -12,10 +12,10 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from invisp_deploy.arithmetic import EXPONENT_FACTOR, Arithmetic
+from invisp_deploy.arithmetic import Arithmetic
 from invisp_deploy.calibration.record import read_record
-from invisp_deploy.config import CONFIGURATIONS, SCALE_BOUND
-from invisp_deploy.engines.gate import check_engine, self_psnr
+from invisp_deploy.config import CONFIGURATIONS
+from invisp_deploy.engines.gate import check_engine, nudged, self_psnr
 from invisp_deploy.errors import ParityError
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.steps import Array
@@ -42,7 +42,7 @@ class Intact:
         with OnnxRuntime(path) as graph:
             self.golden: Golden = make_golden(graph, EDGE, EDGE)
             size = (EDGE, EDGE)
-            near = self_psnr(path, self.golden)
+            near = self_psnr(path, graph.card, self.golden)
             profile = Profile(size, size, size)
             self.card = EngineCard(graph.card, "tensorrt-rtx", "1.7", "", "", ("sm89",), profile, self_psnr=near)
 
@@ -137,8 +137,7 @@ def test_a_damaged_engine_is_caught(
 def test_a_right_engine_passes(intact: dict[Direction, Intact], direction: Direction) -> None:
     """Another order of sums is what a device has; a hundredth of what the limit was measured with stands for it."""
     right = intact[direction]
-    factor = np.array([2 * SCALE_BOUND * (1 + 3e-7)], np.float32)
-    with OnnxRuntime(right.path, constants={EXPONENT_FACTOR: factor}) as engine:
+    with OnnxRuntime(right.path, constants=nudged(right.card.graph, 3e-7)) as engine:
         figures = check_engine(engine, right.card, right.golden, ADA)
     assert figures["psnr_limit"] <= figures["psnr"] < 110, "roundings flipped, few in a small network"
     assert right.card.self_psnr is not None
