@@ -81,7 +81,7 @@ class GraphCard:
 
     @property
     def reach(self) -> int:
-        """Exact receptive radius of all in the graph, pixels. Demosaicing adds one, rounded up to `multiple`."""
+        """Exact receptive radius of all in the graph, pixels. Demosaicing adds two, rounded up to `multiple`."""
         demosaics = self.form == "mosaic" and self.direction is Direction.FORWARD
         return self.config.halo + (self.multiple if demosaics else 0)
 

@@ -15,12 +15,12 @@ SCALES = {name: 0.01 for name in quantised_tensors(SMALL)}
 
 
 @pytest.mark.parametrize("name", sorted(CONFIGURATIONS))
-def test_a_block_has_two_inputs_and_the_inner_tensors_of_three_functions(name: str) -> None:
+def test_a_block_has_two_inputs_and_the_inner_tensors_of_its_functions(name: str) -> None:
     config = CONFIGURATIONS[name]
     tensors = quantised_tensors(config)
-    each = 8 if config.kind == "chain" else 14  # x2, y1, and four (a chain: two) tensors in each of F, G, H
+    each = 2 + len(config.functions) * (config.depth - 1)  # x2, y1, and what each but the last convolution makes
     assert len(tensors) == len(set(tensors)) == each * config.blocks
-    assert len(coupling_functions(config)) == 3 * config.blocks
+    assert len(coupling_functions(config)) == len(config.functions) * config.blocks
 
 
 def test_g_and_h_read_one_tensor_and_f_another() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from invisp_deploy.config import CONFIGURATIONS, SCALE_BOUND, NetworkConfig
+from invisp_deploy.config import CONFIGURATIONS, COUPLINGS, SCALE_BOUND, NetworkConfig
 from invisp_deploy.errors import RequestError
 
 
@@ -47,6 +47,18 @@ def test_a_kind_that_is_not_known_is_a_sentence() -> None:
     for kind in ("resnet", "", None, 3):
         with pytest.raises(RequestError, match="`kind` must be one of dense, chain, got"):
             NetworkConfig(kind=kind)  # type: ignore[arg-type]
+
+
+def test_a_coupling_that_is_not_known_is_a_sentence() -> None:
+    for coupling in ("multiplicative", "", None, 3):
+        with pytest.raises(RequestError, match="`coupling` must be one of affine, additive, got"):
+            NetworkConfig(coupling=coupling)  # type: ignore[arg-type]
+
+
+def test_an_additive_coupling_saves_a_function_of_three() -> None:
+    affine, additive = (NetworkConfig(2, 16, 2, depth=3, kind="chain", coupling=each) for each in COUPLINGS)
+    assert (affine.macs_per_pixel, additive.macs_per_pixel) == (3048, 2056)
+    assert (affine.functions, additive.functions) == ("FGH", "FG")
 
 
 def test_published_figures_of_the_paper_network() -> None:

@@ -17,8 +17,6 @@ CPU add in place and copy nothing, while those on a GPU concatenate for free. In
 adds channels of zeros to the input, up to a multiple of 8, so that concatenations stay aligned (docs/performance.md); a
 chain has none. The input and the output of a function are FLOAT in every precision.
 
-G and H of a narrow fp32 chain are written together, as one chain of both.
-
 What an inner convolution of an int8 or fp8 function makes carries a gain for each channel. They stand in the node's doc
 string, a JSON list, so that the tensor can be compared with the one of another precision.
 """
@@ -35,8 +33,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from invisp_deploy.arithmetic import FP32, QUANTISED, REMAINDER, Arithmetic, block_input
-from invisp_deploy.config import NetworkConfig
+from invisp_deploy.arithmetic import QUANTISED, REMAINDER, Arithmetic, block_input
 from invisp_deploy.export.nodes import Nodes
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.network.coupling import CouplingFunction
@@ -45,9 +42,6 @@ from invisp_deploy.network.lowered import GainedConvolution, gained_convolutions
 _SLOPE: Final = 0.2
 _BLOCK: Final = 8
 """Channels that tensor cores take together in half precision."""
-
-_REGISTER: Final = 16
-"""Floats of AVX-512's registers: what convolutions of ONNX Runtime and OpenVINO fill their channels up to."""
 
 _EIGHT_BITS: Final = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
 
@@ -63,37 +57,6 @@ def write_function(nodes: Nodes, block: CouplingFunction, name: str, x: str, ari
         made = writer.convolution(layer, index, block.read(seen))
         seen.append(_Value(nodes.node("LeakyRelu", f"{name}.relu{index}", made.name, alpha=_SLOPE), made.half))
     return writer.single(writer.convolution(layers[-1], len(layers), block.read(seen)))
-
-
-def fit_together(config: NetworkConfig, arithmetic: Arithmetic) -> bool:
-    """Whether G and H are worth `write_together`: fp32 chains whose inner channels together fit the widest vector
-    register of a CPU, which one of them alone leaves half empty (docs/performance.md).
-    """
-    return arithmetic.precision == "fp32" and config.kind == "chain" and 2 * config.growth <= _REGISTER
-
-
-def write_together(
-    nodes: Nodes, blocks: Sequence[CouplingFunction], names: Sequence[str], together: str, x: str
-) -> list[str]:
-    """Add chains that all read the FLOAT tensor `x` as one chain; returns the names of their FLOAT results.
-
-    First convolutions are joined; the later ones have zeros where one function's channels meet another's, so each
-    computes what it would alone. together: name of the whole. Results have the names of the last convolutions.
-    """
-    with torch.no_grad():
-        chains = [gained_convolutions(block, name, FP32) for block, name in zip(blocks, names, strict=True)]
-    last = len(chains[0])
-    for index, layers in enumerate(zip(*chains, strict=True), 1):
-        name, weights = f"{together}.conv{index}", [_array(layer.weight) for layer in layers]
-        joined = np.concatenate(weights) if index == 1 else _block_diagonal(weights)
-        weight = nodes.constant(f"{name}.weight", joined)
-        bias = nodes.constant(f"{name}.bias", np.concatenate([_array(layer.bias) for layer in layers]))
-        x = nodes.convolution(name, x, weight, joined.shape[-1], bias)
-        if index < last:
-            x = nodes.node("LeakyRelu", f"{together}.relu{index}", x, alpha=_SLOPE)
-    results = [chain[-1].name for chain in chains]
-    nodes.split(together, [chain[-1].weight.shape[0] for chain in chains], x, results, f"{together}.parts")
-    return results
 
 
 @dataclass(frozen=True)
@@ -205,17 +168,6 @@ class _Writer:
 
     def joined(self, label: str, names: list[str]) -> str:
         return names[0] if len(names) == 1 else self.nodes.node("Concat", f"{self.name}.{label}", *names, axis=1)
-
-
-def _block_diagonal(weights: Sequence[Array]) -> Array:
-    """Weights (outputs, inputs, k, k) beside each other, zeros elsewhere."""
-    outputs, inputs = (sum(weight.shape[axis] for weight in weights) for axis in (0, 1))
-    joined = np.zeros((outputs, inputs, *weights[0].shape[2:]), np.float32)
-    row = column = 0
-    for weight in weights:
-        joined[row : row + weight.shape[0], column : column + weight.shape[1]] = weight
-        row, column = row + weight.shape[0], column + weight.shape[1]
-    return joined
 
 
 def _widened(weight: Array, channels: int) -> Array:

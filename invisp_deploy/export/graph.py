@@ -33,7 +33,7 @@ from invisp_deploy import __version__
 from invisp_deploy.arithmetic import FP32, Arithmetic
 from invisp_deploy.config import SCALE_BOUND
 from invisp_deploy.errors import GraphError, RequestError
-from invisp_deploy.export.function import fit_together, write_function, write_together
+from invisp_deploy.export.function import write_function
 from invisp_deploy.export.nodes import Nodes
 from invisp_deploy.export.views import View
 from invisp_deploy.graph_card import Direction, GraphCard
@@ -287,12 +287,8 @@ class _Graph(Nodes):
 
     def of_y1(self, name: str, coupling: Coupling, y1: str) -> list[str]:
         """G of it and, in an affine coupling, H."""
-        if coupling.H is None:
-            return [self.function(f"{name}.G", coupling.G, y1)]
-        both, names = (coupling.G, coupling.H), (f"{name}.G", f"{name}.H")
-        if fit_together(self.view.config, self.arithmetic):
-            return write_together(self, both, names, f"{name}.GH", y1)
-        return [self.function(each, block, y1) for each, block in zip(names, both, strict=True)]
+        blocks = coupling.functions()[1:]
+        return [self.function(f"{name}.{letter}", block, y1) for letter, block in zip("GH", blocks, strict=False)]
 
     def exponential(self, name: str, h: str) -> str:
         """exp(s) forward, exp(-s) inverse, with s = 0.8 (2 sigmoid(h) - 1) = 1.6 sigmoid(h) - 0.8."""

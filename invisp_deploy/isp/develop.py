@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from invisp_deploy.isp.demosaic import REACH
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Numbers, Recipe
-from invisp_deploy.isp.steps import REACH, Bt709, Codes, Colour, Curve, Demosaic, Float, steps
+from invisp_deploy.isp.steps import Bt709, Codes, Colour, Curve, Demosaic, Float, steps
 
 Window = tuple[slice, slice]
 """Rows and columns, each with a start and a stop."""

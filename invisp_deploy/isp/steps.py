@@ -41,9 +41,6 @@ from invisp_deploy.isp.recipe import Numbers
 Array = npt.NDArray[Any]
 Float = npt.NDArray[np.float32]
 
-REACH: Final = 1
-"""Pixels to each side that the steps see beyond a pixel of their own: demosaicing's neighbours."""
-
 
 CURVE_EXPONENT: Final = "curve.exponent"
 CODES_PEAK: Final = "codes.peak"
@@ -70,7 +67,7 @@ def steps(color: str, curve: float | str, cfa: str = "any", *, for_engine: bool 
     srgb = color == "srgb"
     colour: tuple[Step, ...] = (Colour(),) if srgb else ()
     last = Bt709() if curve == "bt709" else Curve(float(curve))
-    return (Samples(for_engine), Levels(), WhiteBalance(srgb, cfa), Demosaic(cfa), *colour, last)
+    return (Samples(for_engine), Levels(), WhiteBalance(srgb, cfa), Demosaic(cfa, corrected=srgb), *colour, last)
 
 
 def exponent_of(curve: float | str) -> float:
@@ -187,23 +184,26 @@ class WhiteBalance:
 
 @dataclass(frozen=True)
 class Demosaic:
-    """Bilinear, mirrored at the edges; the way back samples each pixel's own colour (`isp.demosaic`).
+    """Linear, by `isp.demosaic`; the way back samples each pixel's own colour.
 
-    cfa: the one phase that a graph is for, or `any`. In a graph of one phase it is one constant 3x3 convolution at
-    half the resolution, from the four sites to the three colours of each. For any phase it is one 3x3 convolution for
-    each colour over the plane with holes.
+    corrected: by gradients, in the domain of sRGB, where that is nearest to LibRaw; bilinear for the paper's.
+
+    cfa: the one phase that a graph is for, or `any`. In a graph it is one 3x3 convolution at half the resolution, from
+    the four sites to the three colours of each, with constant weights for one phase; for any, corrected ones are chosen
+    by the frame's phase, and bilinear is one 3x3 convolution for each colour over the plane with holes.
     """
 
     cfa: str = "any"
+    corrected: bool = False
 
     def forward(self, x: Array, numbers: Numbers) -> Float:
-        return demosaic(x, _pattern(numbers))
+        return demosaic(x, _pattern(numbers), self.corrected)
 
     def inverse(self, x: Array, numbers: Numbers) -> Float:
         return remosaic(x, _pattern(numbers))
 
     def write_forward(self, nodes: GraphNodes, x: str, output: str = "") -> str:
-        if self.cfa != "any":
+        if self.cfa != "any" or self.corrected:
             return self._write_folded(nodes, x, output)
         thrice = nodes.node("Concat", "demosaic.thrice", x, x, x, axis=1)
         spread = nodes.node("Mul", "demosaic.spread", thrice, self._masks(nodes))
@@ -228,12 +228,28 @@ class Demosaic:
         return nodes.node("Add", "demosaic.sites", two, parts[2], output=output)
 
     def _write_folded(self, nodes: GraphNodes, x: str, output: str) -> str:
-        # Mirrored, row -1 is row 1: the second row of the square before the first is that of the first square, and its
-        # first row is never read. So squares repeat at the edges.
         mirror = nodes.constant("demosaic.mirror", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
         padded = nodes.node("Pad", "demosaic.padded", x, mirror, mode="edge")
-        weight = nodes.constant("demosaic.weight", _folded_kernels(self.cfa))
+        weight = self._weight(nodes)
         return nodes.node("Conv", "demosaic.planes", padded, weight, output=output, kernel_shape=[3, 3])
+
+    def _weight(self, nodes: GraphNodes) -> str:
+        """(12, 4, 3, 3): that of the one phase, or chosen among those of all."""
+        if self.cfa != "any":
+            return nodes.constant("demosaic.weight", _folded_kernels(self.cfa, self.corrected))
+        # twice the first site's colour less the second's is 2, 0, 3, -1 for GRBG, GBRG, BGGR, RGGB; -1 is the last
+        phases = nodes.constant(
+            "demosaic.phases",
+            np.stack([_folded_kernels(phase, self.corrected) for phase in ("GBRG", "GBRG", "GRBG", "BGGR", "RGGB")]),
+        )
+        ends = [
+            nodes.constant(f"demosaic.{name}", np.array([at], np.int64)) for name, at in (("first", 0), ("second", 1))
+        ]
+        first, second = (nodes.node("Gather", f"demosaic.colour{index}", "cfa", end) for index, end in enumerate(ends))
+        doubled = nodes.node("Add", "demosaic.doubled", first, first)
+        phase = nodes.node("Sub", "demosaic.phase", doubled, second)
+        chosen = nodes.node("Gather", "demosaic.chosen_phase", phases, phase, axis=0)
+        return nodes.node("Reshape", "demosaic.weight", chosen, sizes(nodes, "demosaic.weight.shape", 12, 4, 3, 3))
 
     def _masks(self, nodes: GraphNodes) -> str:
         """(1, 12, 1, 1): 1 where a site has that colour, colour by colour."""
@@ -396,7 +412,7 @@ _SLOPE: Final = 4.5
 _POWER: Final = 0.45
 
 
-def _folded_kernels(cfa: str) -> Float:
+def _folded_kernels(cfa: str, corrected: bool) -> Float:
     """(12, 4, 3, 3): what each colour at each site of a 2x2 square takes of the four sites of the 3x3 squares around.
 
     `demosaic` of single ones, so the arithmetic of interpolation stands once.
@@ -407,7 +423,7 @@ def _folded_kernels(cfa: str) -> Float:
             for right in range(3):
                 one = np.zeros((10, 10), np.float32)
                 one[2 + 2 * down + site // 2, 2 + 2 * right + site % 2] = 1
-                square = demosaic(one, cfa)[:, 4:6, 4:6]
+                square = demosaic(one, cfa, corrected)[:, 4:6, 4:6]
                 kernels[:, site, down, right] = square.reshape(12)
     return kernels
 

@@ -64,11 +64,59 @@ def test_agrees_with_libraws_bilinear_inside(cfa: str, tmp_path: Path) -> None:
     assert difference.max() <= 1  # LibRaw rounds down to whole numbers
 
 
+# Malvar, He and Cutler, "High-quality linear interpolation for demosaicing" (2004), fig. 2, in eighths
+GREEN_AT_RED = [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
+RED_IN_RED_ROW = [[0, 0, 0.5, 0, 0], [0, -1, 0, -1, 0], [-1, 4, 5, 4, -1], [0, -1, 0, -1, 0], [0, 0, 0.5, 0, 0]]
+RED_AT_BLUE = [[0, 0, -1.5, 0, 0], [0, 2, 0, 2, 0], [-1.5, 0, 6, 0, -1.5], [0, 2, 0, 2, 0], [0, 0, -1.5, 0, 0]]
+
+
+def published(mosaic: npt.NDArray[np.float32], cfa: str) -> npt.NDArray[np.float64]:
+    """Their kernels, two pixels from the border on, pixel by pixel."""
+    height, width = mosaic.shape
+    planes = np.empty((3, height - 4, width - 4))
+    for row in range(2, height - 2):
+        for column in range(2, width - 2):
+            around = mosaic[row - 2 : row + 3, column - 2 : column + 3].astype(np.float64)
+            own = cfa[(row % 2) * 2 + column % 2]
+            beside = cfa[(row % 2) * 2 + (column + 1) % 2]
+            for index, colour in enumerate("RGB"):
+                if colour == own:
+                    value = mosaic[row, column]
+                elif colour == "G":
+                    value = (around * GREEN_AT_RED).sum() / 8
+                elif own == "G":
+                    kernel = np.array(RED_IN_RED_ROW)
+                    value = (around * (kernel if colour == beside else kernel.T)).sum() / 8
+                else:
+                    value = (around * RED_AT_BLUE).sum() / 8
+                planes[index, row - 2, column - 2] = value
+    return planes
+
+
+@pytest.mark.parametrize("cfa", CFA_PATTERNS)
+@pytest.mark.parametrize("shape", [(8, 8), (9, 12), (16, 11)])
+def test_corrected_agrees_with_the_published_kernels_inside(cfa: str, shape: tuple[int, int]) -> None:
+    mosaic = random_mosaic(shape)
+    ours = demosaic(mosaic, cfa, corrected=True)
+    np.testing.assert_allclose(ours[:, 2:-2, 2:-2], published(mosaic, cfa), atol=3e-7)
+
+
+@pytest.mark.parametrize("cfa", CFA_PATTERNS)
+@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (8, 10), (9, 7)])
+def test_beyond_the_edge_squares_repeat(cfa: str, shape: tuple[int, int]) -> None:
+    """A mosaic inside of a larger one, whose rows and columns -1 and -2 are its own 1 and 0."""
+    mosaic = random_mosaic(shape, 4)
+    rows, columns = (np.r_[0, 1, 0:size, size - 2, size - 1] for size in shape)
+    larger = demosaic(mosaic[np.ix_(rows, columns)], cfa, corrected=True)[:, 2:-2, 2:-2]
+    np.testing.assert_array_equal(demosaic(mosaic, cfa, corrected=True), larger)
+
+
+@pytest.mark.parametrize("corrected", [False, True])
 @pytest.mark.parametrize("cfa", CFA_PATTERNS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("level", [0.1, 1 / 3, 1.0, 3398.0])
-def test_a_flat_field_stays_flat_to_the_bit(cfa: str, shape: tuple[int, int], level: float) -> None:
-    rgb = demosaic(np.full(shape, level, np.float32), cfa)
+def test_a_flat_field_stays_flat_to_the_bit(cfa: str, shape: tuple[int, int], level: float, corrected: bool) -> None:
+    rgb = demosaic(np.full(shape, level, np.float32), cfa, corrected)
     assert np.unique(rgb).tolist() == [np.float32(level)]
 
 
@@ -83,11 +131,12 @@ def test_each_colour_stays_within_its_own_range(cfa: str, shape: tuple[int, int]
         assert rgb[index].max() <= measured.max()
 
 
+@pytest.mark.parametrize("corrected", [False, True])
 @pytest.mark.parametrize("cfa", CFA_PATTERNS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_remosaic_undoes_it_bit_for_bit(cfa: str, shape: tuple[int, int]) -> None:
+def test_remosaic_undoes_it_bit_for_bit(cfa: str, shape: tuple[int, int], corrected: bool) -> None:
     mosaic = random_mosaic(shape, 3)
-    again = remosaic(demosaic(mosaic, cfa), cfa)
+    again = remosaic(demosaic(mosaic, cfa, corrected), cfa)
     assert again.dtype == mosaic.dtype
     np.testing.assert_array_equal(again, mosaic)
 

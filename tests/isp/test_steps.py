@@ -35,6 +35,7 @@ STEPS: dict[str, Step] = {
     "white balance": WhiteBalance(),
     "white balance, clipped": WhiteBalance(clips=True),
     "demosaic": Demosaic(),
+    "demosaic, corrected": Demosaic(corrected=True),
     "colour": Colour(),
     "curve": Curve(2.2),
     "curve bt709": Bt709(),
@@ -56,7 +57,7 @@ def given(name: str, bits: int) -> Array:
         return random.integers(0, 1 << bits, SHAPE).astype(np.uint16)
     if name == "levels":
         return random.integers(round(max(DEPTHS[bits][0])) + 1, round(DEPTHS[bits][1]), SHAPE).astype(np.float32)
-    if name in ("white balance", "white balance, clipped", "demosaic"):
+    if name in ("white balance", "white balance, clipped", "demosaic", "demosaic, corrected"):
         return random.random(SHAPE, np.float32)
     return random.random((3, *SHAPE), np.float32)
 
@@ -75,7 +76,7 @@ def beyond(name: str, step: Step, bits: int) -> tuple[Array, Array]:
         )
     if name == "levels":
         return random.integers(0, 65536, SHAPE).astype(np.float32), mosaic
-    if name == "demosaic":
+    if name.startswith("demosaic"):
         return mosaic, planes
     if name == "curve":
         return np.maximum(planes, 0), planes

@@ -55,6 +55,19 @@ def test_s_keeps_its_bound_whatever_comes_in(coupling: Coupling, size: float) ->
         assert s.abs().max() > 0.79  # the bound is reached, not merely respected
 
 
+def test_an_additive_coupling_adds_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    additive = Coupling(NetworkConfig(growth=4, squeeze=2, depth=3, kind="chain", coupling="additive")).double()
+    with torch.no_grad():
+        for parameter in additive.parameters():
+            parameter.normal_(0, 0.3)
+    assert not [name for name, _ in additive.named_parameters() if name.startswith("H")]
+    x = torch.randn(2, 12, 7, 5, dtype=torch.float64)
+    y1 = x[:, :6] + additive.F(x[:, 6:])
+    torch.testing.assert_close(additive(x), torch.cat((y1, x[:, 6:] + additive.G(y1)), 1))
+    torch.testing.assert_close(additive.inverse(additive(x)), x, atol=1e-12, rtol=0)
+
+
 def test_dense_block_is_five_convolutions_that_see_everything_before() -> None:
     torch.manual_seed(0)
     block = CouplingFunction(2, 3, NetworkConfig(growth=4)).double()
