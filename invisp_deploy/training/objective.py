@@ -34,7 +34,8 @@ class Objective(nn.Module):
     def forward(self, raw: Tensor, target: Tensor, jpegs: Sequence[Compression]) -> tuple[Tensor, Tensor]:
         """raw, target: (B, 3, H, W), target in [0, 1]. Gives |f(x) - y| and |f^-1(jpeg(clamp(f(x)))) - x| of eq. 8.
 
-        Both are means over all elements, in the norm of the options; the second is weighted where f(x) clips.
+        Where y is 0 or 1, f(x) beyond it is the same picture and no error: pulled back, saturated colours would lose
+        what their other channels have right. Both are means over all elements, in the norm of the options; the second is weighted where f(x) clips.
         """
         with torch.autocast(raw.device.type, self.precision, enabled=self.precision is not None):
             rendered = self.method(raw).float() if self.method.renders else target
@@ -42,7 +43,7 @@ class Objective(nn.Module):
         compressed = shown if self.simulator is None else self.simulator(shown, jpegs)
         with torch.autocast(raw.device.type, self.precision, enabled=self.precision is not None):
             recovered = self.method.inverse(compressed).float()  # type: ignore[operator]
-        rgb_error, raw_error = self._size(rendered - target), self._size(recovered - raw)
+        rgb_error, raw_error = self._size(_beyond(rendered, target) - target), self._size(recovered - raw)
         if self.loss.clipped_weight != 1:
             clipped = ((rendered < 0) | (rendered > 1)).any(1, keepdim=True)
             raw_error = raw_error * torch.where(clipped, self.loss.clipped_weight, 1.0)
@@ -50,3 +51,9 @@ class Objective(nn.Module):
 
     def _size(self, difference: Tensor) -> Tensor:
         return difference.abs() if self.loss.norm == "l1" else difference.square()
+
+
+def _beyond(rendered: Tensor, target: Tensor) -> Tensor:
+    """The rendering; the target where both clip at the same end."""
+    same = ((target <= 0) & (rendered < 0)) | ((target >= 1) & (rendered > 1))
+    return torch.where(same, target, rendered)

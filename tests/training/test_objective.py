@@ -47,6 +47,18 @@ def test_the_losses_are_those_of_the_paper(network: InvISP, batch: tuple[Tensor,
     assert raw_loss == pytest.approx((network.inverse(through_jpeg) - raw).abs().mean().item())
 
 
+def test_what_clips_at_the_same_end_as_the_target_is_no_error() -> None:
+    """Of an untrained network, the identity: codes are the same however far beyond a value lies; the other end counts."""
+    raw = torch.full((1, 3, 8, 8), 0.5)
+    raw[0, 0], raw[0, 1, :4], raw[0, 1, 4:] = 1.3, -0.2, 0.0
+    target = raw.clip(0, 1)
+    identity, given = InvISP(NetworkConfig(1, 4, 2)), JpegOptions(rounding="none")
+    assert losses(identity, (raw, target), given)[0] == pytest.approx(0, abs=1e-6)
+    target[0, 0, :4], target[0, 1, :4] = 0.9, 1.0
+    expected = (0.4 + 1.2) * 32 / (3 * 64)
+    assert losses(identity, (raw, target), given)[0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_l2_is_the_mean_of_squares(network: InvISP, batch: tuple[Tensor, Tensor]) -> None:
     raw, target = batch
     rendered = network(raw)
