@@ -59,22 +59,17 @@ model: export OMP_NUM_THREADS = 1
 model: $(VENV)/.test ## train and export the shipped model again: make model PHOTOS=folder [RAWS=files] [WORK=work]
 	@test -n "$(PHOTOS)" || { echo "make model needs photographs: make model PHOTOS=folder"; exit 2; }
 	mkdir -p $(WORK) $(MODEL)
-	$(BIN)/invisp prepare synthesize $(PHOTOS) -o $(WORK)/dngs --per-photo 4
-	$(BIN)/invisp prepare synthesize $(PHOTOS) -o $(WORK)/dngs2 --per-photo 4 --seed 2
-	$(BIN)/invisp train $(WORK)/dngs -o $(WORK)/run1 --config universal $(CROPS) --learning-rate 0.001 --steps 30000 \
-		--raw-weight 2
-	$(BIN)/invisp train $(WORK)/dngs -o $(WORK)/run2 --from $(WORK)/run1/weights.safetensors $(CROPS) \
-		--learning-rate 0.0006 --steps 12000 --raw-weight 0.7 --clipped-weight 0
-	$(BIN)/invisp train $(WORK)/dngs2 -o $(WORK)/run3 --from $(WORK)/run2/weights.safetensors $(CROPS) \
-		--learning-rate 0.0006 --steps 10000 --raw-weight 1.5 --clipped-weight 0
-	cp $(WORK)/run3/weights.safetensors $(MODEL)/weights.safetensors
+	$(BIN)/invisp prepare synthesize $(PHOTOS) -o $(WORK)/dngs --per-photo 4 --seed 2
+	$(BIN)/invisp train $(WORK)/dngs -o $(WORK)/run --config universal $(CROPS) --learning-rate 0.001 --steps 14000 \
+		--raw-weight 0.4 --clipped-weight 0
+	cp $(WORK)/run/weights.safetensors $(MODEL)/weights.safetensors
 	$(BIN)/invisp-export onnx --checkpoint $(MODEL)/weights.safetensors -o $(MODEL) --overwrite
 	$(BIN)/invisp calibrate --checkpoint $(MODEL)/weights.safetensors $(WORK)/dngs/*-0.dng \
 		--max-tiles 64 --held-out samples --held-tiles 16 --max-drop 0.06 \
 		-o $(MODEL)/scales.json --overwrite
 	$(BIN)/invisp eval files $(RAWS) -o $(WORK)/table --overwrite
 	$(BIN)/python scripts/shipped_card.py $(MODEL) --table $(WORK)/table/files.json --photos $(PHOTOS) \
-		--runs $(WORK)/run1 $(WORK)/run2 $(WORK)/run3 --dngs $(WORK)/dngs $(WORK)/dngs2
+		--runs $(WORK)/run --dngs $(WORK)/dngs
 
 doctor: $(VENV)/.base ## say what is installed, what of it works, and what to do
 	$(BIN)/invisp doctor
