@@ -14,7 +14,7 @@ def maxima(network: InvISP, raw: Tensor) -> dict[str, float]:
     found: dict[str, float] = {}
     hooks = []
     for index, block in enumerate(network.blocks()):
-        for part in "FGH":
+        for part in network.config.functions:
             dense = f"block{index}.{part}"
             names = [block_input(dense), *(f"{dense}.relu{number}" for number in range(1, network.config.depth))]
             convolutions = [layer for layer in getattr(block, part).children() if isinstance(layer, nn.Conv2d)]

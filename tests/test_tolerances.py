@@ -60,7 +60,6 @@ def test_an_engine_is_held_to_its_graph_and_a_graph_to_fp32() -> None:
         assert parity_for(precision) == PARITY[precision]
         assert parity_for(precision, codes=True) == CODE_PARITY[precision]
         assert engine_parity(precision, None) == ENGINE_PARITY[precision]
-        assert engine_parity(precision, 1000) == ENGINE_PARITY[precision]
     margin = TOLERANCES["engine-self"].limit
     assert engine_parity("int8", 66).psnr == 66 - margin > CODE_PARITY["int8"].psnr
-    assert engine_parity("int8", 200).psnr == 70
+    assert engine_parity("int8", 200).psnr == TOLERANCES["engine-most"].limit

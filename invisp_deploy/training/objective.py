@@ -35,7 +35,8 @@ class Objective(nn.Module):
         """raw, target: (B, 3, H, W), target in [0, 1]. Gives |f(x) - y| and |f^-1(jpeg(clamp(f(x)))) - x| of eq. 8.
 
         Where y is 0 or 1, f(x) beyond it is the same picture and no error: pulled back, saturated colours would lose
-        what their other channels have right. Both are means over all elements, in the norm of the options; the second is weighted where f(x) clips.
+        what their other channels have right. Both are means over all elements, in the norm of the options; the second
+        is weighted where f(x) clips.
         """
         with torch.autocast(raw.device.type, self.precision, enabled=self.precision is not None):
             rendered = self.method(raw).float() if self.method.renders else target

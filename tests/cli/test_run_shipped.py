@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,9 +105,9 @@ def test_a_stream_takes_pictures_of_16_bits_back_and_reads_the_first_once(
     assert run(small_dng, "-o", deep, "--model", "closed-form").exit_code == 0
     read: list[Path] = []
 
-    def counted(path: Path) -> Picture:
+    def counted(path: Path, **settings: Any) -> Picture:
         read.append(path)
-        return read_picture(path)
+        return read_picture(path, **settings)
 
     monkeypatch.setattr("invisp_deploy.streaming.request.read_picture", counted)
     monkeypatch.setattr("invisp_deploy.rendering.files.read_picture", counted)

@@ -83,7 +83,10 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_says_what_it_did(finished: tuple[Path, Result], held: Path) -> None:
     run, result = finished
     first, crops, *figures, wrote, following = result.stdout.splitlines()
-    assert first == "3 files of any camera; 1 blocks, growth 4, squeeze 2, depth 3, kind chain, 20 steps"
+    assert (
+        first
+        == "3 files of any camera; 1 blocks, growth 4, squeeze 2, depth 2, kind chain, coupling additive, 20 steps"
+    )
     assert re.fullmatch(
         r"rgb_psnr [\d.]+ dB, raw_psnr [\d.]+ dB on crops of held-out files; [\d.]+ s of .* steps", crops
     )
@@ -116,7 +119,7 @@ def test_a_run_leaves_weights_state_and_log(finished: tuple[Path, Result]) -> No
     ):
         assert words in card
     checkpoint = load_checkpoint(run / "weights.safetensors")
-    assert checkpoint.config == NetworkConfig(1, 4, 2, depth=3, kind="chain")
+    assert checkpoint.config == NetworkConfig(1, 4, 2, depth=2, kind="chain", coupling="additive")
     contract = checkpoint.contract
     assert (contract.camera, contract.white, contract.white_balance) == ("", "adjusted", "min")
     assert contract.cfa == "RGGB", "the first file's, because the network folds"

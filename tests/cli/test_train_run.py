@@ -124,7 +124,7 @@ def test_minutes_become_steps_and_stay(raws: Path, tmp_path: Path) -> None:
     steps = described.optimiser.steps
     assert described.minutes == 0.002
     assert f": {steps} steps in 0.002 minutes" in result.stdout
-    assert f"kind chain, {steps} steps" in result.stdout
+    assert f"coupling additive, {steps} steps" in result.stdout
     assert train(raws, "-o", run, *options, "--resume").exit_code == 0
     refused(train(raws, "-o", run, *TINY[:-2], "--minutes", 0.003, "--resume"), 2, "was asked for 0.002 minutes")
     refused(train(raws, "-o", tmp_path / "b", *TINY, "--minutes", 1), 2, "--minutes chooses the steps")

@@ -90,7 +90,7 @@ def biases_off(name: str, array: Array) -> Array:
 
 
 def one_layer_of_zeros(name: str, array: Array) -> Array:
-    last = ("block1.F.conv3.weight", "block1.F.conv5.weight")  # of nano, of edge
+    last = tuple(f"block1.F.conv{index}.weight" for index in (2, 3, 5))  # of universal, of nano, of edge
     return 0 * array if name.rpartition(".")[0] in last else array
 
 
@@ -141,12 +141,12 @@ def test_a_right_engine_passes(intact: dict[Direction, Intact], direction: Direc
         figures = check_engine(engine, right.card, right.golden, ADA)
     assert figures["psnr_limit"] <= figures["psnr"] < 110, "roundings flipped, few in a small network"
     assert right.card.self_psnr is not None
-    assert figures["psnr_limit"] == pytest.approx(min(70, right.card.self_psnr - 4), abs=0.01)
+    assert figures["psnr_limit"] == pytest.approx(min(90, right.card.self_psnr - 3.5), abs=0.01)
 
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [("universal", "int8"), ("edge", "int8"), ("edge", "fp8"), ("nano", "int8"), ("nano", "fp8")],
+    [("universal", "int8"), ("universal", "fp8"), ("edge", "int8"), ("edge", "fp8"), ("nano", "int8"), ("nano", "fp8")],
     indirect=["name"],
 )
 @pytest.mark.parametrize("direction", Direction)
@@ -165,4 +165,4 @@ def test_other_runtimes_are_right_engines(name: str, tmp_path: Path, precision: 
 
     for engine in (OpenVinoRuntime(right.path), computing(simulated, right.card.graph)):
         with engine:
-            assert check_engine(engine, right.card, right.golden, ADA)["psnr"] < 100
+            assert check_engine(engine, right.card, right.golden, ADA)["psnr"] < 110

@@ -34,10 +34,9 @@ def test_a_frame_of_any_phase_comes_back_from_16_bits(cfa: str, small_frame: Raw
     assert np.abs(back.mosaic.astype(int) - mosaic).max() <= 1
 
 
-def test_daylight_is_said(small_frame: RawFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A DNG of ours always states gains, so the frame is put in place of a file that has none."""
+def test_daylight_is_said(small_frame: RawFrame, tmp_path: Path) -> None:
     bare = replace(small_frame, gains=None)
-    monkeypatch.setattr("invisp_deploy.rendering.files.read_raw", lambda path: bare)
+    write_dng(tmp_path / "bare.dng", bare)
     words = [str(tmp_path / "bare.dng"), "-o", str(tmp_path / "a.jpg"), "--model", "closed-form"]
     said = CliRunner().invoke(run_command, words)
     assert said.exit_code == 0, said.output

@@ -48,7 +48,7 @@ def test_the_losses_are_those_of_the_paper(network: InvISP, batch: tuple[Tensor,
 
 
 def test_what_clips_at_the_same_end_as_the_target_is_no_error() -> None:
-    """Of an untrained network, the identity: codes are the same however far beyond a value lies; the other end counts."""
+    """Of an untrained network, the identity: codes are the same however far beyond; the other end counts."""
     raw = torch.full((1, 3, 8, 8), 0.5)
     raw[0, 0], raw[0, 1, :4], raw[0, 1, 4:] = 1.3, -0.2, 0.0
     target = raw.clip(0, 1)
