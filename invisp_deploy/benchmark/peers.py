@@ -88,9 +88,12 @@ class AuthorsForm(nn.Module):
             first, second = torch.split(x, list(block.parts), 1)
             if self.forwards:
                 first = first + block.F(second)
-                x = torch.cat((first, second * torch.exp(block.scale(block.H(first))) + block.G(first)), 1)
+                scaled = second if block.H is None else second * torch.exp(block.scale(block.H(first)))
+                x = torch.cat((first, scaled + block.G(first)), 1)
             else:
-                second = (second - block.G(first)) / torch.exp(block.scale(block.H(first)))
+                second = second - block.G(first)
+                if block.H is not None:
+                    second = second / torch.exp(block.scale(block.H(first)))
                 x = functional.conv2d(torch.cat((first - block.F(second), second), 1), weight)
         return functional.pixel_shuffle(x, self.squeeze) if self.squeeze > 1 else x
 
