@@ -44,7 +44,7 @@ IMPORTED = (
     *(f"invisp_deploy.rendering.{name}" for name in ("files", "model", "recover", "render")),
     *(f"invisp_deploy.streaming.{name}" for name in ("live", "pipeline", "request", "work")),
 )
-TIMED = 2
+TIMED = 3  # the first imports what the others have
 LONG = 120.0  # seconds after which a command that goes on hangs
 ORPHANS_END = 5.0  # seconds that workers have to notice that their parent is gone
 STEPS = 60
@@ -155,6 +155,13 @@ def import_everything() -> None:
     keywords["save_every"] = 10  # a run of seconds is to have states to go on from
 
 
+def import_what_a_run_imported(place: Path) -> None:
+    """Commands import some of it late, and a forked process notes what it has."""
+    for name in (place / "modules").read_text().split():
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+
+
 def make_inputs(work: Path, *, weights: bool) -> None:
     (work / "raws").mkdir()
     for case in CASES:
@@ -169,7 +176,7 @@ def kills(work: Path, jobs: Sequence[Job], given: argparse.Namespace) -> tuple[l
     """Table and what was found."""
     wholes = {job: whole(work, job) for job in jobs}
     dice = random.Random(given.seed)
-    trials = [(jobs[number % len(jobs)], dice.uniform(0.02, 1.05)) for number in range(given.kills)]
+    trials = [(jobs[number % len(jobs)], dice.uniform(0.02, 1.2)) for number in range(given.kills)]
     found: list[Found] = []
     begun = time.perf_counter()
     with ProcessPoolExecutor(given.at_a_time, multiprocessing.get_context("fork")) as pool:
@@ -365,6 +372,8 @@ def begin(place: Path, words: Sequence[str], said: str = "said") -> int:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         sys.stdout.flush()
         sys.stderr.flush()
+        if code == 0:
+            Path("modules").write_text("\n".join(sys.modules))
     except BaseException:
         os.write(2, traceback.format_exc().encode())
     finally:
@@ -388,6 +397,7 @@ def finish(place: Path, words: Sequence[str], said: str = "said") -> int:
 def undisturbed(place: Path, words: Sequence[str]) -> None:
     if finish(place, words):
         raise SystemExit(f"invisp {' '.join(words)}: {(place / 'said').read_text()}")
+    import_what_a_run_imported(place)
 
 
 def writers(work: Path, times: int) -> tuple[list[str], list[str]]:

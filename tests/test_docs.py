@@ -54,6 +54,7 @@ PAGES = (
     "show",
     "stream",
     "tolerances",
+    "torture",
     "train",
     "verify",
 )
