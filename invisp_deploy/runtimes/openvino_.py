@@ -44,7 +44,7 @@ class OpenVinoRuntime(Runtime):
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
             raise GraphError(f"{path} is not an ONNX graph that OpenVINO reads: {_reason(error)}") from error
         self.name = f"OpenVINO {openvino.__version__.partition('-')[0]} CPU"
-        self.card = GraphCard.from_metadata(_metadata(model), str(path))
+        self.card = GraphCard.from_metadata(_metadata(model, path), str(path))
         self.inputs, self.outputs = graph_specs(self.card)
         check_tensors(
             str(path), [_described(node) for node in (*model.inputs, *model.outputs)], (*self.inputs, *self.outputs)
@@ -85,14 +85,17 @@ def _described(node: Any) -> tuple[str, str, tuple[Size, ...]]:
     return node.any_name, node.element_type.to_dtype().name, shape
 
 
-def _metadata(model: Any) -> dict[str, str]:
+def _metadata(model: Any, path: Path) -> dict[str, str]:
     """ONNX `metadata_props`, which OpenVINO keeps as runtime information of the framework."""
     information = model.get_rt_info()
     if "framework" not in information:
         return {}
     entries = information["framework"]
     plain = entries if isinstance(entries, dict) else entries.value  # by version
-    return {str(key): str(getattr(entry, "value", entry)) for key, entry in plain.items()}
+    try:
+        return {str(key): str(getattr(entry, "value", entry)) for key, entry in plain.items()}
+    except UnicodeDecodeError as error:
+        raise GraphError(f"{path} has damaged metadata ({error}): export it again.") from error
 
 
 def _reason(error: Exception) -> str:

@@ -136,7 +136,7 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 TARGETS = (
-    Target("graph metadata", _cards, card, _of_card, 4),
+    Target("graph metadata", _cards, card, _of_card, 8),
     Target("graph file", lambda: [_read(_CLOSED, f"{each.value}.onnx") for each in Direction], graph, _of_graph, 0.5),
     Target("weights' header", lambda: [_read(_CLOSED, "weights.safetensors")], weights, _of_safetensors, 2),
     Target("record of scales", lambda: [_read(_UNIVERSAL, "scales.json")], scales, of_json, 1),

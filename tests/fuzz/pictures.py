@@ -130,6 +130,6 @@ TARGETS = (
     Target("JPEG", _jpegs, lambda data, folder: picture("a.jpg", data, folder), _with_record, 0.6),
     Target("PNG", lambda: [rendered("a.png")], lambda data, folder: picture("a.png", data, folder), of_png, 0.8),
     Target("TIFF", lambda: [rendered("a.tif")], lambda data, folder: picture("a.tif", data, folder), of_tiff, 0.8),
-    Target("record", _records, way_back, of_record, 4),
-    Target("layers", _joined, layers, share=4),
+    Target("record", _records, way_back, of_record, 6),
+    Target("layers", _joined, layers, share=12),
 )

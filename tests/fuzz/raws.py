@@ -44,6 +44,23 @@ def heads() -> list[bytes]:
     return [*(head(SAID) for head in KINDS.values()), *(path.read_bytes() for path in sorted(DATA.glob("crw/*.crw")))]
 
 
+@lru_cache(maxsize=1)
+def samples() -> list[bytes]:
+    """The beginnings of a CR2 and of a CRW, with everything but most of the pixels."""
+    found = []
+    for path in sorted((DATA.parent.parent / "samples").glob("*.[cC][rR]*")):
+        with path.open("rb") as stream:
+            found.append(stream.read(1 << 17))
+    return found
+
+
+def beginning(data: bytes, folder: Path) -> None:
+    """Most of it is refused for the missing pixels: what is read before that is the point."""
+    head(data, folder)
+    tags(data, folder)
+    raw(data, folder)
+
+
 def raw(data: bytes, folder: Path) -> None:
     """A frame is written as a DNG, and that one is read."""
     frame = read_raw(_file(data, folder), max_pixels=20)
@@ -132,9 +149,10 @@ def _inflated(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes
 
 TARGETS = (
     Target("RAW file", small_files, raw, of_tiff, 0.6),
+    Target("beginnings of CR2 and CRW", samples, beginning, of_tiff, 0.6),
     Target("DNG tags", small_files, tags, of_tiff, 2),
     Target("heads of RAW files", heads, head, of_tiff, 4),
     Target("preview's metadata", lambda: [KINDS["raf"](SAID)[160:]], preview, share=2),
-    Target("XMP packet", _packets, xmp, share=4),
-    Target("negative", negatives, negative, _inflated, 2),
+    Target("XMP packet", _packets, xmp, share=10),
+    Target("negative", negatives, negative, _inflated, 8),
 )
