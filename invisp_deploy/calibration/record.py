@@ -7,6 +7,7 @@ enough to measure it again (files with digests, tiles, seed, method, JPEG, versi
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -149,6 +150,11 @@ def read_record(path: Path) -> ScaleRecord:
 
 
 def _tensor(entry: Mapping[str, Any]) -> TensorScale:
+    numbers = (entry["scale"], entry["maximum"], entry["saturated"], *entry["channels"])
+    if not all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers):
+        raise ValueError(f"a scale is numbers from 0, got {dict(entry)}")
+    if entry["channels"] and not entry["maximum"]:
+        raise ValueError(f"a tensor of nothing but zeros has no channels, got {dict(entry)}")
     return TensorScale(**{**entry, "channels": tuple(map(float, entry["channels"]))})
 
 

@@ -62,6 +62,17 @@ def test_damaged_records_are_refused(
         read_record(path)
 
 
+@pytest.mark.parametrize("value", ["1", None, True, -1, float("nan"), float("inf")])
+def test_a_maximum_is_a_number_from_0(value: object, record: ScaleRecord, tmp_path: Path) -> None:
+    path = tmp_path / "scales.json"
+    write_record(path, record)
+    data = json.loads(path.read_text())
+    next(iter(data["tensors"].values()))["maximum"] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(CalibrationError, match="damaged .a scale is numbers"):
+        read_record(path)
+
+
 def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(CalibrationError, match="not JSON"):
