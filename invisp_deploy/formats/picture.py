@@ -23,6 +23,7 @@ from invisp_deploy.formats.picture_header import (
     ICC_TAG,
     TIFF_TAG,
     PictureHeader,
+    check_segments,
     header_of,
     opened_picture,
     packed_for_tiff,
@@ -234,6 +235,7 @@ def _decoded_samples(
 
         with tifffile.TiffFile(stream) as tiff:
             page: Any = tiff.pages.first
+            check_segments(stream, page)
             pixels = page.asarray()
             tag = page.tags.get(ORIENTATION)
             stored = int(tag.value) if tag is not None and isinstance(tag.value, int) else 0

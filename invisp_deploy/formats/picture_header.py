@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ TIFF_TAG: Final = 65042
 ICC_TAG: Final = 34675
 _TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _RGB: Final = 2
+_DEFLATED: Final = (8, 32946)
+_PIECE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,24 @@ def _of_tiff(stream: BinaryIO) -> PictureHeader:
         return PictureHeader(
             *("TIFF", page.imagelength, page.imagewidth, page.dtype.itemsize * 8, colour, layers, damaged, profile)
         )
+
+
+def check_segments(stream: BinaryIO, page: Any) -> None:
+    """Raise ValueError for a deflated strip or tile of a TIFF's page that holds more than its rows: they are inflated
+    once, in pieces that are counted and not kept.
+    """
+    if page.compression not in _DEFLATED:
+        return
+    rows, columns = page.chunks[:2]
+    largest = rows * columns * page.samplesperpixel * page.dtype.itemsize
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        stream.seek(offset)
+        inflater, rest, made = zlib.decompressobj(), stream.read(count), 0
+        while rest and not inflater.eof and made <= largest:
+            made += len(inflater.decompress(rest, _PIECE))
+            rest = inflater.unconsumed_tail
+        if made > largest:
+            raise ValueError(f"a strip or tile inflates to more than the {largest} bytes of its rows")
 
 
 def _tag(page: Any, number: int) -> bytes:

@@ -104,3 +104,19 @@ def test_samples_of_a_tiff_are_looked_at_before_they_are_decoded(tmp_path: Path)
         tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
         with pytest.raises(ImageFileError, match=said):
             read_picture(path, force=True)
+
+
+def test_a_strip_that_inflates_beyond_its_rows_is_refused_before_it_is_held(tmp_path: Path) -> None:
+    """200 megabytes of zeros where 64 rows of 8 pixels are claimed."""
+    path, packed = tmp_path / "a.tif", zlib.compress(bytes(200_000_000))
+    tags = [(256, 8), (257, 64), (258, 16), (259, 8), (262, 2), (273, 200), (277, 3), (278, 64), (279, len(packed))]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<IIH", 8, len(tags), 0)[:4] + struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(head.ljust(200, b"\0") + packed)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageFileError, match="inflates to more than the 3072 bytes of its rows"):
+            read_picture(path, force=True)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
