@@ -81,7 +81,7 @@ def network(checkpoint: Checkpoint) -> str:
     parameters = sum(parameter.numel() for parameter in checkpoint.network.parameters())
     functions = f"{config.kind}s of {config.depth} convolutions" if config.kind == "chain" else "dense blocks"
     return (
-        f"{config.blocks} blocks, F, G and H {functions} with growth {config.growth}, {LEVELS[config.squeeze]} "
+        f"{config.blocks} blocks, {config.coupling} couplings, {functions} with growth {config.growth}, {LEVELS[config.squeeze]} "
         f"resolution:\n{config.macs_per_pixel:,.0f} multiply-accumulates a pixel and direction, {parameters:,} "
         f"parameters, halo {config.halo} px."
     )

@@ -26,7 +26,7 @@ pair from two that do not belong together.
 A graph is held to fp32 PyTorch, which says what its precision costs. An engine is held to its own graph in ONNX
 Runtime, which says that it computes this graph. In int8 and fp8 a right engine is not equal to its graph: sums come in
 another order, a value next to a half rounds the other way, and each such value sets off others behind it. How far that
-goes lies in the weights, so `invisp-export engine` measures it: the graph against itself with a factor of its spine
+goes lies in the weights, so `invisp-export engine` measures it: the graph against itself with what its network reads
 1e-5 off. The engine must come as near, less the margin `engine-self`.
 """
 

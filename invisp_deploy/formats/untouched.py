@@ -12,12 +12,9 @@ import hashlib
 import numpy as np
 
 from invisp_deploy.errors import ImageFileError
-from invisp_deploy.formats.coefficients import (
-    read_coefficients,
-    transposed_table,
-    write_normal_form,
-)
+from invisp_deploy.formats.coefficients import read_coefficients, transposed_table
 from invisp_deploy.formats.jpeg import END, JpegHeader, header_of_jpeg, pixels_digest, written_by_pillow
+from invisp_deploy.formats.normal_form import write_normal_form
 from invisp_deploy.formats.orientation import ORIENTATIONS, TURNS, sensor_order
 from invisp_deploy.formats.pixels import Pixels
 from invisp_deploy.formats.record import Record
