@@ -81,8 +81,8 @@ def network(checkpoint: Checkpoint) -> str:
     parameters = sum(parameter.numel() for parameter in checkpoint.network.parameters())
     functions = f"{config.kind}s of {config.depth} convolutions" if config.kind == "chain" else "dense blocks"
     return (
-        f"{config.blocks} blocks, {config.coupling} couplings, {functions} with growth {config.growth}, {LEVELS[config.squeeze]} "
-        f"resolution:\n{config.macs_per_pixel:,.0f} multiply-accumulates a pixel and direction, {parameters:,} "
+        f"{config.blocks} blocks, {config.coupling} couplings, {functions} with growth {config.growth}, "
+        f"{LEVELS[config.squeeze]} resolution:\n{config.macs_per_pixel:,.0f} multiply-accumulates a pixel and direction, {parameters:,} "
         f"parameters, halo {config.halo} px."
     )
 
