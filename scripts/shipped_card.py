@@ -82,8 +82,8 @@ def network(checkpoint: Checkpoint) -> str:
     functions = f"{config.kind}s of {config.depth} convolutions" if config.kind == "chain" else "dense blocks"
     return (
         f"{config.blocks} blocks, {config.coupling} couplings, {functions} with growth {config.growth}, "
-        f"{LEVELS[config.squeeze]} resolution:\n{config.macs_per_pixel:,.0f} multiply-accumulates a pixel and direction, {parameters:,} "
-        f"parameters, halo {config.halo} px."
+        f"{LEVELS[config.squeeze]} resolution:\n{config.macs_per_pixel:,.0f} multiply-accumulates a pixel and "
+        f"direction, {parameters:,} parameters, halo {config.halo} px."
     )
 
 
