@@ -43,6 +43,7 @@ PAGES = (
     "fivek",
     "front",
     "gpu",
+    "hdr",
     "install",
     "limits",
     "paper_tables",

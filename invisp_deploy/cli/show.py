@@ -57,6 +57,8 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
         yield from _way_back(row)
         for name, layer in row["layers"].items():
             yield f"  layer        {name}, {layer['bytes']:,} bytes ({layer['share']:.2%} of the file)"
+        if gain := row["gain_map"]:
+            yield f"  gain map     {gain['width']}x{gain['height']}, {gain['bytes']:,} bytes, {gain['stops']:g} stops"
         for name, why in row["damaged_layers"].items():
             yield f"  layer        {name or 'without a name'}, damaged: {why}"
     metadata = row["metadata"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, BinaryIO, Final
@@ -20,10 +20,15 @@ END: Final = b"\xff\xd9"
 MOST_PACKET: Final = 65533
 """Bytes that a segment holds beside its length."""
 
-_APP0, _APP2, _APP9, _APP14, _APP15 = 0xE0, 0xE2, 0xE9, 0xEE, 0xEF
+APP1: Final = 0xE1
+APP2: Final = 0xE2
+_APP0, _APP9, _APP14, _APP15 = 0xE0, 0xE9, 0xEE, 0xEF
 _DQT, _DHT, _DRI, _SOS, _COM = 0xDB, 0xC4, 0xDD, 0xDA, 0xFE
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
 _ICC: Final = b"ICC_PROFILE\0"
+INDEX: Final = b"MPF\0"
+"""Before an index of the pictures in one file (`formats/multi_picture.py`)."""
+
 _SAMPLING: Final = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
 
 
@@ -53,8 +58,8 @@ class Scan:
 class JpegHeader:
     """What stands before a JPEG's first scan. frame: the marker of its coding, 0xC0 and 0xC1 Huffman, 0xC2 progressive.
 
-    huffman: by (class, number), 16 counts and the symbols. packets: of layers. ycc: colours are luma and chroma.
-    scan: the first.
+    huffman: by (class, number), 16 counts and the symbols. packets: of layers. index: of the pictures in the file, and
+    index_at its place there. ycc: colours are luma and chroma. scan: the first.
     """
 
     frame: int = 0
@@ -66,6 +71,8 @@ class JpegHeader:
     restart: int = 0
     packets: list[bytes] = field(default_factory=list)
     profile: bytes = b""
+    index: bytes = b""
+    index_at: int = 0
     ycc: bool = True
     scan: Scan | None = None
 
@@ -98,7 +105,7 @@ def read_jpeg_header(stream: BinaryIO) -> JpegHeader:
         size = _unpack(">H", stream.read(2))[0] - 2
         if size < 0:
             raise ValueError("a segment has no length")
-        if marker == _COM or (_APP0 < marker <= _APP15 and marker not in (_APP2, _APP9, _APP14)):
+        if marker == _COM or (_APP0 < marker <= _APP15 and marker not in (APP2, _APP9, _APP14)):
             stream.seek(size, io.SEEK_CUR)
             continue
         data = stream.read(size)
@@ -106,8 +113,10 @@ def read_jpeg_header(stream: BinaryIO) -> JpegHeader:
             raise ValueError("it ends within a segment")
         if marker == _APP9 and data.startswith(IDENTIFIER):
             header.packets.append(data)
-        elif marker == _APP2 and data.startswith(_ICC):
+        elif marker == APP2 and data.startswith(_ICC):
             header.profile += data[len(_ICC) + 2 :]
+        elif marker == APP2 and data.startswith(INDEX):
+            header.index, header.index_at = data[len(INDEX) :], stream.tell() - size + len(INDEX)
         elif marker == _APP0 and data.startswith(b"JFIF\0"):
             jfif = True
         elif marker == _APP14 and data.startswith(b"Adobe") and size >= 12:
@@ -184,14 +193,34 @@ def pixels_digest(data: bytes) -> str:
     return digest.hexdigest()
 
 
+def segment(marker: int, body: bytes) -> bytes:
+    """A segment of at most `MOST_PACKET` bytes beside its marker and length."""
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
 def with_packets(data: bytes | memoryview, packets: Iterable[bytes]) -> list[bytes | memoryview]:
     """A JPEG in pieces, with a segment of each packet before what decides its pixels."""
+    return with_segments(data, [segment(_APP9, packet) for packet in packets])
+
+
+def with_segments(data: bytes | memoryview, segments: Iterable[bytes]) -> list[bytes | memoryview]:
+    """A JPEG in pieces, with these behind the application segments that it begins with."""
     data = memoryview(data)
-    place = 2
-    while _APP0 <= data[place + 1] <= _APP15:
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    segments = [struct.pack(">BBH", 0xFF, _APP9, len(packet) + 2) + packet for packet in packets]
+    place = end_of_segments(data, range(_APP0, _APP15 + 1))
     return [data[:place], *segments, data[place:]]
+
+
+def start_of_scan(data: bytes | memoryview) -> int:
+    """Where the header of a JPEG's first scan begins."""
+    return end_of_segments(data, [marker for marker in range(0xC0, 0xFF) if marker != _SOS])
+
+
+def end_of_segments(data: bytes | memoryview, markers: Container[int]) -> int:
+    """Where the segments of these markers that a JPEG begins with are over."""
+    place = 2
+    while data[place + 1] in markers:
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return place
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ import base64
 import io
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,15 @@ from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.files import whole_file
 from invisp_deploy.formats import jpeg, png
 from invisp_deploy.formats.first_page import append_directories, first_page_tags
+from invisp_deploy.formats.gain_map import (
+    GAIN_MAP_LAYER,
+    GainMap,
+    gain_map_of,
+    packet_with_gain_map,
+    packet_without_gain_map,
+    second_image,
+    with_gain_map,
+)
 from invisp_deploy.formats.layers import Layers, to_packets
 from invisp_deploy.formats.limits import MAX_PIXELS
 from invisp_deploy.formats.metadata import NONE, ORIENTATION, Metadata, read_tiff
@@ -43,9 +53,10 @@ _MOST_TIFF: Final = 1 << 30
 class Picture:
     """(H, W, 3) uint8 or uint16 sRGB in sensor order, the way back (None if it carries none), the metadata.
 
-    layers: what it carries beside the record. orientation: EXIF's, of a file without a record; a record has its own.
-    notes: sentences about what was read and is not as it was rendered. fault: why the way back that the file carries is
-    not of these pixels or was left out; empty unless that was forced.
+    layers: what it carries beside the record and the gain map. orientation: EXIF's, of a file without a record; a
+    record has its own. notes: sentences about what was read and is not as it was rendered. fault: why the way back that
+    the file carries is not of these pixels or was left out; empty unless that was forced. gain_map: None where it
+    carries none, or one that is not as it was written.
     """
 
     pixels: Pixels
@@ -55,6 +66,7 @@ class Picture:
     orientation: int = 1
     notes: tuple[str, ...] = ()
     fault: str = ""
+    gain_map: GainMap | None = None
 
     def save(
         self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True
@@ -82,7 +94,7 @@ def write_picture(
 
     Pixels are uint8 for JPEG and PNG, uint16 for TIFF. quality (1 to 100) and subsampling (of `SUBSAMPLINGS`) hold
     for JPEG. Raises RequestError for another depth or ending, a picture without a record, and a file that is there and
-    not to be overwritten; OutputError.
+    not to be overwritten; ImageFileError for a gain map larger than the picture; OutputError.
     """
     from PIL import Image
 
@@ -92,11 +104,18 @@ def write_picture(
         raise RequestError("Only a picture that carries its way back is written: render one.")
     if pixels.dtype.itemsize * 8 != bit_depth(path):
         raise RequestError(f"{path} stores {bit_depth(path)} bits a colour, the picture has {pixels.dtype}.")
+    if (gain_map := picture.gain_map) is not None:
+        gain_map.check_size(*pixels.shape[:2])
     metadata = of_picture(picture.metadata, record.facts.orientation, pixels.shape[1], pixels.shape[0])
     notes: tuple[str, ...] = ()
     with whole_file(path, overwrite=overwrite) as part:
         if suffix in (".jpg", ".jpeg"):
             metadata, notes = fitting_jpeg(metadata)
+            packet, second = metadata.xmp, b""
+            if gain_map is not None:
+                second = second_image(gain_map)
+                packet, more = packet_with_gain_map(packet, second)
+                notes += more
             stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
             Image.fromarray(pixels).save(
                 stream,
@@ -104,19 +123,20 @@ def write_picture(
                 quality=quality,
                 subsampling=subsampling,
                 exif=b"Exif\0\0" + metadata.exif_block(),
-                xmp=metadata.xmp or None,
+                xmp=packet or None,
                 icc_profile=_srgb_profile(),
             )
             data = stream.getvalue()
             record = replace(record, quality=quality, subsampling=subsampling, digest=jpeg.pixels_digest(data))
+            packets = _packets(record, picture, jpeg.MOST_PACKET, in_jpeg=True)
             with part.open("wb") as file:
-                file.writelines(jpeg.with_packets(data, _packets(record, picture.layers, jpeg.MOST_PACKET)))
+                file.writelines(with_gain_map(data, packets, second) if second else jpeg.with_packets(data, packets))
         elif suffix == ".png":
             from PIL.PngImagePlugin import PngInfo
 
             text = PngInfo()
             record = replace(record, digest=samples_digest(pixels))
-            for packet in _packets(record, picture.layers, png.MOST_PACKET):
+            for packet in _packets(record, picture, png.MOST_PACKET):
                 text.add_text(png.packet_key(packet), base64.b64encode(packet).decode(), zip=len(packet) > 4096)
             if metadata.xmp:
                 text.add(b"iTXt", _PNG_XMP + bytes(5) + metadata.xmp)
@@ -124,7 +144,7 @@ def write_picture(
             Image.fromarray(pixels).save(part, "PNG", exif=block, icc_profile=_srgb_profile(), pnginfo=text)
         else:
             record = replace(record, digest=samples_digest(pixels))
-            _write_tiff(part, pixels, record, of_tiff(metadata), picture.layers)
+            _write_tiff(part, pixels, record, of_tiff(metadata), picture)
     return notes
 
 
@@ -157,7 +177,9 @@ def read_picture(path: str | Path, *, force: bool = False, max_pixels: float = M
         stream.seek(0)
         decoded = _decoded_jpeg if header.kind == "JPEG" else _decoded_samples
         pixels, metadata, stored, turned = decoded(stream, header, record, faults, force, str(path))
+        gain_map, why = _gain_map(stream, header, pixels)
     notes = [f"forced: {fault}" for fault in faults]
+    notes += [f"the gain map of {path} is left out: {why.rstrip('.')}."] if why else []
     if record is None or faults:
         notes += _notes_of_profile(header)
     if record is not None:
@@ -165,9 +187,11 @@ def read_picture(path: str | Path, *, force: bool = False, max_pixels: float = M
             notes.append(f"{path} was {WORDS[turned]} since it was rendered: it is turned back.")
         shown = record.facts.orientation if stored not in ORIENTATIONS else one_after(turned, stored)
         record = replace(record, facts=replace(record.facts, orientation=shown), forced=record.forced or bool(faults))
-    layers = {name: data for name, data in header.layers.items() if name != LAYER}
+    if GAIN_MAP_LAYER in {**header.layers, **header.damaged}:
+        metadata = replace(metadata, xmp=packet_without_gain_map(metadata.xmp))
+    layers = {name: data for name, data in header.layers.items() if name not in (LAYER, GAIN_MAP_LAYER)}
     own = stored if stored in ORIENTATIONS else 1
-    return Picture(pixels, record, metadata, layers, own, tuple(notes), "".join(faults))
+    return Picture(pixels, record, metadata, layers, own, tuple(notes), "".join(faults), gain_map)
 
 
 def import_coder(path: Path) -> None:
@@ -192,7 +216,8 @@ def carried_record(path: str | Path, max_pixels: float = MAX_PIXELS) -> Record |
 def record_in(header: PictureHeader, source: str) -> Record | None:
     """The same of a header; `source` names the file in the ImageFileError."""
     for name, why in header.damaged.items():
-        raise damaged_record(source, f"{name or 'what it carries'}: {why}")
+        if name != GAIN_MAP_LAYER:
+            raise damaged_record(source, f"{name or 'what it carries'}: {why}")
     return Record.from_bytes(header.layers[LAYER], source) if LAYER in header.layers else None
 
 
@@ -250,6 +275,18 @@ def _decoded_samples(
     return pixels, metadata, stored, turned
 
 
+def _gain_map(stream: BinaryIO, header: PictureHeader, pixels: Pixels) -> tuple[GainMap | None, str]:
+    """The gain map of a picture with these pixels in sensor order; None and why, where it is not as it was written."""
+    if GAIN_MAP_LAYER not in header.layers:
+        return None, header.damaged.get(GAIN_MAP_LAYER, "")
+    try:
+        found = gain_map_of(header.layers[GAIN_MAP_LAYER], header.jpeg, stream)
+        found.check_size(*pixels.shape[:2])
+    except (ImageFileError, ValueError) as error:
+        return None, str(error)
+    return found, ""
+
+
 def _go_on(error: ImageFileError, header: PictureHeader, record: Record, faults: list[str], *, force: bool) -> None:
     """Raise that error, unless it was asked to go on and the sizes allow it."""
     if not force or (header.height, header.width) != (record.height, record.width):
@@ -287,8 +324,12 @@ def _notes_of_profile(header: PictureHeader) -> list[str]:
     return [] if "srgb" in name.lower() else [f"its colours are of the profile {name} and were taken for sRGB."]
 
 
-def _packets(record: Record, layers: Layers, most: int) -> Any:
-    return to_packets({LAYER: record.to_bytes(), **layers}, most)
+def _packets(record: Record, picture: Picture, most: int, *, in_jpeg: bool = False) -> Iterator[bytes]:
+    """All that the picture carries; a JPEG's gain map stands behind its pixels."""
+    carried = {LAYER: record.to_bytes(), **picture.layers}
+    if picture.gain_map is not None:
+        carried[GAIN_MAP_LAYER] = picture.gain_map.to_layer(in_jpeg=in_jpeg)
+    return to_packets(carried, most)
 
 
 @lru_cache(maxsize=1)
@@ -301,10 +342,10 @@ def _srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata, layers: Layers) -> None:
+def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata, picture: Picture) -> None:
     import tifffile
 
-    carried, profile = packed_for_tiff(_packets(record, layers, _MOST_TIFF)), _srgb_profile()
+    carried, profile = packed_for_tiff(_packets(record, picture, _MOST_TIFF)), _srgb_profile()
     tifffile.imwrite(
         path,
         pixels,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from invisp_deploy.errors import ImageFileError
+from invisp_deploy.formats.gain_map import GainMap
 from invisp_deploy.formats.limits import MAX_PIXELS
 from invisp_deploy.formats.metadata import NONE, Metadata
 from invisp_deploy.formats.picture import read_picture, record_in
@@ -30,12 +31,13 @@ def _of_picture(path: Path, max_pixels: float) -> dict[str, Any]:
     record: Record | None = None
     metadata, fault = NONE, ""
     notes: tuple[str, ...] = ()
+    gain_map: GainMap | None = None
     with suppress(ImageFileError):  # it is the picture's fault, below
         record = record_in(header, str(path))
     try:
         picture = read_picture(path, force=True, max_pixels=max_pixels)
         record = picture.record
-        metadata, fault, notes = picture.metadata, picture.fault, picture.notes
+        metadata, fault, notes, gain_map = picture.metadata, picture.fault, picture.notes, picture.gain_map
     except ImageFileError as error:  # of a header that can be read: what it says is shown all the same
         fault = str(error)
     return {
@@ -50,6 +52,7 @@ def _of_picture(path: Path, max_pixels: float) -> dict[str, Any]:
         "subsampling": None if header.jpeg is None else header.jpeg.subsampling,
         "layers": {name: {"bytes": len(data), "share": len(data) / size} for name, data in header.layers.items()},
         "damaged_layers": header.damaged,
+        "gain_map": None if gain_map is None else _of_gain_map(gain_map),
         "way_back": None if record is None else _of_record(record),
         "untouched": None if record is None and not fault else not fault,
         "fault": fault,
@@ -68,6 +71,12 @@ def _of_record(record: Record) -> dict[str, Any]:
         "rendered_with": {"black": record.recipe.black, "white": record.recipe.white, "gains": record.recipe.gains},
         "forced": record.forced,
     }
+
+
+def _of_gain_map(gain_map: GainMap) -> dict[str, Any]:
+    """stops: how much brighter than white it makes the brightest places."""
+    height, width = gain_map.size
+    return {"width": width, "height": height, "bytes": len(gain_map.image), "stops": gain_map.stops}
 
 
 def _of_raw(path: Path, max_pixels: float) -> dict[str, Any]:

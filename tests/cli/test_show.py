@@ -10,6 +10,7 @@ from PIL import Image
 
 from invisp_deploy.cli.main import main
 from invisp_deploy.formats.picture import Picture
+from tests.conftest import DATA
 from tests.formats.test_untouched import FILES, WAY_BACK, carrying, expected
 
 
@@ -48,6 +49,16 @@ def test_says_what_a_picture_carries(picture: Path) -> None:
     lines = show(picture).stdout
     assert "untouched    yes" in lines
     assert "negative, 1,000 bytes" in lines
+
+
+def test_names_the_gain_map(tmp_path: Path) -> None:
+    path = DATA / "gain_map.jpg"
+    assert shown(path)["gain_map"] == {"width": 24, "height": 16, "bytes": 733, "stops": 2.0625}
+    assert "gain map     24x16, 733 bytes, 2.0625 stops" in show(path).stdout
+    (tmp_path / "a.jpg").write_bytes(path.read_bytes()[:-100])
+    row = shown(tmp_path / "a.jpg")
+    assert (row["gain_map"], row["untouched"]) == (None, True)
+    assert "the gain map of" in show(tmp_path / "a.jpg").stdout
 
 
 @pytest.mark.parametrize(("name", "said"), [("modulate", "edited or damaged"), ("crop", "rendered as 90x58")])

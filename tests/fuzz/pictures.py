@@ -17,6 +17,8 @@ from invisp_deploy.errors import ImageFileError
 from invisp_deploy.formats import jpeg
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.gain_map import GainMap
+from invisp_deploy.formats.jpeg import written_by_pillow
 from invisp_deploy.formats.layers import from_packets, to_packets
 from invisp_deploy.formats.negative import NEGATIVE_LAYER, Negative
 from invisp_deploy.formats.picture import Picture, carried_record, read_picture, write_picture
@@ -45,7 +47,8 @@ def rendered(name: str) -> bytes:
     """A picture as it is written under that name, with a record, a negative and metadata."""
     kind = np.uint16 if name.endswith(".tif") else np.uint8
     pixels = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (*_SIZE, 3), kind, True)
-    picture = Picture(pixels, record(), SAID, {NEGATIVE_LAYER: negatives()[0]})
+    gain_map = GainMap(written_by_pillow(90, "4:4:4"), 33)
+    picture = Picture(pixels, record(), SAID, {NEGATIVE_LAYER: negatives()[0]}, gain_map=gain_map)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         write_picture(path, picture, quality=90, subsampling="4:2:2")
