@@ -40,7 +40,7 @@ check: $(VENV)/.test ## formatting, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict invisp_deploy
 
-test-clients: $(VENV)/.base ## open our DNGs with dcraw, ExifTool, RawTherapee and darktable (installs them if root)
+test-clients: $(VENV)/.base ## open our DNGs with dcraw, ExifTool, RawTherapee and darktable (installs them if root), gain maps with Chromium
 	scripts/install_clients.sh
 	PYTHON=$(BIN)/python scripts/test_clients.sh
 

@@ -1,7 +1,7 @@
 """Open DNGs of ours with dcraw, ExifTool, RawTherapee and darktable: python scripts/check_clients.py RAW FOLDER
 
 Two files are written to FOLDER: the whole frame, and a portrait crop marked as turned by 90 degrees; and for
-ExifTool the pictures of a file with all metadata.
+ExifTool the pictures of a file with all metadata, one of them with a gain map.
 What the programs say of them is compared with what they say of the camera's own file, and their
 renderings with LibRaw's. DNGs that ask for a development of their own are written again and rendered
 like their sources. One line for each program; exit code 1 at the first that disagrees.
@@ -22,6 +22,8 @@ import numpy as np
 from PIL import Image
 
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.gain_map import GainMap
+from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.rendering.files import run_path
 from invisp_deploy.rendering.model import Models
@@ -30,6 +32,7 @@ from invisp_deploy.rendering.options import RunOptions
 CASES = Path(__file__).parent.parent / "tests" / "data" / "cases"
 KNOWN_REMARKS = (
     "Unknown APP9 'InvISP' segment",  # the way back, in a JPEG
+    "Unknown APP2 segment",  # ISO 21496-1
     "Unknown IFD0 tag 0xfe12",  # in a TIFF
     "Invalid value for IFD0 tag 0x0103 Compression",  # deflate is younger than TIFF 6.0
     "Non-standard IFD0 tag 0x4746 Rating",
@@ -60,6 +63,7 @@ def main(raw: Path, folder: Path) -> None:
     report("dcraw", after('"dcraw" v', "dcraw"), dcraw(raw, whole, turned))
     report("ExifTool", run("exiftool", "-ver"), exiftool(raw, whole, turned))
     report("ExifTool", run("exiftool", "-ver"), metadata(folder))
+    report("ExifTool", run("exiftool", "-ver"), gain_map(folder))
     report("RawTherapee", after("version ", "rawtherapee-cli", "-v").rstrip(","), rawtherapee(expected))
     report("darktable", after("darktable-cli ", "darktable-cli", "--version"), darktable(expected, folder))
     report("dcraw and darktable", "as above", written_again(folder))
@@ -108,10 +112,43 @@ def metadata(folder: Path) -> str:
             found = json.loads(run("exiftool", "-json", "-n", "-a", "-G1", str(path)))[0]
             found = {re.sub(r"^XMP-\w+", "XMP", key): value for key, value in found.items()}
             same(f"ExifTool ({path.name})", wanted, {key: found.get(key) for key in wanted})
-            said = run("exiftool", "-validate", "-warning", "-error", "-a", "-s3", str(path)).splitlines()[1:]
-            if faults := [line for line in said if not line.endswith(KNOWN_REMARKS)]:
+            if faults := remarks(path):
                 fail("ExifTool", f"{path.name}: {faults}")
     return f"{len(wanted)} words of a file with every tag kept in JPEG, PNG, TIFF and the DNGs of these"
+
+
+def gain_map(folder: Path) -> str:
+    """It finds the second picture and both descriptions of it, and we find it after it wrote metadata."""
+    path, back = folder / "all_metadata.jpg", folder / "map.jpg"
+    with Models("closed-form") as models:
+        run_path(CASES / "all_metadata.dng", path, models, RunOptions())
+    picture = read_picture(path)
+    with Image.open(path) as image:
+        image.resize((image.width // 2, image.height // 2)).save(back, quality=90, subsampling=0)
+    replace(picture, gain_map=GainMap(back.read_bytes(), 40)).save(path)
+    written = read_picture(path)
+    for command in ((), ("-overwrite_original", "-Artist=another", "-XMP-dc:Title=another")):
+        if command:
+            run("exiftool", *command, str(path))
+        found = json.loads(run("exiftool", "-json", "-struct", "-n", "-a", "-G1", str(path)))[0]
+        wanted = {"XMP-hdrgm:Version": 1.0, "MPF0:NumberOfImages": 2, "XMP-xmp:Rating": 4}
+        same("ExifTool", wanted, {name: found.get(name) for name in wanted})
+        listed = [entry["Item"]["Semantic"] for entry in found["XMP-Container:Directory"]]
+        same("ExifTool", ["Primary", "GainMap"], listed)
+        second = subprocess.run(["exiftool", "-b", "-MPImage2", str(path)], check=True, capture_output=True).stdout
+        back.write_bytes(second)
+        same("ExifTool", 2.5, json.loads(run("exiftool", "-json", "-n", str(back)))[0]["GainMapMax"])
+        if faults := remarks(path):
+            fail("ExifTool", f"{path.name}: {faults}")
+        again = read_picture(path)
+        same("ExifTool", (written.gain_map, (), written.layers), (again.gain_map, again.notes, again.layers))
+    return "finds the gain map and its descriptions; we find it after ExifTool wrote metadata"
+
+
+def remarks(path: Path) -> list[str]:
+    """What -validate says of a file that is not known."""
+    said = run("exiftool", "-validate", "-warning", "-error", "-a", "-s3", str(path)).splitlines()[1:]
+    return [line for line in said if not line.endswith(KNOWN_REMARKS)]
 
 
 def flat(part: str, names: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write DNGs and open them with programs we did not write. PYTHON must have invisp_deploy installed.
+# Write DNGs and pictures with gain maps, and open them with programs we did not write. PYTHON must have invisp_deploy installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,3 +9,4 @@ trap 'rm -rf "$work"' EXIT
 export HOME="$work" XDG_CONFIG_HOME="$work/config" XDG_CACHE_HOME="$work/cache"
 
 "${PYTHON:-python3}" scripts/check_clients.py samples/canon_eos30d_IMG_0848.CR2 "$work"
+"${PYTHON:-python3}" scripts/check_gain_map.py
