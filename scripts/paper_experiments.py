@@ -31,7 +31,7 @@ METHODS = {
 
 RIVAL = ["-m", "invisp_deploy.cli.research_train"]
 
-TILES = ["--tile-size", "256", "--overwrite"]
+TILES = ["--tile", "256", "--overwrite"]
 
 
 def main() -> None:

@@ -98,6 +98,15 @@ def test_the_front_is_the_one_that_was_measured(tmp_path: Path) -> None:
     assert (tmp_path / "front.png").stat().st_size > 10_000
 
 
+def test_the_tables_of_cpus_are_those_that_were_measured(tmp_path: Path) -> None:
+    fresh = tmp_path / "performance.md"
+    fresh.write_text(re.sub(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", r"\1\3", read("performance"), flags=re.S))
+    script, measured = ROOT / "scripts" / "cpu_runtimes.py", DOCS / "measured" / "cpu_runtimes.json"
+    command = [sys.executable, str(script), str(fresh), str(measured)]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("performance"), "run scripts/cpu_runtimes.py"
+
+
 MEASURED = DOCS / "measured" / "files.json"
 
 

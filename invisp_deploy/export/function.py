@@ -14,8 +14,8 @@ d is what Q leaves of x, times 16. All Q and DQ of a function have one scale, th
 carry a scale for each output channel, biases stay float: what TensorRT fuses, as `engines.plan_layers` shows. A
 convolution over a concatenation is the sum of convolutions over its parts; fp32 is written so, because runtimes on a
 CPU add in place and copy nothing, while those on a GPU concatenate for free. In an fp16 dense block a 1x1 convolution
-adds channels of zeros to the input, up to a multiple of 8, so that concatenations stay aligned (docs/performance.md); a
-chain has none. The input and the output of a function are FLOAT in every precision.
+adds channels of zeros to the input, up to a multiple of 8, so that concatenations stay aligned; a chain has
+none. The input and the output of a function are FLOAT in every precision.
 
 What an inner convolution of an int8 or fp8 function makes carries a gain for each channel. They stand in the node's doc
 string, a JSON list, so that the tensor can be compared with the one of another precision.

@@ -1,4 +1,4 @@
-"""The page of a benchmark, from the measurements that docs/performance.md shows."""
+"""The page of a benchmark, from measurements of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from invisp_deploy.report.benchmark import result_lines, write_benchmark_report
 
-MEASURED = Path(__file__).parent.parent.parent / "docs" / "measured"
+MEASURED = Path(__file__).parent / "measured"
 
 
 @pytest.fixture
