@@ -23,6 +23,7 @@ from PIL import Image
 
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.gain_map import GainMap
+from invisp_deploy.formats.hdr import WHITE_NITS, write_avif, write_exr
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.rendering.files import run_path
@@ -48,6 +49,8 @@ LEAST_CORRELATION = 0.97  # of thumbnails, per channel: tone curves differ, colo
 LEAST_MEAN = 20  # of 255 levels: a black picture is the usual damage
 THUMBNAIL = 48
 DEVELOPED = ("baseline_exposure", "default_crop", "gainmap")  # of tests/data/cases
+PQ_PEAK = 10000  # cd/m2; darktable takes it for 1
+LARGEST_DIFFERENCE = 0.015  # of the value: 10 bits of PQ, and darktable's curve
 RAWTHERAPEE_BORDER = 4  # it cuts off what its demosaicing cannot reach
 
 
@@ -66,6 +69,7 @@ def main(raw: Path, folder: Path) -> None:
     report("ExifTool", run("exiftool", "-ver"), gain_map(folder))
     report("RawTherapee", after("version ", "rawtherapee-cli", "-v").rstrip(","), rawtherapee(expected))
     report("darktable", after("darktable-cli ", "darktable-cli", "--version"), darktable(expected, folder))
+    report("darktable and ExifTool", "as above", linear_light(folder))
     report("dcraw and darktable", "as above", written_again(folder))
 
 
@@ -183,10 +187,36 @@ def written_again(folder: Path) -> str:
     return f"{', '.join(DEVELOPED)} rendered like their sources to the last bit"
 
 
-def by_darktable(path: Path, folder: Path) -> Path:
-    output = folder / f"{path.stem}_darktable.png"
+def linear_light(folder: Path) -> str:
+    """OpenEXR and AVIF: the values that they were written from, and the camera."""
+    linear = np.empty((96, 128, 3), np.float32)
+    linear[:, :64], linear[:, 64:] = (0.5, 0.25, 0.1), (1.0, 0.5, 0.2)
+    metadata = read_raw(CASES / "all_metadata.dng").metadata
+    for name, write, unit in (("light.exr", write_exr, 1.0), ("pq.avif", write_avif, WHITE_NITS / PQ_PEAK)):
+        write(folder / name, linear, metadata)
+        said = tags(folder / name)
+        same("ExifTool", metadata.model, said.get("Model", said.get("CameraModel")))
+        output = by_darktable(folder / name, folder, "pfm", "--conf", "plugins/darkroom/workflow=none")
+        found, wanted = portable_float_map(output)[48, [32, 96]], srgb(linear[48, [32, 96]] * unit)
+        if not np.abs(found / wanted - 1).max() <= LARGEST_DIFFERENCE:
+            fail("darktable", f"{name} is {found.tolist()}, expected {wanted.tolist()}")
+    return f"{metadata.model} and the values of OpenEXR and AVIF, within {LARGEST_DIFFERENCE} of what was written"
+
+
+def portable_float_map(path: Path) -> np.ndarray:
+    _, size, _, values = path.read_bytes().split(b"\n", 3)
+    width, height = map(int, size.split())
+    return np.frombuffer(values, "<f4").reshape(height, width, 3)
+
+
+def srgb(linear: np.ndarray) -> np.ndarray:
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def by_darktable(path: Path, folder: Path, kind: str = "png", *more: str) -> Path:
+    output = folder / f"{path.stem}_darktable.{kind}"
     settings = ("--configdir", str(folder / "config"), "--cachedir", str(folder / "cache"), "--disable-opencl")
-    run("darktable-cli", str(path), str(output), "--core", *settings)
+    run("darktable-cli", str(path), str(output), "--core", *settings, *more)
     return output
 
 

@@ -9,4 +9,4 @@ trap 'rm -rf "$work"' EXIT
 export HOME="$work" XDG_CONFIG_HOME="$work/config" XDG_CACHE_HOME="$work/cache"
 
 "${PYTHON:-python3}" scripts/check_clients.py samples/canon_eos30d_IMG_0848.CR2 "$work"
-"${PYTHON:-python3}" scripts/check_gain_map.py
+"${PYTHON:-python3}" scripts/check_hdr.py

@@ -29,6 +29,7 @@ _EXTRAS: Final = {
     "onnx": "export",
     "matplotlib": "export",
     "skimage": "tables",
+    "OpenEXR": "hdr",
     "imagecodecs": "tables",
 }
 # module of the base install -> what pip calls it

@@ -1,9 +1,10 @@
-"""Show gain maps of ours in Chromium without a screen: python scripts/check_gain_map.py
+"""Show gain maps and AVIFs of ours in Chromium without a screen: python scripts/check_hdr.py
 
 Chromium paints each picture on a canvas of half floats that is told how much more than white a screen shows
-(`globalHDRHeadroom`), and the linear values are compared with the formula of docs/hdr.md. This needs no HDR screen and
-says nothing of one: what is shown is that the browser finds the gain map and computes with it as it should. One line
-for each picture; exit code 1 at the first that disagrees; a line and exit code 0 where there is no Chromium.
+(`globalHDRHeadroom`), and the linear values are compared with the formula of docs/hdr.md, and with what an AVIF was
+written from. This needs no HDR screen and says nothing of one: what is shown is that the browser finds the gain map and
+computes with it as it should. One line for each picture; exit code 1 at the first that disagrees; a line and exit code
+0 where there is no Chromium.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from invisp_deploy.formats.gain_map import OFFSET, GainMap
+from invisp_deploy.formats.hdr import Linear, write_avif
 from invisp_deploy.formats.metadata import Metadata
 from invisp_deploy.formats.picture import Picture, read_picture
 from invisp_deploy.formats.record import Record
@@ -44,6 +47,8 @@ LARGEST_DIFFERENCE = {True: 0.001, False: 0.02}
 """Of the value. Grey: three digits; a half float has 11 bits. Colours: the browser's conversion from luma and chroma,
 which is done while painting, may differ from libjpeg's by one code of either JPEG.
 """
+LARGEST_DIFFERENCE_OF_AVIF = 0.02
+"""Of the value: 10 bits of PQ are steps of 1 % where it is darkest."""
 PACKET = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>'
@@ -71,7 +76,7 @@ picture.onload = async () => {
   text.textContent = JSON.stringify(found);
   document.body.append(text);
 };
-picture.src = "data:image/jpeg;base64,DATA";
+picture.src = "data:image/KIND;base64,DATA";
 </script></body>"""
 
 Values = npt.NDArray[np.float64]
@@ -91,13 +96,26 @@ def main() -> None:
             ("grey, a gain map of a quarter of its sides, an XMP packet of its own", True, 4, PACKET),
             ("colours, a gain map of half its sides", False, 2, b""),
         ):
-            path = written(folder / "a.jpg", grey, step, packet)
-            difference = np.abs(seen(browser, path, folder) / expected(path) - 1).max()
-            if not difference <= LARGEST_DIFFERENCE[grey]:
-                sys.exit(f"FAILED in {version}: {words}: {difference:.4f} of the value beside the formula")
-            print(
-                f"shown by {version}: {words}, on screens of {SHOWN} times white: within {difference:.4f} of the value"
-            )
+            path = written(folder / "a.jpeg", grey, step, packet)
+            compare(f"{version}: {words}", seen(browser, path, folder), expected(path), LARGEST_DIFFERENCE[grey])
+        linear = brightening()
+        write_avif(folder / "a.avif", linear, quality=100)
+        shown = seen(browser, folder / "a.avif", folder)[-1]  # on darker screens the browser maps tones by its own rule
+        compare(f"{version}: an AVIF", shown, middles(linear, PATCH), LARGEST_DIFFERENCE_OF_AVIF, SHOWN[-1:])
+
+
+def compare(words: str, found: Values, wanted: Values, most: float, screens: tuple[int, ...] = SHOWN) -> None:
+    difference = np.abs(found / wanted - 1).max()
+    if not difference <= most:
+        sys.exit(f"FAILED in {words}: {difference:.4f} of the value beside what it should be")
+    times = ", ".join(map(str, screens))
+    print(f"shown by {words}: within {difference:.4f} of the value, on screens of {times} times white")
+
+
+def brightening() -> Linear:
+    """Grey patches, from a sixteenth of white to eight times white."""
+    stops = np.linspace(-4, 3, PATCHES * PATCHES, dtype=np.float32).reshape(PATCHES, PATCHES)
+    return (2**stops).repeat(PATCH, 0).repeat(PATCH, 1)[..., None].repeat(3, 2)
 
 
 def written(path: Path, grey: bool, step: int, packet: bytes) -> Path:
@@ -135,13 +153,13 @@ def expected(path: Path) -> Values:
     return np.array([(linear + 1 / OFFSET) * 2 ** (gains * gain_map.stops * weight) - 1 / OFFSET for weight in weights])
 
 
-def middles(pixels: npt.NDArray[np.uint8 | np.uint16], patch: int) -> Values:
+def middles(pixels: npt.NDArray[Any], patch: int) -> Values:
     return pixels[patch // 2 :: patch, patch // 2 :: patch].reshape(-1, 3).astype(np.float64)
 
 
 def seen(browser: str, path: Path, folder: Path) -> Values:
     """(screens, patches, 3): the linear values that the browser paints."""
-    page = PAGE.replace("SHOWN", str(list(SHOWN))).replace("PATCH", str(PATCH))
+    page = PAGE.replace("SHOWN", str(list(SHOWN))).replace("PATCH", str(PATCH)).replace("KIND", path.suffix[1:])
     (folder / "page.html").write_text(page.replace("DATA", base64.b64encode(path.read_bytes()).decode()))
     command = [browser, *FLAGS, f"--user-data-dir={folder / 'profile'}", (folder / "page.html").as_uri()]
     if os.geteuid() == 0:
