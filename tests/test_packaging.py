@@ -63,6 +63,19 @@ def test_the_base_needs_no_torch_and_no_onnx(wheel: zipfile.ZipFile) -> None:
     needs = metadata.get_all("Requires-Dist") or []
     base = sorted(re.split(r"[>=<!~;\s]", need)[0].lower() for need in needs if "extra ==" not in need)
     assert base == ["click", "numpy", "onnxruntime", "pillow", "rawpy", "tifffile", "tqdm"]
-    extras = {"bench", "export", "gpu", "hdr", "openvino", "rtx", "tables", "tensorboard", "test", "train", "verify"}
+    extras = {
+        "archive",
+        "bench",
+        "export",
+        "gpu",
+        "hdr",
+        "openvino",
+        "rtx",
+        "tables",
+        "tensorboard",
+        "test",
+        "train",
+        "verify",
+    }
     assert set(metadata.get_all("Provides-Extra") or []) == extras
     assert metadata["Requires-Python"] == ">=3.10"

@@ -31,6 +31,7 @@ _EXTRAS: Final = {
     "skimage": "tables",
     "OpenEXR": "hdr",
     "imagecodecs": "tables",
+    "pcodec": "archive",
 }
 # module of the base install -> what pip calls it
 _BASE: Final = {
