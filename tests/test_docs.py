@@ -45,6 +45,7 @@ PAGES = (
     "gpu",
     "hdr",
     "install",
+    "layers",
     "limits",
     "paper_tables",
     "performance",

@@ -137,7 +137,10 @@ def check_segments(stream: BinaryIO, page: Any) -> None:
 
 def _tag(page: Any, number: int) -> bytes:
     tag = page.tags.get(number)
-    return b"" if tag is None else bytes(tag.value)
+    if tag is None:
+        return b""
+    value = tag.value  # text, where a program wrote it again as that
+    return value.encode(errors="replace") if isinstance(value, str) else bytes(value)
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:

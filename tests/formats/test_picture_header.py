@@ -78,6 +78,14 @@ def test_content_decides_and_not_the_name(made: str, named: str, tmp_path: Path)
     assert carried_record(tmp_path / named) == picture.record
 
 
+def test_a_tag_that_another_program_wrote_again_as_text_says_nothing(tmp_path: Path) -> None:
+    """As Pillow does it, which takes 8 bits of 16."""
+    Picture(expected().astype(np.uint16) * 257, WAY_BACK).save(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as image:
+        image.save(tmp_path / "b.tif")
+    assert read_picture(tmp_path / "b.tif").record is None
+
+
 @pytest.mark.parametrize("kind", ["EPS", "BMP", "GIF", "JPEG2000", "PPM", "WEBP", "TGA", "PCX"])
 def test_other_formats_are_not_opened_whatever_their_name(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
