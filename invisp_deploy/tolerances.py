@@ -51,6 +51,9 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "simulator-libjpeg": Tolerance(
         1.0, "mean of 255 levels", "Fourier rounding against libjpeg's decoded file, both at quality 90"
     ),
+    "noise-gain": Tolerance(
+        0.1, "of its value", "a sensor's noise out of one photograph: what is left of texture in its flattest blocks"
+    ),
     "processes": Tolerance(
         1e-5, "absolute", "losses of two processes against one with the same batch: another order of sums, six steps"
     ),
