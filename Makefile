@@ -40,7 +40,7 @@ check: $(VENV)/.test ## formatting, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict invisp_deploy
 
-test-clients: $(VENV)/.base ## open our DNGs with dcraw, ExifTool, RawTherapee and darktable (installs them if root), gain maps with Chromium
+test-clients: $(VENV)/.hdr ## open DNGs with dcraw, ExifTool, RawTherapee, darktable (installed if root), gain maps with Chromium
 	scripts/install_clients.sh
 	PYTHON=$(BIN)/python scripts/test_clients.sh
 
@@ -87,6 +87,10 @@ clean: ## remove outputs and caches, not the environment
 $(VENV)/.base: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) .
+	touch $@
+
+$(VENV)/.hdr: $(VENV)/.base
+	$(PIP) '.[hdr]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
