@@ -40,7 +40,7 @@ check: $(VENV)/.test ## formatting, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict invisp_deploy
 
-test-clients: $(VENV)/.hdr ## open DNGs with dcraw, ExifTool, RawTherapee, darktable (installed if root); HDR with Chromium
+test-clients: $(VENV)/.hdr ## open our files with dcraw, ExifTool, RawTherapee, darktable (installed if root), Chromium
 	scripts/install_clients.sh
 	PYTHON=$(BIN)/python scripts/test_clients.sh
 
