@@ -20,9 +20,6 @@ from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.isp.steps import Curve, Float, steps
 
 PAPER_GAMMA: Final = 2.2
-CLIPPED: Final = 250
-"""Code of 8 bits from which a pixel counts as clipped: not 255, for interpolation lowers the edge of what is blown."""
-
 _PATCHES: Final = 3
 _STRIP: Final = 512
 _REACH: Final = 5
@@ -91,12 +88,6 @@ def raw_psnr_of(
         return None
     elsewhere_equal = np.where(pixels, recovered, mosaic)  # so that one definition of PSNR serves, in blocks of rows
     return raw_psnr(elsewhere_equal, mosaic, recipe) + 10 * math.log10(count / pixels.size)
-
-
-def clipped_pixels(target: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """(H, W, 3) uint8, a rendering -> (H, W): where a channel is `CLIPPED` or above."""
-    clipped: npt.NDArray[np.bool_] = target.max(axis=2) >= CLIPPED
-    return clipped
 
 
 def raw_psnr_paper(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], recipe: Recipe) -> float:

@@ -19,7 +19,6 @@ from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.evaluation.metrics import (
     DEFINITIONS,
     Metrics,
-    clipped_pixels,
     raw_psnr,
     raw_psnr_of,
     raw_psnr_paper,
@@ -28,6 +27,7 @@ from invisp_deploy.evaluation.metrics import (
 from invisp_deploy.files import check_output, whole_file, write_whole
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture, read_picture
+from invisp_deploy.formats.pixels import clipped_pixels
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.recipe import Recipe

@@ -13,6 +13,9 @@ Rgb8 = npt.NDArray[np.uint8]
 Pixels = Rgb8 | npt.NDArray[np.uint16]
 """(H, W, 3)."""
 
+CLIPPED: Final = 250
+"""Code of 8 bits from which a pixel counts as clipped: not 255, for interpolation lowers the edge of what is blown."""
+
 _STRIP: Final = 256
 """Rows that are copied from and to Pillow at once: it gives and takes arrays by way of bytes, a copy of all."""
 
@@ -26,6 +29,14 @@ def pixels_of(image: Any) -> Rgb8:
         bottom = min(top + _STRIP, height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
     return pixels
+
+
+def clipped_pixels(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """(H, W, 3) -> (H, W): where a channel is `CLIPPED` or above."""
+    least = CLIPPED if pixels.dtype == np.uint8 else CLIPPED * 257
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    clipped: npt.NDArray[np.bool_] = np.maximum(np.maximum(red, green), blue) >= least  # max(axis=2) takes thrice that
+    return clipped
 
 
 def reduced(pixels: Rgb8, edge: int) -> Rgb8:

@@ -27,9 +27,7 @@ from torch import nn
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.open import Dataset, Shot
 from invisp_deploy.evaluation.metrics import (
-    CLIPPED,
     PAPER_GAMMA,
-    clipped_pixels,
     paper_domain,
     paper_recipe,
     raw_psnr,
@@ -38,6 +36,7 @@ from invisp_deploy.evaluation.metrics import (
 )
 from invisp_deploy.formats.pixels import Rgb8
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.formats.pixels import CLIPPED, clipped_pixels
 from invisp_deploy.isp.develop import Window, develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.psnr import psnr

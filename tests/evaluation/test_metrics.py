@@ -12,7 +12,6 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.evaluation.metrics import (
     DEFINITIONS,
-    clipped_pixels,
     mean_metrics,
     paper_domain,
     psnr,

@@ -14,7 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from invisp_deploy.contract import UNIVERSAL, CameraContract
 from invisp_deploy.dataset.open import Dataset
-from invisp_deploy.evaluation.metrics import CLIPPED, paper_domain
+from invisp_deploy.evaluation.metrics import paper_domain
+from invisp_deploy.formats.pixels import CLIPPED
 from invisp_deploy.isp.develop import develop
 from invisp_deploy.isp.recipe import adjusted_white
 from invisp_deploy.research.areas import Terms, areas_of

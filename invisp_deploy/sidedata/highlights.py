@@ -1,0 +1,133 @@
+"""What the sensor saw above the picture's white, as the pixels of a gain map.
+
+The map is made of squares of the mosaic, at half the picture's resolution or less, where the picture clips; elsewhere
+it is 0, and adds nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.formats.gain_map import GainMap
+from invisp_deploy.formats.pixels import Pixels, clipped_pixels, pixels_of
+from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.sidedata.linear import OFFSET, WHITE, Highlights, by_site, light
+
+Stops = npt.NDArray[np.uint16]
+"""Gains, in 4096ths of a stop."""
+
+_STOP: Final = 4096
+_STRIP: Final = 64
+_QUALITIES: Final = (92, 85, 75, 60)
+_SCALES: Final = (2, 4, 8, 16)
+_LEAST: Final = 1 / 16
+"""Stops above white from which a map says something."""
+
+
+@dataclass(frozen=True)
+class Brighter:
+    """How much brighter the scene is than the picture. stops: (H / 2, W / 2, 3), 0 where the picture does not clip.
+    count: (H / 2, W / 2) uint8, pixels of each square that clip.
+    """
+
+    stops: Stops
+    count: npt.NDArray[np.uint8]
+
+
+def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> Brighter | None:
+    """Compare a mosaic (H, W) with its picture (H, W, 3), both even; None where nothing lies above white.
+
+    Where a colour of the sensor is saturated, the scene is taken for no more coloured than the mean of the two others:
+    a blown sky is white on a screen of high range, and not the colour of the gains. Back on the sensor that is
+    saturated again, so nothing is lost by it.
+    """
+    height, width = mosaic.shape
+    stops = np.zeros((height // 2, width // 2, 3), np.uint16)  # pages that are never written take no memory
+    count = np.zeros((height // 2, width // 2), np.uint8)
+    for top in range(0, height // 2, _STRIP):
+        strip = slice(top, min(top + _STRIP, height // 2))
+        rows = slice(2 * strip.start, 2 * strip.stop)
+        clipped = by_site(clipped_pixels(pixels[rows])).sum(axis=0, dtype=np.uint8)
+        there = clipped > 0
+        if there.any():
+            count[strip] = clipped
+            scene = _scene(by_site(mosaic[rows])[:, there], recipe)
+            shown = light(pixels[rows], 2 * top, None).reshape(3, 4, *there.shape)[:, :, there].mean(axis=1) / WHITE
+            above = np.log2(np.maximum(scene + OFFSET / WHITE, OFFSET / WHITE) / (shown + OFFSET / WHITE))
+            stops[strip][there] = np.rint(np.clip(above, 0, 8) * _STOP).T
+    return Brighter(stops, count) if stops.max(initial=0) >= _LEAST * _STOP else None
+
+
+def gain_map_of(found: Brighter, most: float) -> GainMap | None:
+    """The finest map of at most `most` bytes; None where none fits."""
+    for scale in _SCALES:
+        mean = _reduced(found, scale // 2)
+        sixteenths = max(math.ceil(mean.max() / _STOP * 16), 1)
+        codes = np.rint(mean * (255 * 16 / (_STOP * sixteenths))).astype(np.uint8)
+        for quality in _QUALITIES:
+            image = _coded(codes, quality)
+            if len(image) <= most:
+                return GainMap(image, sixteenths)
+            if len(image) > 4 * most:  # no quality brings that down
+                break
+    return None
+
+
+def highlights_of(gain_map: GainMap, height: int, width: int) -> Highlights | None:
+    """What a map adds to a picture of that size; None for one that we did not make."""
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    codes = pixels_of(JpegImageFile(io.BytesIO(gain_map.image)))
+    for scale in _SCALES:
+        if codes.shape[:2] == (-(-height // scale), -(-width // scale)):
+            return Highlights(codes, gain_map.sixteenths, scale)
+    return None
+
+
+def _scene(sites: npt.NDArray[np.uint16], recipe: Recipe) -> npt.NDArray[np.float64]:
+    """(4, n) DN -> (3, n): linear sRGB of each square, 1 at the picture's white."""
+    black = np.reshape(recipe.black, (4, 1))
+    share = (sites - black) / (recipe.white - black)
+    colours = np.array(["RGB".index(each) for each in recipe.cfa])
+    camera = np.stack([share[colours == colour].mean(axis=0) for colour in range(3)])
+    saturated = np.stack([(share[colours == colour] >= _SATURATED).any(axis=0) for colour in range(3)])
+    camera *= np.reshape(recipe.gains, (3, 1))
+    others = (camera.sum(axis=0) - camera) / 2
+    whole = np.where(saturated, np.maximum(camera, others), camera)
+    whole = np.where(saturated.all(axis=0), np.maximum(whole, max(recipe.gains)), whole)
+    return whole if recipe.matrix is None else np.array(recipe.matrix) @ whole
+
+
+_SATURATED: Final = 0.995
+
+
+def _reduced(found: Brighter, step: int) -> npt.NDArray[np.float64]:
+    """Means of `step` x `step` squares over those that clip."""
+    counts = found.count.astype(np.float64)
+    total = _summed(counts, step)
+    colours = [_summed(found.stops[..., colour] * counts, step) for colour in range(3)]
+    return np.stack(colours, axis=2) / np.maximum(total, 1)[..., None]
+
+
+def _summed(values: npt.NDArray[np.float64], step: int) -> npt.NDArray[np.float64]:
+    if step == 1:
+        return values
+    height, width = values.shape
+    filled = np.pad(values, ((0, -height % step), (0, -width % step)))
+    summed: npt.NDArray[np.float64] = filled.reshape(-(-height // step), step, -(-width // step), step).sum(axis=(1, 3))
+    return summed
+
+
+def _coded(codes: npt.NDArray[np.uint8], quality: int) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(codes).save(stream, "JPEG", quality=quality, subsampling="4:4:4", optimize=True)
+    return stream.getvalue()

@@ -1,0 +1,227 @@
+"""The mosaic as a filter of the stored picture, fitted to the true one while rendering: about a kilobyte a file.
+
+For each site of the 2x2 pattern, and apart for pixels that the picture clips, DN = a constant and the light of the
+picture at the 5x5 pixels of the site's own colour and the 3x3 of the two others, each times a coefficient. All are
+whole numbers (`linear`), so that the same picture gives the same mosaic on every machine.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from invisp_deploy.errors import ImageFileError
+from invisp_deploy.formats.pixels import Pixels, clipped_pixels
+from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.sidedata.linear import WHITE, Highlights, Whole, by_site, light
+
+PREDICTOR_LAYER: Final = "predictor"
+
+TAPS: Final = 5 * 5 + 2 * 3 * 3 + 1
+"""Coefficients of one site."""
+
+_POINT: Final = 24
+"""Bits of a coefficient behind the point."""
+
+_EXACT: Final = 1 << 53
+"""Below this all whole numbers are float64."""
+
+_AT_ONCE: Final = 5400
+"""Columns of a matrix product: below this OpenBLAS takes no threads, which wait for each other on a busy machine."""
+
+_BLOCK: Final = 128
+"""The same of a product of samples with themselves."""
+
+_FEWEST: Final = 50 * TAPS
+_RIDGE: Final = 1e-9
+_HEAD: Final = struct.Struct("<4sBBH")
+_VERSION: Final = 1
+
+Coefficients = npt.NDArray[np.int32]
+"""(4, TAPS): by the sites of the 2x2 pattern, row by row; the last is of the constant."""
+
+Rows = Callable[[int, int], Pixels]
+"""Rows of a stored picture from the first up to the second number."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """cfa: pattern at the picture's top left pixel. white: largest DN that it gives.
+
+    open: for all pixels; None where the network's inverse is nearer. clipped: for pixels that the picture clips and a
+    gain map has; None where there is no map.
+    """
+
+    cfa: str
+    white: int
+    open: Coefficients | None
+    clipped: Coefficients | None
+
+    def to_bytes(self) -> bytes:
+        """The layer `predictor`: a head, then little-endian int32."""
+        parts = [each for each in (self.open, self.clipped) if each is not None]
+        kinds = (self.open is not None) | (self.clipped is not None) << 1
+        head = _HEAD.pack(self.cfa.encode(), _VERSION, kinds, self.white)
+        return head + b"".join(each.astype("<i4").tobytes() for each in parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str) -> Predictor:
+        """Inverse of `to_bytes`. Raises ImageFileError, which names `source`, for what it never wrote."""
+        size = 4 * 4 * TAPS
+        if len(data) < _HEAD.size:
+            raise _damaged(source, f"it has {len(data)} bytes")
+        cfa, version, kinds, white = _HEAD.unpack_from(data)
+        if version != _VERSION or kinds not in (1, 2, 3) or cfa not in (b"RGGB", b"GRBG", b"GBRG", b"BGGR"):
+            raise _damaged(source, f"version {version}, kinds {kinds}, mosaic {cfa!r}")
+        if len(data) != _HEAD.size + size * kinds.bit_count():
+            raise _damaged(source, f"it has {len(data)} bytes for {kinds.bit_count()} filters")
+        filters = np.frombuffer(data, "<i4", offset=_HEAD.size).astype(np.int32).reshape(-1, 4, TAPS)
+        each = iter(filters)
+        return cls(cfa.decode(), white, next(each) if kinds & 1 else None, next(each) if kinds & 2 else None)
+
+    def predict(self, pixels: Pixels, highlights: Highlights | None, base: Mosaic | None = None) -> Mosaic:
+        """(H, W, 3), both even -> (H, W) uint16 DN; where `open` is None, `base` with its clipped pixels replaced.
+
+        Raises ImageFileError for coefficients with which sums would not be exact; no fit gives such.
+        """
+        height, width = pixels.shape[:2]
+        mosaic: Mosaic = np.empty((height, width), np.uint16) if base is None else base
+        everywhere, where_clipped = (_checked(each, self.cfa, highlights) for each in (self.open, self.clipped))
+        strip = max(_AT_ONCE // (width // 2 + 2), 1)
+        for top in range(0, height // 2, strip):
+            bottom = min(top + strip, height // 2)
+            planes = _padded(lambda first, last: pixels[first:last], top, bottom, height // 2, highlights)
+            sites = by_site_of(mosaic[2 * top : 2 * bottom])
+            if everywhere is not None:
+                for site, made in zip(sites, _filtered(planes, everywhere, self.white), strict=True):
+                    site[...] = made
+            if where_clipped is not None and (clipped := clipped_pixels(pixels[2 * top : 2 * bottom])).any():
+                made_there = _filtered(planes, where_clipped, self.white)
+                for site, made, there in zip(sites, made_there, by_site(clipped), strict=True):
+                    np.copyto(site, made, where=there, casting="unsafe")
+        return mosaic
+
+
+def fit(
+    rows: Rows,
+    samples: Iterable[tuple[int, Mosaic]],
+    height: int,
+    cfa: str,
+    white: float,
+    highlights: Highlights | None,
+    *,
+    clipped: bool,
+) -> Coefficients | None:
+    """Least squares between a stored picture of `height` rows and strips of its true mosaic.
+
+    samples: of each strip, which pair of rows it begins with, and its (2n, W) DN. clipped: fit the pixels that the
+    picture clips, else the others. What reaches `white`, DN, is left out: there the sensor says nothing. None where
+    there are too few pixels for a fit.
+    """
+    sums, with_target, count = np.zeros((4, TAPS, TAPS)), np.zeros((4, TAPS)), np.zeros(4, int)
+    for top, strip in samples:
+        bottom = top + len(strip) // 2
+        planes = _padded(rows, top, bottom, height // 2, highlights)
+        blown = by_site(clipped_pixels(rows(2 * top, 2 * bottom)))
+        for site, target in enumerate(by_site(strip)):
+            taken = (target < white) & (blown[site] == clipped)
+            if taken.any():
+                seen = _in_blocks(_neighbours(planes, site, cfa)[:, taken.ravel()])
+                wanted = _in_blocks(target[taken].astype(np.float64)[None])
+                sums[site] += np.matmul(seen, seen.transpose(0, 2, 1)).sum(axis=0)
+                with_target[site] += np.matmul(seen, wanted.transpose(0, 2, 1)).sum(axis=0)[:, 0]
+                count[site] += taken.sum()
+    if count.min() < _FEWEST:
+        return None
+    ridge = np.eye(TAPS) * _RIDGE  # flat pictures say nothing of single taps
+    found = [
+        np.linalg.solve(total + ridge * np.trace(total), both) for total, both in zip(sums, with_target, strict=True)
+    ]
+    return np.rint(np.clip(np.array(found) * 2.0**_POINT, -(2**31), 2**31 - 1)).astype(np.int32)
+
+
+def by_site_of(mosaic: Mosaic) -> list[Mosaic]:
+    """(2n, 2w) -> views of its four sites."""
+    return [mosaic[row::2, column::2] for row in (0, 1) for column in (0, 1)]
+
+
+@lru_cache(maxsize=16)
+def _places(site: int, cfa: str) -> tuple[tuple[int, int, int], ...]:
+    """Plane, row and column among the 3x3 squares around a site's, of each of its neighbours."""
+    places = []
+    for colour, letter in enumerate("RGB"):
+        reach = 2 if cfa[site] == letter else 1
+        for down in range(-reach, reach + 1):
+            for right in range(-reach, reach + 1):
+                row, column = site // 2 + down, site % 2 + right
+                places.append((colour * 4 + row % 2 * 2 + column % 2, row // 2 + 1, column // 2 + 1))
+    return tuple(places)
+
+
+def _neighbours(planes: Whole, site: int, cfa: str) -> Whole:
+    """(12, n + 2, w + 2) -> (TAPS, n * w): what each coefficient of a site is multiplied with."""
+    rows, columns = planes.shape[1] - 2, planes.shape[2] - 2
+    seen = [planes[plane, row : row + rows, column : column + columns] for plane, row, column in _places(site, cfa)]
+    return np.stack([*(each.ravel() for each in seen), np.full(rows * columns, float(WHITE))])
+
+
+def _in_blocks(samples: Whole) -> Whole:
+    """(k, n) -> (blocks, k, `_BLOCK`), with zeros behind the last."""
+    count = samples.shape[1]
+    filled = np.pad(samples, ((0, 0), (0, -count % _BLOCK)))
+    return np.ascontiguousarray(filled.reshape(len(samples), -1, _BLOCK).transpose(1, 0, 2))
+
+
+def _padded(rows: Rows, top: int, bottom: int, pairs: int, highlights: Highlights | None) -> Whole:
+    """(12, bottom - top + 2, w + 2): the light of pairs of rows with a square around them; at the picture's edge the
+    outermost one again.
+    """
+    first, last = max(top - 1, 0), min(bottom + 1, pairs)
+    planes = light(rows(2 * first, 2 * last), 2 * first, highlights)
+    return np.pad(planes, ((0, 0), (first - top + 1, bottom + 1 - last), (1, 1)), mode="edge")
+
+
+_Filter = tuple[Whole, Whole]
+"""(3, 3, 4, 12): by row and column of squares, to sites from planes; (4, 1): the constants and a half to round by."""
+
+
+def _checked(coefficients: Coefficients | None, cfa: str, highlights: Highlights | None) -> _Filter | None:
+    if coefficients is None:
+        return None
+    largest = WHITE if highlights is None else 2 * WHITE * 2 ** (highlights.sixteenths // 16 + 1)
+    if np.abs(coefficients.astype(np.int64)).sum(axis=1).max() >= _EXACT // largest:
+        raise _damaged("the picture", "its coefficients are too large")
+    filters = np.zeros((3, 3, 4, 12))
+    for site in range(4):
+        for (plane, row, column), coefficient in zip(_places(site, cfa), coefficients[site], strict=False):
+            filters[row, column, site, plane] = coefficient
+    return filters, coefficients[:, -1:].astype(np.float64) * WHITE + 2.0 ** (_POINT - 1)
+
+
+def _filtered(planes: Whole, by_filter: _Filter, white: int) -> Whole:
+    """(12, n + 2, w + 2) -> (4, n, w) DN."""
+    filters, constants = by_filter
+    rows, columns = planes.shape[1] - 2, planes.shape[2]
+    flat = np.concatenate([planes.reshape(12, -1), np.zeros((12, 2))], axis=1)
+    sums = np.repeat(constants, rows * columns, axis=1)
+    part = np.empty_like(sums)
+    for row in range(3):
+        for column in range(3):
+            start = row * columns + column
+            sums += np.matmul(filters[row, column], flat[:, start : start + rows * columns], out=part)
+    sums *= 2.0**-_POINT
+    np.clip(np.floor(sums, out=sums), 0, white, out=sums)
+    return sums.reshape(4, rows, columns)[:, :, :-2]
+
+
+def _damaged(source: str, why: str) -> ImageFileError:
+    return ImageFileError(
+        f"The predictor that {source} carries is damaged, or of another version ({why}): use the file as it was "
+        "rendered, or leave it aside by `raw_budget` 0."
+    )
