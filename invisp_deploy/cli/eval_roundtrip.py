@@ -19,6 +19,7 @@ from invisp_deploy.cli.options import (
     overwrite_option,
     provider_option,
     quality_option,
+    raw_budget_option,
     subsampling_option,
 )
 from invisp_deploy.errors import MissingFileError
@@ -34,10 +35,17 @@ from invisp_deploy.files import output_folder
 @subsampling_option
 @memory_option
 @force_option
+@raw_budget_option
 @overwrite_option
 @json_option
 def roundtrip_command(
-    raw: Path, output: Path, model: str | None, provider: str | None, as_json: bool, **options: Any
+    raw: Path,
+    output: Path,
+    model: str | None,
+    provider: str | None,
+    as_json: bool,
+    raw_budget: int | None,
+    **options: Any,
 ) -> None:
     """RAW -> JPEG -> DNG through files on disk: figures with definitions, and a picture.
 
@@ -51,9 +59,11 @@ def roundtrip_command(
     from invisp_deploy.rendering.model import load
     from invisp_deploy.rendering.options import RunOptions
     from invisp_deploy.report.markdown import number
+    from invisp_deploy.sidedata.options import RawBudget
 
     if not raw.is_file():
         raise MissingFileError(f"There is no file {raw}.")
+    run_options = RunOptions(**options, raw_budget=RawBudget(raw_budget))
     bars: list[Any] = []
 
     def start(total: int) -> Callable[[int], object]:
@@ -63,7 +73,7 @@ def roundtrip_command(
 
     try:
         with load(model, provider=provider) as opened, output_folder(output):
-            trip = report_round_trip(raw, output, opened, RunOptions(**options), start)
+            trip = report_round_trip(raw, output, opened, run_options, start)
     finally:
         for bar in bars:
             bar.close()

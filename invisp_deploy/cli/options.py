@@ -15,6 +15,8 @@
     --quality, --subsampling    of JPEG files
     --white-balance     gains R,G,B of a frame (run, stream); a rule for gains has another name
     --color-matrix      nine numbers from CIE XYZ (D65) to camera RGB, as DNG's ColorMatrix (run, stream)
+    --raw-budget, --max-error, --max-noise, --archive, --lossless
+                        what a JPEG carries of its RAW (run, stream; --raw-budget in eval roundtrip, too)
     --max-pixels        megapixels that a file may claim before it is refused (run, stream, show)
     --held-out          RAW files that are measured on and nothing else (train, calibrate)
     --seed              equal seeds give equal results
@@ -25,6 +27,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -49,6 +52,20 @@ class _NamedPath(click.Path):
         if value == "":
             self.fail("the path is empty: name a file or folder, . for the current one.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class _Size(click.ParamType[int]):
+    """Bytes, as 65536, 64kB or 1.5MB."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kM]?)B?", value.strip(), re.IGNORECASE)
+        if found is None:
+            self.fail(f"a size is a number of bytes, kB or MB, such as 64kB, got {value!r}.", param, ctx)
+        return round(float(found[1]) * {"": 1, "k": 1000, "m": 1_000_000}[found[2].lower()])
 
 
 PATH: Final = _NamedPath(path_type=Path)
@@ -104,6 +121,12 @@ max_pixels_option: Final = click.option(
     type=click.FloatRange(min=0, min_open=True),
     help="Megapixels that a file may claim.",
 )
+raw_budget_option: Final = click.option(
+    "--raw-budget",
+    type=_Size(),
+    help="Size of what a picture carries of its RAW beside the record, as 64kB; 0 for none, on the way back to leave "
+    "it aside.  [default: a predictor; where the picture clips, up to 64 kB of highlights]",
+)
 held_out_option: Final = click.option(
     "--held-out", multiple=True, type=PATH, help="RAW file or folder to measure on, and on nothing else; repeatable."
 )
@@ -146,6 +169,15 @@ rendering_options: Final = together(
     click.option("--white", type=click.IntRange(1, 65535), help="Of a forced file or a pipe: white level, DN."),
     click.option("--cfa", type=click.Choice(CFA_PATTERNS), help="Of a forced file or a pipe: CFA of the mosaic."),
     max_pixels_option,
+    raw_budget_option,
+    click.option("--max-error", type=click.IntRange(0, 65535), help="Largest error of the RAW that comes back, DN."),
+    click.option(
+        "--max-noise",
+        type=click.FloatRange(0, 1000, min_open=True),
+        help="The same in standard deviations of the sensor's noise.",
+    ),
+    click.option("--archive", is_flag=True, help="The same as --max-noise 3."),
+    click.option("--lossless", is_flag=True, help="The same as --max-error 0: each visible pixel, exactly."),
     click.option("--no-location", is_flag=True, help="Write no position and no place."),
     click.option("--no-metadata", is_flag=True, help="Write nothing of the camera's and the photographer's words."),
     overwrite_option,

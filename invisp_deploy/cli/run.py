@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from invisp_deploy.rendering.files import RunResult
     from invisp_deploy.rendering.model import Models
     from invisp_deploy.rendering.options import RunOptions
+    from invisp_deploy.sidedata.options import RawBudget
+
+
+_ARCHIVE: Final = 3.0
+"""Standard deviations of the noise."""
 
 
 class RunCommand(InvispCommand):
@@ -212,7 +217,20 @@ def options_of(options: dict[str, Any]) -> RunOptions:
         options.pop("cfa"),
         _matrix(options.pop("color_matrix")),
     )
-    return RunOptions(explicit=explicit, **options)
+    return RunOptions(explicit=explicit, raw_budget=_raw_budget(options), **options)
+
+
+def _raw_budget(options: dict[str, Any]) -> RawBudget:
+    """What the picture is to carry, of which the options are taken out. Raises RequestError."""
+    from invisp_deploy.sidedata.options import RawBudget
+
+    most, error, noise = (options.pop(name) for name in ("raw_budget", "max_error", "max_noise"))
+    archive, lossless = options.pop("archive"), options.pop("lossless")
+    if sum((error is not None, noise is not None, archive, lossless)) > 1:
+        raise RequestError(
+            "--max-error, --max-noise, --archive and --lossless bound the same error, several were given: pass one."
+        )
+    return RawBudget(most, 0 if lossless else error, _ARCHIVE if archive else noise)
 
 
 def _gains(text: str | None) -> tuple[float, float, float] | None:
@@ -256,10 +274,16 @@ def _print(source: Path, result: RunResult, *, shipped: bool) -> None:
     next_command = ""
     if shipped and not is_picture(source):
         next_command = shlex.join(["invisp-run", str(result.output), "-o", str(result.output.with_suffix(".dng"))])
+    from invisp_deploy.rendering.files import BY_PREDICTOR
+
+    if result.runtime == BY_PREDICTOR and not shipped:
+        click.echo("note: the model was not needed: the picture carries a predictor; --raw-budget 0 goes by the model")
+    how = f"{result.tiles} tiles ({result.computed:.2f} x the pixels) in {result.seconds:.1f} s on {result.runtime}"
+    if result.runtime == BY_PREDICTOR:
+        how = f"in {result.seconds:.1f} s by {result.runtime}"
     result_line(
         result.output,
-        f"{result.width}x{result.height}, {result.tiles} tiles ({result.computed:.2f} x the pixels) in "
-        f"{result.seconds:.1f} s on {result.runtime}",
+        f"{result.width}x{result.height}, {how}",
         next_command,
     )
     for note in result.notes:

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,6 +37,7 @@ from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import silent
 from invisp_deploy.report.markdown import number
 from invisp_deploy.report.round_trip import WHITE_DIFFERENCE, Sheet, draw_sheet, round_trip_page
+from invisp_deploy.sidedata.options import RawBudget
 
 
 class Original:
@@ -121,9 +122,13 @@ def open_pair(model: Model) -> None:
 
 
 def metrics_of(original: Original, model: Model, options: RunOptions) -> Metrics:
-    """Of `round_trip` through files that are not kept. Raises InvispError."""
+    """Of `round_trip` by the model alone, through files that are not kept and carry no more than it needs.
+
+    Raises InvispError.
+    """
+    alone = replace(options, raw_budget=RawBudget(0))
     with TemporaryDirectory() as folder:
-        return round_trip(original, Path(folder) / "photo.jpg", Path(folder) / "photo.dng", model, options).metrics
+        return round_trip(original, Path(folder) / "photo.jpg", Path(folder) / "photo.dng", model, alone).metrics
 
 
 def round_trips(

@@ -6,7 +6,7 @@ import base64
 import io
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -40,7 +40,7 @@ from invisp_deploy.formats.picture_header import (
     read_picture_header,
 )
 from invisp_deploy.formats.picture_tags import fitting_jpeg, of_picture, of_tiff
-from invisp_deploy.formats.pixels import Pixels, pixels_of
+from invisp_deploy.formats.pixels import Pixels, Rows, pixels_of, rows_of_image
 from invisp_deploy.formats.record import LAYER, Record, damaged_record
 from invisp_deploy.formats.untouched import samples_digest, untouched_jpeg, untouched_samples
 from invisp_deploy.formats.walk import PICTURE_SUFFIXES
@@ -56,7 +56,8 @@ class Picture:
     layers: what it carries beside the record and the gain map. orientation: EXIF's, of a file without a record; a
     record has its own. notes: sentences about what was read and is not as it was rendered. fault: why the way back that
     the file carries is not of these pixels or was left out; empty unless that was forced. gain_map: None where it
-    carries none, or one that is not as it was written.
+    carries none, or one that is not as it was written. layers_of: makes, when a file is written, those layers that are
+    of its very pixels; it is called with these and the record's digest.
     """
 
     pixels: Pixels
@@ -67,6 +68,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     fault: str = ""
     gain_map: GainMap | None = None
+    layers_of: Callable[[Rows, str], Layers] | None = None
 
     def save(
         self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True
@@ -128,6 +130,7 @@ def write_picture(
             )
             data = stream.getvalue()
             record = replace(record, quality=quality, subsampling=subsampling, digest=jpeg.pixels_digest(data))
+            picture = _finished(picture, record, data)
             packets = _packets(record, picture, jpeg.MOST_PACKET, in_jpeg=True)
             with part.open("wb") as file:
                 file.writelines(with_gain_map(data, packets, second) if second else jpeg.with_packets(data, packets))
@@ -136,6 +139,7 @@ def write_picture(
 
             text = PngInfo()
             record = replace(record, digest=samples_digest(pixels))
+            picture = _finished(picture, record)
             for packet in _packets(record, picture, png.MOST_PACKET):
                 text.add_text(png.packet_key(packet), base64.b64encode(packet).decode(), zip=len(packet) > 4096)
             if metadata.xmp:
@@ -144,6 +148,7 @@ def write_picture(
             Image.fromarray(pixels).save(part, "PNG", exif=block, icc_profile=_srgb_profile(), pnginfo=text)
         else:
             record = replace(record, digest=samples_digest(pixels))
+            picture = _finished(picture, record)
             _write_tiff(part, pixels, record, of_tiff(metadata), picture)
     return notes
 
@@ -322,6 +327,24 @@ def _notes_of_profile(header: PictureHeader) -> list[str]:
     except (ImageCms.PyCMSError, OSError):
         name = "that cannot be read"
     return [] if "srgb" in name.lower() else [f"its colours are of the profile {name} and were taken for sRGB."]
+
+
+def _finished(picture: Picture, record: Record, data: bytes = b"") -> Picture:
+    """With the layers that are of its pixels as they are stored: those of a JPEG, or as they are."""
+    if picture.layers_of is None:
+        return picture
+    if not data:
+        return replace(picture, layers={**picture.layers, **picture.layers_of(_rows_of(picture.pixels), record.digest)})
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    with JpegImageFile(io.BytesIO(data)) as image:
+        image.load()
+        rows = rows_of_image(image)
+        return replace(picture, layers={**picture.layers, **picture.layers_of(rows, record.digest)})
+
+
+def _rows_of(pixels: Pixels) -> Rows:
+    return lambda top, bottom: pixels[top:bottom]
 
 
 def _packets(record: Record, picture: Picture, most: int, *, in_jpeg: bool = False) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,9 @@ Rgb8 = npt.NDArray[np.uint8]
 Pixels = Rgb8 | npt.NDArray[np.uint16]
 """(H, W, 3)."""
 
+Rows = Callable[[int, int], Pixels]
+"""Rows of a picture from the first up to the second number: of one that is too large to be copied for a few."""
+
 CLIPPED: Final = 250
 """Code of 8 bits from which a pixel counts as clipped: not 255, for interpolation lowers the edge of what is blown."""
 
@@ -20,14 +24,19 @@ _STRIP: Final = 256
 """Rows that are copied from and to Pillow at once: it gives and takes arrays by way of bytes, a copy of all."""
 
 
+def rows_of_image(image: Any) -> Rows:
+    """Rows of an RGB picture of Pillow's, which takes much more memory as a whole array beside it."""
+    image.load()
+    return lambda top, bottom: np.asarray(image.crop((0, top, image.width, bottom)))
+
+
 def pixels_of(image: Any) -> Rgb8:
     """Pixels of an RGB picture of Pillow's."""
-    image.load()
-    width, height = image.size
-    pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, _STRIP):
-        bottom = min(top + _STRIP, height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    rows = rows_of_image(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP):
+        bottom = min(top + _STRIP, image.height)
+        pixels[top:bottom] = rows(top, bottom)
     return pixels
 
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Final, TypeVar
 
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
@@ -20,14 +20,23 @@ from invisp_deploy.formats.picture_header import read_picture_header
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import check_readable_kind, is_picture
 from invisp_deploy.graph_card import Direction
+from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import Explicit, RunOptions
-from invisp_deploy.rendering.recover import recover, recover_by, way_back_of
+from invisp_deploy.rendering.recover import recover, recover_by, restore, restoring_of, way_back_of
 from invisp_deploy.rendering.render import AlignedFrame, render, render_aligned
 from invisp_deploy.rendering.tiled import Progress, plan_for, seam_error, silent
 from invisp_deploy.rendering.tiles import Tiling
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER
+from invisp_deploy.sidedata.restored import Restoring
+
+BY_PREDICTOR: Final = "its predictor"
+"""What computes a RAW file of a picture that carries enough of it."""
+
+_Made = TypeVar("_Made")
 
 StartProgress = Callable[[int], Progress]
 """Called with the number of pixels ahead; returns what each tile is reported to."""
@@ -39,25 +48,26 @@ class RunResult:
 
     decode_seconds, network_seconds, encode_seconds: reading and writing of files, 0 where a frame was given, and the
     graph between them; seconds: all, with opening the model.
-    forced: the file is of another camera than the weights', or was rendered by others. light: of the
-    white balance, `as shot`, `given`, or `daylight` where the file has none. runtime: what computed it.
+    forced: the file is of another camera than the weights', or was rendered by others. light: where the white balance
+    is from, `as shot`, `given`, or `daylight` where the file has none. runtime: what computed it, `BY_PREDICTOR` where
+    no graph was needed.
     notes: sentences on what was read that is not as it was rendered, and on what the output does not hold.
     """
 
     output: Path
     height: int
     width: int
-    tiles: int
-    computed: float
-    decode_seconds: float
-    network_seconds: float
-    encode_seconds: float
-    seconds: float
-    halo: int
-    halo_error: float
-    forced: bool
-    light: str
-    runtime: str
+    tiles: int = 1
+    computed: float = 1.0
+    decode_seconds: float = 0.0
+    network_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    seconds: float = 0.0
+    halo: int = 0
+    halo_error: float = 0.0
+    forced: bool = False
+    light: str = "as shot"
+    runtime: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -139,7 +149,7 @@ def run_path(
         kind = "a picture" if is_picture(path) else "a RAW file"
         raise ContractError(f"{path} is {kind}, and the graph {takes}: pass the graph of the other direction.")
     check_readable_kind(path)
-    with _opening(models, path, output, options.max_pixels):
+    with _opening(models, path, output, options):
         decoded = decode(path, options)
     decoding = time.perf_counter() - begun
     _check_explicit(decoded, options.explicit, path)
@@ -149,7 +159,7 @@ def run_path(
 
 
 @contextmanager
-def _opening(models: Models, path: Path, output: Path, max_pixels: float) -> Iterator[None]:
+def _opening(models: Models, path: Path, output: Path, options: RunOptions) -> Iterator[None]:
     """Open the graph for a file, and import what will write the output, in a thread beside the block.
 
     Decoders leave the interpreter's lock. What fails here is not told: it is asked for again, in its place, and fails
@@ -159,7 +169,9 @@ def _opening(models: Models, path: Path, output: Path, max_pixels: float) -> Ite
     def prepare() -> None:
         with suppress(Exception):
             if is_picture(path):
-                header = read_picture_header(path, max_pixels)
+                header = read_picture_header(path, options.max_pixels)
+                if PREDICTOR_LAYER in header.layers and options.raw_budget.most != 0:
+                    return
                 models.for_record(record_in(header, str(path))).runtime(Direction.INVERSE, header.bits)
             else:
                 models.for_record(None).runtime(Direction.FORWARD, bit_depth(output))
@@ -208,39 +220,99 @@ def _make(
 ) -> tuple[Picture | RawFrame, RunResult]:
     """What is to be written, and all of its result but the times of files."""
     if isinstance(decoded, RawFrame):
-        runtime = model.runtime(Direction.FORWARD, bit_depth(output))
-        aligned = AlignedFrame(decoded, runtime, name=name, force=options.force)
-        pixels: Array = aligned.mosaic
-        facts, recipe, forced = decoded.facts, aligned.recipe, not aligned.fits
-        make: Callable[[Runtime, Tiling, Progress], Picture | RawFrame] = partial(render_aligned, aligned)
-    else:
-        runtime = model.runtime(Direction.INVERSE, decoded.pixels.dtype.itemsize * 8)
-        way_back = way_back_of(decoded, runtime, options, name=name)
-        forced = way_back.forced or way_back.weights != runtime.card.weights
-        pixels, facts, recipe = decoded.pixels, way_back.facts, way_back.recipe
-        make = partial(recover_by, way_back, decoded)
+        return _rendered(decoded, output, model, options, start, name=name)
+    carried = restoring_of(decoded, options, name=name)
+    if carried is None or carried.needs_network:
+        return _recovered(decoded, carried, output, model, options, start, name=name)
+    height, width = decoded.pixels.shape[:2]
+    progress = start(height * width)
+    inner = time.perf_counter()
+    made = restore(carried, progress)
+    done = RunResult(output, height, width, network_seconds=time.perf_counter() - inner, runtime=BY_PREDICTOR)
+    return made, replace(
+        done,
+        forced=carried.record.forced,
+        light=_light_of(carried.record.facts, options),
+        notes=decoded.notes + carried.notes,
+    )
+
+
+def _rendered(
+    frame: RawFrame, output: Path, model: Model, options: RunOptions, start: StartProgress, *, name: str
+) -> tuple[Picture, RunResult]:
+    runtime = model.runtime(Direction.FORWARD, bit_depth(output))
+    aligned = AlignedFrame(frame, runtime, name=name, force=options.force)
+    made, done = _timed(
+        runtime,
+        aligned.mosaic,
+        options,
+        start,
+        aligned.recipe,
+        lambda tiling, progress: render_aligned(aligned, runtime, tiling, options.raw_budget, progress),
+    )
+    light = _light_of(frame.facts, options)
+    return made, replace(done, output=output, forced=not aligned.fits, light=light)
+
+
+def _recovered(
+    picture: Picture,
+    carried: Restoring | None,
+    output: Path,
+    model: Model,
+    options: RunOptions,
+    start: StartProgress,
+    *,
+    name: str,
+) -> tuple[RawFrame, RunResult]:
+    runtime = model.runtime(Direction.INVERSE, picture.pixels.dtype.itemsize * 8)
+    way_back = way_back_of(picture, runtime, options, name=name)
+    made, done = _timed(
+        runtime,
+        picture.pixels,
+        options,
+        start,
+        way_back.recipe,
+        lambda tiling, progress: recover_by(way_back, picture, runtime, tiling, carried, progress),
+    )
+    return made, replace(
+        done,
+        output=output,
+        forced=way_back.forced or way_back.weights != runtime.card.weights,
+        light=_light_of(way_back.facts, options),
+        notes=picture.notes + (carried.notes if carried else ()),
+    )
+
+
+def _light_of(facts: FrameFacts, options: RunOptions) -> str:
+    return "given" if options.explicit.white_balance else "as shot" if facts.gains else "daylight"
+
+
+def _timed(
+    runtime: Runtime,
+    pixels: Array,
+    options: RunOptions,
+    start: StartProgress,
+    recipe: Recipe,
+    make: Callable[[Tiling, Progress], _Made],
+) -> tuple[_Made, RunResult]:
+    """What is made of these pixels by a runtime, tile by tile, and the figures of that."""
     height, width = pixels.shape[:2]
     tiling = plan_for(runtime, height, width, options.memory, options.halo)
+    progress = start(height * width)
     inner = time.perf_counter()
-    made = make(runtime, tiling, start(height * width))
-    network = time.perf_counter() - inner
+    made = make(tiling, progress)
+    seconds = time.perf_counter() - inner
     error = 0.0 if options.halo is None else seam_error(runtime, tiling, pixels, recipe.numbers())
     return made, RunResult(
-        output=output,
+        output=Path(),
         height=height,
         width=width,
         tiles=len(tiling),
         computed=tiling.computed / (height * width),
-        decode_seconds=0.0,
-        network_seconds=network,
-        encode_seconds=0.0,
-        seconds=0.0,
+        network_seconds=seconds,
         halo=tiling.halo,
         halo_error=error,
-        forced=forced,
-        light="given" if options.explicit.white_balance else "as shot" if facts.gains else "daylight",
         runtime=runtime.name,
-        notes=decoded.notes if isinstance(decoded, Picture) else (),
     )
 
 

@@ -13,7 +13,7 @@ from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import BITS, Direction
 from invisp_deploy.models import DEFAULT_MODEL, MODELS, model_of_weights, shipped_folder
 from invisp_deploy.rendering.options import RunOptions
-from invisp_deploy.rendering.recover import recover
+from invisp_deploy.rendering.recover import recover, restore, restoring_of
 from invisp_deploy.rendering.render import render
 from invisp_deploy.rendering.tiled import Progress, silent
 from invisp_deploy.runtimes.base import Runtime
@@ -96,13 +96,19 @@ class Model:
         *,
         progress: Progress = silent,
     ) -> RawFrame:
-        """A picture that this model rendered, or its file, to the RAW frame it came from. Raises InvispError."""
+        """A picture that this model rendered, or its file, to the RAW frame it came from. Raises InvispError.
+
+        One that carries a predictor needs no model, and opens no graph.
+        """
         given = (
             picture
             if isinstance(picture, Picture)
             else read_picture(picture, force=options.force, max_pixels=options.max_pixels)
         )
         name = "the picture" if isinstance(picture, Picture) else str(picture)
+        carried = restoring_of(given, options, name=name)
+        if carried is not None and not carried.needs_network:
+            return restore(carried, progress)
         inverse = self.runtime(Direction.INVERSE, given.pixels.dtype.itemsize * 8)
         return recover(given, inverse, options, name=name, progress=progress)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from invisp_deploy.formats.limits import MAX_PIXELS
 from invisp_deploy.isp.frame import ColorMatrix
 from invisp_deploy.rendering.tiles import DEFAULT_MEMORY
+from invisp_deploy.sidedata.options import RawBudget
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class RunOptions:
     the way back, which name the camera.
     overwrite: replace what is there, but no negative that is not ours; replace_negatives: such a one, too.
     force: go on with another camera, other weights, edited pixels or no record. explicit: values given by hand.
-    max_pixels: megapixels that a file may claim to have.
+    max_pixels: megapixels that a file may claim to have. raw_budget: what pictures carry of their RAW; 0 on the way
+    back leaves aside what they carry, all but the record.
     """
 
     quality: int = 90
@@ -44,3 +46,4 @@ class RunOptions:
     no_metadata: bool = False
     explicit: Explicit = field(default_factory=Explicit)
     max_pixels: float = MAX_PIXELS
+    raw_budget: RawBudget = field(default_factory=RawBudget)

@@ -14,12 +14,13 @@ from invisp_deploy.formats.pixels import reduced
 from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.alignment import Alignment, alignment_for
-from invisp_deploy.isp.frame import FrameFacts
+from invisp_deploy.isp.frame import FrameFacts, Mosaic
 from invisp_deploy.isp.recipe import recipe_for
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
 from invisp_deploy.rendering.tiles import Tiling
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.sidedata.restored import Restoring, restoring
 
 
 def recover(
@@ -30,17 +31,54 @@ def recover(
     name: str = "the picture",
     progress: Progress = silent,
 ) -> RawFrame:
-    """Recover the frame that a picture was rendered from, by the record it carries; the picture is its preview.
+    """Recover the frame that a picture was rendered from, by what it carries; the picture is its preview.
 
-    With `options.force`, one that carries no record takes the explicit values. Raises as `way_back_of`.
+    Where it carries a predictor, the runtime is not needed, unless `options.raw_budget` is 0. With `options.force`, one
+    that carries no record takes the explicit values. Raises as `restoring_of` and `way_back_of`.
     """
+    carried = restoring_of(picture, options, name=name)
+    if carried is not None and not carried.needs_network:
+        return restore(carried, progress)
     way_back = way_back_of(picture, runtime, options, name=name)
     tiling = plan_for(runtime, way_back.height, way_back.width, options.memory, options.halo)
-    return recover_by(way_back, picture, runtime, tiling, progress)
+    return recover_by(way_back, picture, runtime, tiling, carried, progress)
+
+
+def restoring_of(
+    picture: Picture,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
+    *,
+    name: str = "the picture",
+) -> Restoring | None:
+    """What the picture carries beside its record and is to be used. Raises ImageFileError for damaged layers; with
+    `force` they are left aside.
+    """
+    if options.raw_budget.most == 0:
+        return None
+    try:
+        return restoring(picture, name)
+    except ImageFileError:
+        if options.force:
+            return None
+        raise
+
+
+def restore(carried: Restoring, progress: Progress = silent) -> RawFrame:
+    """The frame of a picture by its layers alone. Raises ImageFileError for damaged ones."""
+    picture, way_back = carried.picture, carried.record
+    negative = _negative(way_back, picture)
+    mosaic = carried.mosaic()
+    progress(mosaic.size)
+    return _frame(way_back, picture, mosaic, negative)
 
 
 def recover_by(
-    way_back: Record, picture: Picture, runtime: Runtime, tiling: Tiling, progress: Progress = silent
+    way_back: Record,
+    picture: Picture,
+    runtime: Runtime,
+    tiling: Tiling,
+    carried: Restoring | None = None,
+    progress: Progress = silent,
 ) -> RawFrame:
     """`recover` of what is ready: the way back of that picture through that runtime, and a tiling of its size.
 
@@ -49,6 +87,13 @@ def recover_by(
     negative = _negative(way_back, picture)
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
     run_tiles(runtime, tiling, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
+    if carried is not None:
+        mosaic = carried.mosaic(mosaic)
+    return _frame(way_back, picture, mosaic, negative)
+
+
+def _frame(way_back: Record, picture: Picture, mosaic: Mosaic, negative: Negative | None) -> RawFrame:
+    """The frame of an aligned mosaic, with a small picture to look at."""
     shown = way_back.alignment.inverse(picture.pixels)
     preview = reduced(shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8), PREVIEW_EDGE)
     own = np.ascontiguousarray(way_back.alignment.inverse(mosaic))

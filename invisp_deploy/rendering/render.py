@@ -16,6 +16,8 @@ from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
 from invisp_deploy.rendering.tiles import Tiling
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.sidedata.carried import Carried
+from invisp_deploy.sidedata.options import RawBudget
 
 
 class AlignedFrame:
@@ -57,13 +59,16 @@ def render(
     aligned = AlignedFrame(frame, runtime, name=name, force=options.force)
     height, width = aligned.mosaic.shape
     tiling = plan_for(runtime, height, width, options.memory, options.halo)
-    return render_aligned(aligned, runtime, tiling, progress)
+    return render_aligned(aligned, runtime, tiling, options.raw_budget, progress)
 
 
-def render_aligned(aligned: AlignedFrame, runtime: Runtime, tiling: Tiling, progress: Progress = silent) -> Picture:
+def render_aligned(
+    aligned: AlignedFrame, runtime: Runtime, tiling: Tiling, budget: RawBudget, progress: Progress = silent
+) -> Picture:
     """`render` of what is ready: a frame aligned for that runtime, and a tiling of its size. Raises EngineError.
 
-    What the frame's negative says goes with the picture, as far as it is small; a note says what does not.
+    What the frame's negative says goes with the picture, as far as it is small; a note says what does not. So does as
+    much of the RAW as the budget lets.
     """
     height, width = aligned.mosaic.shape
     shape = (height, width, 3)
@@ -82,4 +87,13 @@ def render_aligned(aligned: AlignedFrame, runtime: Runtime, tiling: Tiling, prog
     negative, left_out = (aligned.frame.negative or Negative()).within()
     layers = {NEGATIVE_LAYER: negative.to_bytes()} if negative else {}
     notes = [f"not carried, for want of room: {what}" for what in left_out]
-    return Picture(pixels, record, aligned.frame.metadata, layers, notes=(*aligned.frame.notes, *notes))
+    carried = None if budget.most == 0 else Carried(aligned.mosaic, aligned.recipe, pixels, budget)
+    return Picture(
+        pixels,
+        record,
+        aligned.frame.metadata,
+        layers,
+        notes=(*aligned.frame.notes, *notes),
+        gain_map=carried.gain_map if carried else None,
+        layers_of=carried,
+    )

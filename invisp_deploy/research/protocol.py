@@ -34,9 +34,8 @@ from invisp_deploy.evaluation.metrics import (
     rgb_psnr,
     rgb_ssim,
 )
-from invisp_deploy.formats.pixels import Rgb8
+from invisp_deploy.formats.pixels import CLIPPED, Rgb8, clipped_pixels
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.formats.pixels import CLIPPED, clipped_pixels
 from invisp_deploy.isp.develop import Window, develop, undevelop
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.psnr import psnr

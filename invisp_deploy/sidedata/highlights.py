@@ -65,7 +65,7 @@ def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> Brighter | None:
     return Brighter(stops, count) if stops.max(initial=0) >= _LEAST * _STOP else None
 
 
-def gain_map_of(found: Brighter, most: float) -> GainMap | None:
+def fitted_gain_map(found: Brighter, most: float) -> GainMap | None:
     """The finest map of at most `most` bytes; None where none fits."""
     for scale in _SCALES:
         mean = _reduced(found, scale // 2)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from invisp_deploy.formats import gain_map
 from invisp_deploy.formats.pixels import Pixels, clipped_pixels
 
 Whole = npt.NDArray[np.float64]
@@ -21,8 +22,8 @@ Whole = npt.NDArray[np.float64]
 WHITE: Final = 1 << 16
 """What white is worth."""
 
-OFFSET: Final = WHITE // 64
-"""What a gain map adds to both pictures before it divides them (ISO 21496-1), 1/64."""
+OFFSET: Final = WHITE // gain_map.OFFSET
+"""What a gain map adds to both pictures before it divides them."""
 
 STEPS: Final = 16
 """Parts of a gain map's code that interpolation between its pixels knows."""
@@ -35,14 +36,16 @@ def light_of_codes(peak: int) -> Whole:
     """
     y = np.arange(peak + 1) / peak
     curved = ((y + 0.099) / 1.099) ** (1 / 0.45)
-    return np.rint(WHITE * np.where(y < 0.081, y / 4.5, curved))
+    whole: Whole = np.rint(WHITE * np.where(y < 0.081, y / 4.5, curved))
+    return whole
 
 
 @lru_cache(maxsize=4)
 def gains_of_codes(sixteenths: int) -> Whole:
     """(255 * STEPS + 1,): 2 ** (sixteenths / 16 * code / 255) in 65536ths, by 16ths of a code. Rounded as above."""
     codes = np.arange(255 * STEPS + 1) / (255 * STEPS)
-    return np.rint(WHITE * np.exp2(codes * (sixteenths / 16)))
+    whole: Whole = np.rint(WHITE * np.exp2(codes * (sixteenths / 16)))
+    return whole
 
 
 @dataclass(frozen=True)

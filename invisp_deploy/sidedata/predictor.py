@@ -8,7 +8,7 @@ whole numbers (`linear`), so that the same picture gives the same mosaic on ever
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.errors import ImageFileError
-from invisp_deploy.formats.pixels import Pixels, clipped_pixels
+from invisp_deploy.formats.pixels import Pixels, Rows, clipped_pixels
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.sidedata.linear import WHITE, Highlights, Whole, by_site, light
 
 PREDICTOR_LAYER: Final = "predictor"
 
 TAPS: Final = 5 * 5 + 2 * 3 * 3 + 1
-"""Coefficients of one site."""
+"""Filters of one site."""
 
 _POINT: Final = 24
 """Bits of a coefficient behind the point."""
@@ -38,16 +38,14 @@ _AT_ONCE: Final = 5400
 _BLOCK: Final = 128
 """The same of a product of samples with themselves."""
 
-_FEWEST: Final = 50 * TAPS
+_FEWEST: Final = 10 * TAPS
 _RIDGE: Final = 1e-9
-_HEAD: Final = struct.Struct("<4sBBH")
+_PRIOR: Final = 1e-6
+_HEAD: Final = struct.Struct("<BB4sH8s")
 _VERSION: Final = 1
 
-Coefficients = npt.NDArray[np.int32]
+Filters = npt.NDArray[np.int32]
 """(4, TAPS): by the sites of the 2x2 pattern, row by row; the last is of the constant."""
-
-Rows = Callable[[int, int], Pixels]
-"""Rows of a stored picture from the first up to the second number."""
 
 
 @dataclass(frozen=True)
@@ -55,44 +53,48 @@ class Predictor:
     """cfa: pattern at the picture's top left pixel. white: largest DN that it gives.
 
     open: for all pixels; None where the network's inverse is nearer. clipped: for pixels that the picture clips and a
-    gain map has; None where there is no map.
+    gain map has; None where there is no map. picture: what the record's digest begins with, so that a picture with
+    another's predictor is found out.
     """
 
     cfa: str
     white: int
-    open: Coefficients | None
-    clipped: Coefficients | None
+    open: Filters | None
+    clipped: Filters | None
+    picture: str
 
     def to_bytes(self) -> bytes:
         """The layer `predictor`: a head, then little-endian int32."""
         parts = [each for each in (self.open, self.clipped) if each is not None]
         kinds = (self.open is not None) | (self.clipped is not None) << 1
-        head = _HEAD.pack(self.cfa.encode(), _VERSION, kinds, self.white)
+        head = _HEAD.pack(_VERSION, kinds, self.cfa.encode(), self.white, bytes.fromhex(self.picture))
         return head + b"".join(each.astype("<i4").tobytes() for each in parts)
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str) -> Predictor:
         """Inverse of `to_bytes`. Raises ImageFileError, which names `source`, for what it never wrote."""
-        size = 4 * 4 * TAPS
         if len(data) < _HEAD.size:
             raise _damaged(source, f"it has {len(data)} bytes")
-        cfa, version, kinds, white = _HEAD.unpack_from(data)
+        version, kinds, cfa, white, picture = _HEAD.unpack_from(data)
         if version != _VERSION or kinds not in (1, 2, 3) or cfa not in (b"RGGB", b"GRBG", b"GBRG", b"BGGR"):
             raise _damaged(source, f"version {version}, kinds {kinds}, mosaic {cfa!r}")
-        if len(data) != _HEAD.size + size * kinds.bit_count():
+        if len(data) != predictor_size(kinds.bit_count()):
             raise _damaged(source, f"it has {len(data)} bytes for {kinds.bit_count()} filters")
         filters = np.frombuffer(data, "<i4", offset=_HEAD.size).astype(np.int32).reshape(-1, 4, TAPS)
         each = iter(filters)
-        return cls(cfa.decode(), white, next(each) if kinds & 1 else None, next(each) if kinds & 2 else None)
+        of_open, of_clipped = (next(each) if kinds & kind else None for kind in (1, 2))
+        return cls(cfa.decode(), white, of_open, of_clipped, picture.hex())
 
     def predict(self, pixels: Pixels, highlights: Highlights | None, base: Mosaic | None = None) -> Mosaic:
         """(H, W, 3), both even -> (H, W) uint16 DN; where `open` is None, `base` with its clipped pixels replaced.
+        Without highlights these are as all others.
 
         Raises ImageFileError for coefficients with which sums would not be exact; no fit gives such.
         """
         height, width = pixels.shape[:2]
         mosaic: Mosaic = np.empty((height, width), np.uint16) if base is None else base
-        everywhere, where_clipped = (_checked(each, self.cfa, highlights) for each in (self.open, self.clipped))
+        of_clipped = None if highlights is None else self.clipped
+        everywhere, where_clipped = (_checked(each, self.cfa, highlights) for each in (self.open, of_clipped))
         strip = max(_AT_ONCE // (width // 2 + 2), 1)
         for top in range(0, height // 2, strip):
             bottom = min(top + strip, height // 2)
@@ -108,21 +110,27 @@ class Predictor:
         return mosaic
 
 
-def fit(
+def predictor_size(filters: int) -> int:
+    """Bytes of the layer with so many filters, 1 or 2."""
+    return _HEAD.size + filters * 4 * TAPS * 4
+
+
+def fitted_filters(
     rows: Rows,
     samples: Iterable[tuple[int, Mosaic]],
     height: int,
     cfa: str,
     white: float,
     highlights: Highlights | None,
+    near: Filters | None = None,
     *,
     clipped: bool,
-) -> Coefficients | None:
+) -> Filters | None:
     """Least squares between a stored picture of `height` rows and strips of its true mosaic.
 
     samples: of each strip, which pair of rows it begins with, and its (2n, W) DN. clipped: fit the pixels that the
-    picture clips, else the others. What reaches `white`, DN, is left out: there the sensor says nothing. None where
-    there are too few pixels for a fit.
+    picture clips, else the others. near: what is changed no more than the pixels ask for. What reaches `white`, DN, is
+    left out: there the sensor says nothing. None where there are too few pixels for a fit and nothing is near.
     """
     sums, with_target, count = np.zeros((4, TAPS, TAPS)), np.zeros((4, TAPS)), np.zeros(4, int)
     for top, strip in samples:
@@ -137,12 +145,13 @@ def fit(
                 sums[site] += np.matmul(seen, seen.transpose(0, 2, 1)).sum(axis=0)
                 with_target[site] += np.matmul(seen, wanted.transpose(0, 2, 1)).sum(axis=0)[:, 0]
                 count[site] += taken.sum()
-    if count.min() < _FEWEST:
+    if near is None and count.min() < _FEWEST:
         return None
-    ridge = np.eye(TAPS) * _RIDGE  # flat pictures say nothing of single taps
-    found = [
-        np.linalg.solve(total + ridge * np.trace(total), both) for total, both in zip(sums, with_target, strict=True)
-    ]
+    start = np.zeros((4, TAPS)) if near is None else near / 2.0**_POINT
+    found = []
+    for total, both, first in zip(sums, with_target, start, strict=True):
+        ridge = np.eye(TAPS) * max(np.trace(total), 1) * (_RIDGE if near is None else _PRIOR)
+        found.append(np.linalg.solve(total + ridge, both + ridge @ first))
     return np.rint(np.clip(np.array(found) * 2.0**_POINT, -(2**31), 2**31 - 1)).astype(np.int32)
 
 
@@ -191,7 +200,7 @@ _Filter = tuple[Whole, Whole]
 """(3, 3, 4, 12): by row and column of squares, to sites from planes; (4, 1): the constants and a half to round by."""
 
 
-def _checked(coefficients: Coefficients | None, cfa: str, highlights: Highlights | None) -> _Filter | None:
+def _checked(coefficients: Filters | None, cfa: str, highlights: Highlights | None) -> _Filter | None:
     if coefficients is None:
         return None
     largest = WHITE if highlights is None else 2 * WHITE * 2 ** (highlights.sixteenths // 16 + 1)

@@ -193,7 +193,7 @@ def test_force_needs_explicit_values(graphs: Graphs, tmp_path: Path) -> None:
 def test_other_weights_and_wrong_direction(graphs: Graphs, jpeg: Path, small_dng: Path, tmp_path: Path) -> None:
     other = write_graphs(tmp_path, NetworkConfig(2, 8, 2), CANON_30D, seed=9)
     output = tmp_path / "o.dng"
-    refused(run("--engine", other.inverse, jpeg, "-o", output), 1, "was rendered by the weights")
+    refused(run("--engine", other.inverse, jpeg, "-o", output, "--raw-budget", 0), 1, "was rendered by the weights")
     refused(run("--engine", graphs.forward, jpeg, "-o", output), 1, "of the other direction")
     refused(
         run("--engine", graphs.inverse, small_dng, "-o", tmp_path / "o.jpg"), 1, "pass the graph of the other direction"
@@ -202,7 +202,9 @@ def test_other_weights_and_wrong_direction(graphs: Graphs, jpeg: Path, small_dng
     refused(run("--engine", tmp_path / "foreign.onnx", jpeg, "-o", output), 1, "foreign.onnx")
     refused(run("--engine", tmp_path / "absent.onnx", jpeg, "-o", output), 2, "no model", "absent.onnx")
     refused(
-        run("--engine", graphs.inverse, "--provider", "CUDAExecutionProvider", jpeg, "-o", output), 1, "has no CUDA"
+        run("--engine", graphs.inverse, "--provider", "CUDAExecutionProvider", jpeg, "-o", output, "--raw-budget", 0),
+        1,
+        "has no CUDA",
     )
 
 

@@ -77,11 +77,6 @@ def test_raw_psnr_of_some_pixels_is_its_definition_over_them(small_frame: RawFra
     assert raw_psnr_of(np.zeros_like(pixels), recovered, small_frame.mosaic, recipe) is None
 
 
-def test_a_pixel_clips_where_any_channel_does() -> None:
-    target = np.array([[[249, 249, 249], [250, 0, 0], [0, 255, 0], [0, 0, 251]]], np.uint8)
-    assert clipped_pixels(target).tolist() == [[False, True, True, True]]
-
-
 def test_the_mean_is_over_the_files_that_have_the_figure() -> None:
     figures = {"a": {"x": 1.0, "y": None, "z": None}, "b": {"x": 2.0, "y": 40.0, "z": None}}
     assert mean_metrics(figures) == {"x": 1.5, "y": 40.0, "z": None}

@@ -36,6 +36,7 @@ from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.tiled import silent
 from invisp_deploy.runtimes.open import open_runtime
+from invisp_deploy.sidedata.options import RawBudget
 from tests.callable_runtime import computing
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
@@ -231,7 +232,7 @@ def test_the_model_opens_while_the_file_is_decoded(
     monkeypatch.setattr(files, "read_picture", waiting(read_picture))
     with Models(graphs.forward.parent) as models:
         for source, target in ((small_dng, "a.png"), (tmp_path / "a.png", "a.dng")):
-            result = run_path(source, tmp_path / target, models, RunOptions())
+            result = run_path(source, tmp_path / target, models, RunOptions(raw_budget=RawBudget(0)))
             assert min(result.decode_seconds, result.network_seconds, result.encode_seconds) > 0
             assert result.decode_seconds + result.network_seconds + result.encode_seconds <= result.seconds
 
@@ -290,7 +291,7 @@ def test_tiles_are_reported_one_by_one(graphs: Graphs, small_frame: RawFrame, tm
 
 def test_a_reduced_halo_confesses_its_error_both_ways(graphs: Graphs, small_frame: RawFrame, tmp_path: Path) -> None:
     write_dng(tmp_path / "a.dng", replace(small_frame, mosaic=np.tile(small_frame.mosaic, (2, 3))))
-    options = RunOptions(memory=16, halo=4)
+    options = RunOptions(memory=16, halo=4, raw_budget=RawBudget(0))
     photo = tmp_path / "a.png"
     there = run(tmp_path / "a.dng", photo, graphs.model(), options)
     back = run(photo, tmp_path / "b.dng", graphs.model(), options)

@@ -15,8 +15,12 @@ from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.model import Model, load, model_that_rendered
+from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
+from invisp_deploy.sidedata.options import RawBudget
 from tests.graphs import CANON_30D, write_graphs
+
+ALONE = RunOptions(raw_budget=RawBudget(0))
 
 CONFIG = NetworkConfig(2, 8, 2)
 
@@ -37,7 +41,7 @@ def test_a_folder_renders_and_takes_back_in_both_depths(folder: Path, small_dng:
         assert len(model.opened) == 1
         model.render(small_dng, bits=16).save(tmp_path / "a.tif")
         for name in ("a.jpg", "a.tif"):
-            frame = model.recover(tmp_path / name)
+            frame = model.recover(tmp_path / name, ALONE)
             assert frame.camera == "Canon EOS 30D"
             frame.save(tmp_path / "a.dng")
         assert len(model.opened) == 4
@@ -49,7 +53,7 @@ def test_a_picture_in_memory_goes_back_like_its_file(folder: Path, small_frame: 
         picture = model.render(small_frame)
         picture.save(tmp_path / "a.png")
         np.testing.assert_array_equal(
-            model.recover(picture).mosaic, model.recover(read_picture(tmp_path / "a.png")).mosaic
+            model.recover(picture).mosaic, model.recover(read_picture(tmp_path / "a.png"), ALONE).mosaic
         )
 
 

@@ -24,10 +24,11 @@ from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.render import render
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.torch_ import TorchRuntime
+from invisp_deploy.sidedata.options import RawBudget
 from invisp_deploy.training.validation import check_held_out, validate
 from tests.graphs import CANON_30D, gentle_network
 
-OPTIONS = RunOptions(quality=80, subsampling="4:2:0")
+OPTIONS = RunOptions(quality=80, subsampling="4:2:0", raw_budget=RawBudget(0))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from invisp_deploy.errors import RequestError
+from invisp_deploy.evaluation.metrics import raw_psnr, raw_psnr_of
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.pixels import clipped_pixels
+from invisp_deploy.rendering.model import Model, load
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.sidedata.options import RawBudget
+from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER, Predictor
+from tests.sidedata.frames import blown_frame, dark_frame
+
+ALONE = RunOptions(raw_budget=RawBudget(0))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load("universal")
+
+
+def gain(model: Model, frame: RawFrame, path: Path) -> dict[str, tuple[float, float]]:
+    """raw-psnr without and with what the file carries: of all, of clipped and of other pixels."""
+    model.render(frame).save(path)
+    picture = read_picture(path)
+    assert picture.record is not None
+    without, with_ = (model.recover(path, options).mosaic for options in (ALONE, RunOptions()))
+    recipe = picture.record.recipe
+    clipped = picture.record.alignment.inverse(clipped_pixels(picture.pixels))
+    found = {"all": tuple(raw_psnr(each, frame.mosaic, recipe) for each in (without, with_))}
+    for name, where in (("clipped", clipped), ("open", ~clipped)):
+        if where.any():
+            found[name] = tuple(raw_psnr_of(where, each, frame.mosaic, recipe) or 0 for each in (without, with_))
+    return found
+
+
+@pytest.mark.parametrize("cfa", ["RGGB", "GRBG", "GBRG", "BGGR"])
+@pytest.mark.parametrize(("size", "bits"), [((200, 260), 12), ((201, 259), 14), ((222, 180), 10), ((200, 260), 16)])
+def test_a_blown_frame_comes_back_whatever_its_phase_size_and_depth(
+    model: Model, cfa: str, size: tuple[int, int], bits: int, tmp_path: Path
+) -> None:
+    found = gain(model, blown_frame(*size, cfa, bits), tmp_path / "a.jpg")
+    assert found["all"][0] < 30
+    assert found["all"][1] > found["all"][0] + 10
+    assert found["clipped"][1] > 34
+    assert found["open"][1] > found["open"][0] - 0.05, "what does not clip loses nothing"
+
+
+def test_a_frame_that_does_not_clip_has_a_predictor_alone(model: Model, tmp_path: Path) -> None:
+    found = gain(model, dark_frame(), tmp_path / "a.jpg")
+    assert found["all"][1] > found["all"][0]
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.gain_map is None
+    assert Predictor.from_bytes(picture.layers[PREDICTOR_LAYER], "a.jpg").clipped is None
+    assert sum(map(len, picture.layers.values())) < 1000
+
+
+def test_a_budget_of_0_carries_the_record_alone(model: Model, tmp_path: Path) -> None:
+    model.render(blown_frame(), ALONE).save(tmp_path / "a.jpg")
+    picture = read_picture(tmp_path / "a.jpg")
+    assert (picture.layers, picture.gain_map) == ({}, None)
+    np.testing.assert_array_equal(
+        model.recover(tmp_path / "a.jpg").mosaic, model.recover(tmp_path / "a.jpg", ALONE).mosaic
+    )
+
+
+def test_a_budget_holds(model: Model, tmp_path: Path) -> None:
+    for most in (2_000, 4_000, 20_000):
+        model.render(blown_frame(), RunOptions(raw_budget=RawBudget(most))).save(tmp_path / "a.jpg", overwrite=True)
+        picture = read_picture(tmp_path / "a.jpg")
+        carried = sum(map(len, picture.layers.values())) + len(picture.gain_map.image if picture.gain_map else b"")
+        assert carried <= most
+    with pytest.raises(RequestError, match="takes 720 bytes"):
+        model.render(blown_frame(), RunOptions(raw_budget=RawBudget(500)))
+
+
+def test_a_png_carries_the_same(model: Model, tmp_path: Path) -> None:
+    found = gain(model, blown_frame(), tmp_path / "a.png")
+    assert found["clipped"][1] > 34
+    assert found["open"][1] > found["open"][0]
+
+
+def test_a_tiff_has_highlights_on_top_of_the_network(model: Model, tmp_path: Path) -> None:
+    frame = blown_frame()
+    model.render(frame, bits=16).save(tmp_path / "a.tif")
+    picture = read_picture(tmp_path / "a.tif")
+    assert Predictor.from_bytes(picture.layers[PREDICTOR_LAYER], "a.tif").open is None
+    back, alone = model.recover(tmp_path / "a.tif").mosaic, model.recover(tmp_path / "a.tif", ALONE).mosaic
+    clipped = clipped_pixels(picture.pixels)
+    np.testing.assert_array_equal(back[~clipped], alone[~clipped])
+    difference = {
+        name: np.abs(each.astype(int) - frame.mosaic)[clipped].mean()
+        for name, each in (("with", back), ("without", alone))
+    }
+    assert difference["with"] < difference["without"] / 5
+
+
+def test_what_another_render_made_is_not_touched_by_the_layers(model: Model, tmp_path: Path) -> None:
+    """The base picture is the same to the bit with layers and without."""
+    frame = blown_frame()
+    for name, options in (("with", RunOptions()), ("without", ALONE)):
+        model.render(frame, options).save(tmp_path / f"{name}.jpg")
+    one, other = (read_picture(tmp_path / f"{name}.jpg") for name in ("with", "without"))
+    np.testing.assert_array_equal(one.pixels, other.pixels)
+    assert replace(one.record, digest="") == replace(other.record, digest="")
+    assert one.record.digest == other.record.digest
