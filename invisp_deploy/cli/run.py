@@ -274,12 +274,12 @@ def _print(source: Path, result: RunResult, *, shipped: bool) -> None:
     next_command = ""
     if shipped and not is_picture(source):
         next_command = shlex.join(["invisp-run", str(result.output), "-o", str(result.output.with_suffix(".dng"))])
-    from invisp_deploy.rendering.files import BY_PREDICTOR
-
-    if result.runtime == BY_PREDICTOR and not shipped:
-        click.echo("note: the model was not needed: the picture carries a predictor; --raw-budget 0 goes by the model")
+    if not result.graph and not shipped:
+        click.echo(
+            "note: the model was not needed: the picture carries what gives its RAW back; --raw-budget 0 asks for it"
+        )
     how = f"{result.tiles} tiles ({result.computed:.2f} x the pixels) in {result.seconds:.1f} s on {result.runtime}"
-    if result.runtime == BY_PREDICTOR:
+    if not result.graph:
         how = f"in {result.seconds:.1f} s by {result.runtime}"
     result_line(
         result.output,

@@ -70,6 +70,15 @@ def steps(color: str, curve: float | str, cfa: str = "any", *, for_engine: bool 
     return (Samples(for_engine), Levels(), WhiteBalance(srgb, cfa), Demosaic(cfa, corrected=srgb), *colour, last)
 
 
+def bt709_light(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`Bt709.inverse` in float64, for tables that are rounded alike on every machine."""
+    knee = _SLOPE * _KNEE
+    light: npt.NDArray[np.float64] = np.where(
+        codes < knee, codes / _SLOPE, ((np.maximum(codes, knee) + (_ALPHA - 1)) / _ALPHA) ** (1 / _POWER)
+    )
+    return light
+
+
 def exponent_of(curve: float | str) -> float:
     """The power that a contract's curve compresses by."""
     return _POWER if curve == "bt709" else 1 / float(curve)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
@@ -33,9 +33,6 @@ from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER
 from invisp_deploy.sidedata.restored import Restoring
 
-BY_PREDICTOR: Final = "its predictor"
-"""What computes a RAW file of a picture that carries enough of it."""
-
 _Made = TypeVar("_Made")
 
 StartProgress = Callable[[int], Progress]
@@ -49,8 +46,8 @@ class RunResult:
     decode_seconds, network_seconds, encode_seconds: reading and writing of files, 0 where a frame was given, and the
     graph between them; seconds: all, with opening the model.
     forced: the file is of another camera than the weights', or was rendered by others. light: where the white balance
-    is from, `as shot`, `given`, or `daylight` where the file has none. runtime: what computed it, `BY_PREDICTOR` where
-    no graph was needed.
+    is from, `as shot`, `given`, or `daylight` where the file has none. runtime: what computed it. graph: by a
+    graph or engine, else by what the picture carries, and how far off that may be is part of `runtime`.
     notes: sentences on what was read that is not as it was rendered, and on what the output does not hold.
     """
 
@@ -68,6 +65,7 @@ class RunResult:
     forced: bool = False
     light: str = "as shot"
     runtime: str = ""
+    graph: bool = True
     notes: tuple[str, ...] = ()
 
 
@@ -227,10 +225,14 @@ def _make(
     height, width = decoded.pixels.shape[:2]
     progress = start(height * width)
     inner = time.perf_counter()
-    made = restore(carried, progress)
-    done = RunResult(output, height, width, network_seconds=time.perf_counter() - inner, runtime=BY_PREDICTOR)
-    return made, replace(
-        done,
+    made = restore(carried, name, progress)
+    return made, RunResult(
+        output,
+        height,
+        width,
+        network_seconds=time.perf_counter() - inner,
+        runtime=carried.means,
+        graph=False,
         forced=carried.record.forced,
         light=_light_of(carried.record.facts, options),
         notes=decoded.notes + carried.notes,
@@ -272,7 +274,7 @@ def _recovered(
         options,
         start,
         way_back.recipe,
-        lambda tiling, progress: recover_by(way_back, picture, runtime, tiling, carried, progress),
+        lambda tiling, progress: recover_by(way_back, picture, runtime, tiling, carried, name, progress),
     )
     return made, replace(
         done,

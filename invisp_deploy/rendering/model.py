@@ -108,7 +108,7 @@ class Model:
         name = "the picture" if isinstance(picture, Picture) else str(picture)
         carried = restoring_of(given, options, name=name)
         if carried is not None and not carried.needs_network:
-            return restore(carried, progress)
+            return restore(carried, name, progress)
         inverse = self.runtime(Direction.INVERSE, given.pixels.dtype.itemsize * 8)
         return recover(given, inverse, options, name=name, progress=progress)
 

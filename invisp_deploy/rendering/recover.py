@@ -38,10 +38,10 @@ def recover(
     """
     carried = restoring_of(picture, options, name=name)
     if carried is not None and not carried.needs_network:
-        return restore(carried, progress)
+        return restore(carried, name, progress)
     way_back = way_back_of(picture, runtime, options, name=name)
     tiling = plan_for(runtime, way_back.height, way_back.width, options.memory, options.halo)
-    return recover_by(way_back, picture, runtime, tiling, carried, progress)
+    return recover_by(way_back, picture, runtime, tiling, carried, name, progress)
 
 
 def restoring_of(
@@ -63,12 +63,12 @@ def restoring_of(
         raise
 
 
-def restore(carried: Restoring, progress: Progress = silent) -> RawFrame:
-    """The frame of a picture by its layers alone. Raises ImageFileError for damaged ones."""
+def restore(carried: Restoring, name: str, progress: Progress = silent) -> RawFrame:
+    """The frame of a picture, called `name`, by its layers alone. Raises ImageFileError for damaged ones."""
     picture, way_back = carried.picture, carried.record
     negative = _negative(way_back, picture)
-    mosaic = carried.mosaic()
-    progress(mosaic.size)
+    mosaic = carried.mosaic(name)
+    progress(picture.pixels[..., 0].size)
     return _frame(way_back, picture, mosaic, negative)
 
 
@@ -77,7 +77,8 @@ def recover_by(
     picture: Picture,
     runtime: Runtime,
     tiling: Tiling,
-    carried: Restoring | None = None,
+    carried: Restoring | None,
+    name: str,
     progress: Progress = silent,
 ) -> RawFrame:
     """`recover` of what is ready: the way back of that picture through that runtime, and a tiling of its size.
@@ -87,17 +88,15 @@ def recover_by(
     negative = _negative(way_back, picture)
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
     run_tiles(runtime, tiling, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
-    if carried is not None:
-        mosaic = carried.mosaic(mosaic)
-    return _frame(way_back, picture, mosaic, negative)
+    own = np.ascontiguousarray(way_back.alignment.inverse(mosaic)) if carried is None else carried.mosaic(name, mosaic)
+    return _frame(way_back, picture, own, negative)
 
 
 def _frame(way_back: Record, picture: Picture, mosaic: Mosaic, negative: Negative | None) -> RawFrame:
-    """The frame of an aligned mosaic, with a small picture to look at."""
+    """The frame of a mosaic, with a small picture to look at."""
     shown = way_back.alignment.inverse(picture.pixels)
     preview = reduced(shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8), PREVIEW_EDGE)
-    own = np.ascontiguousarray(way_back.alignment.inverse(mosaic))
-    return RawFrame.of(way_back.facts, own, picture.metadata, preview, negative)
+    return RawFrame.of(way_back.facts, mosaic, picture.metadata, preview, negative)
 
 
 def _negative(way_back: Record, picture: Picture) -> Negative | None:

@@ -87,7 +87,9 @@ def render_aligned(
     negative, left_out = (aligned.frame.negative or Negative()).within()
     layers = {NEGATIVE_LAYER: negative.to_bytes()} if negative else {}
     notes = [f"not carried, for want of room: {what}" for what in left_out]
-    carried = None if budget.most == 0 else Carried(aligned.mosaic, aligned.recipe, pixels, budget)
+    carried = None
+    if budget.most != 0:
+        carried = Carried(aligned.frame, aligned.alignment, aligned.mosaic, aligned.recipe, pixels, budget)
     return Picture(
         pixels,
         record,

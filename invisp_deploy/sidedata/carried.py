@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.errors import RequestError
+from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.gain_map import GainMap
 from invisp_deploy.formats.pixels import Pixels, Rows
+from invisp_deploy.isp.alignment import Alignment
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.sidedata.highlights import brighter, fitted_gain_map, highlights_of
+from invisp_deploy.sidedata.noise import frame_noise
 from invisp_deploy.sidedata.options import RawBudget
-from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER, Predictor, fitted_filters, predictor_size
+from invisp_deploy.sidedata.predictor import (
+    DIGITS,
+    PREDICTOR_LAYER,
+    Predictor,
+    closed_form_filters,
+    digest_of,
+    fitted_filters,
+    predictor_size,
+)
+from invisp_deploy.sidedata.residual import RESIDUAL_LAYER, Bound, encode_residual, uniform_bound
+
+_TIMES: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
+"""Multiples of the noise that a budget is filled with."""
 
 MOST_HIGHLIGHTS: Final = 64_000
 """Bytes of a gain map where no budget is named."""
-
-DIGITS: Final = 16
-"""Of a record's digest, hexadecimal, by which a layer knows its picture."""
 
 _GAIN_MAP_SIZE: Final = 1500
 """Bytes by which a gain map is described, about."""
@@ -33,24 +47,28 @@ _STRIP: Final = 2
 
 
 class Carried:
-    """The layers that a picture of these codes, rendered from this mosaic by this recipe, is to carry.
+    """The layers that a picture of these codes, rendered from this frame, is to carry.
 
-    mosaic: (H, W) DN, pixels: (H, W, 3), both even, aligned. Of the mosaic no more is kept than will be needed. Called
-    by what writes the picture. gain_map: None where nothing lies above white.
+    mosaic: the frame's (H, W) DN, pixels: (H, W, 3), both even, aligned; recipe: of these. Of the mosaic no more is
+    kept than will be needed. Called by what writes the picture. gain_map: None where nothing lies above white.
 
     Raises RequestError for a budget that holds nothing.
     """
 
-    def __init__(self, mosaic: Mosaic, recipe: Recipe, pixels: Pixels, budget: RawBudget) -> None:
-        self._recipe, self._shape = recipe, mosaic.shape
-        self._deep = pixels.dtype == np.uint16  # their way through the network is exact to a few DN; no filter is
-        most = MOST_HIGHLIGHTS if budget.most is None else budget.most - predictor_size(2) - _GAIN_MAP_SIZE
+    def __init__(
+        self, frame: RawFrame, alignment: Alignment, mosaic: Mosaic, recipe: Recipe, pixels: Pixels, budget: RawBudget
+    ) -> None:
         if budget.most is not None and budget.most < predictor_size(1):
             raise RequestError(
                 f"`raw_budget` is {budget.most} bytes, and the least that is carried, a predictor, takes "
                 f"{predictor_size(1)} bytes: give it that room, or 0 for none."
             )
+        self._recipe, self._shape, self._budget = recipe, mosaic.shape, budget
+        self._deep = pixels.dtype == np.uint16  # their way through the network is exact to a few DN; no filter is
+        self._frame = frame if budget.bounded or budget.most is not None else None
+        self._alignment = alignment
         found = brighter(mosaic, recipe, pixels)
+        most = MOST_HIGHLIGHTS if budget.most is None else budget.most - predictor_size(2) - _GAIN_MAP_SIZE
         self.gain_map: GainMap | None = None if found is None else fitted_gain_map(found, most)
         self._open = _strips(mosaic, np.arange(len(mosaic) // 2 // _STRIP))
         self._clipped: list[tuple[int, Mosaic]] = []
@@ -59,19 +77,79 @@ class Carried:
             self._clipped = _strips(mosaic, np.flatnonzero(rows.any(axis=1)), share=float((rows > 0).mean()))
 
     def __call__(self, rows: Rows, digest: str) -> dict[str, bytes]:
-        """The layers of a picture whose file gives these rows and whose record has that digest."""
+        """The layers of a picture whose file gives these rows and whose record has that digest.
+
+        Raises RequestError where a bound does not fit into the budget, or the noise is not known; MissingExtraError
+        without what codes a residual.
+        """
         height, width = self._shape
-        highlights = None if self.gain_map is None else highlights_of(self.gain_map, height, width)
         recipe = self._recipe
-        of_all = (height, recipe.cfa, recipe.white, highlights)
-        open_ = fitted_filters(rows, self._open, *of_all, clipped=False)
-        clipped = None if highlights is None else fitted_filters(rows, self._clipped, *of_all, open_, clipped=True)
-        if self._deep:
-            open_ = None
-        if open_ is None and clipped is None:
-            return {}
+        highlights = None if self.gain_map is None else highlights_of(self.gain_map, height, width)
+        open_ = fitted_filters(rows, self._open, height, recipe, highlights, closed_form_filters(recipe), clipped=False)
+        clipped = None
+        if highlights is not None:
+            clipped = fitted_filters(rows, self._clipped, height, recipe, highlights, open_, clipped=True)
         predictor = Predictor(recipe.cfa, int(np.ceil(recipe.white)), open_, clipped, digest[:DIGITS])
-        return {PREDICTOR_LAYER: predictor.to_bytes()}
+        if self._frame is not None:
+            pixels = rows(0, height)
+            predicted = self._alignment.inverse(predictor.predict(pixels, highlights))
+            residual = self._residual(self._frame, np.ascontiguousarray(predicted), len(predictor.to_bytes()))
+            if residual:
+                predictor = replace(predictor, decoded=digest_of(pixels))
+                return {PREDICTOR_LAYER: predictor.to_bytes(), RESIDUAL_LAYER: residual}
+        if not self._deep:
+            return {PREDICTOR_LAYER: predictor.to_bytes()}
+        return {} if clipped is None else {PREDICTOR_LAYER: replace(predictor, open=None).to_bytes()}
+
+    def _residual(self, frame: RawFrame, predicted: Mosaic, taken: int) -> bytes:
+        """The layer with the bound that is asked for, or the smallest that fits; empty where none is asked for or fits.
+
+        taken: bytes of the predictor.
+        """
+        budget = self._budget
+        most = math.inf
+        if budget.most is not None:
+            most = budget.most - taken - (len(self.gain_map.image) + _GAIN_MAP_SIZE if self.gain_map else 0)
+        if budget.max_error is not None:
+            asked = uniform_bound(budget.max_error)
+        elif budget.max_noise is not None:
+            asked = _noise_bound(frame, budget.max_noise)
+        else:
+            return _smallest_bound(frame, predicted, most)[1]
+        residual = encode_residual(frame.mosaic, predicted, asked)
+        if len(residual) <= most:
+            return residual
+        times, fitting = _smallest_bound(frame, predicted, most)
+        can = f"`max_noise` {times:g} fits with {len(fitting):,} bytes" if fitting else "no bound fits"
+        raise RequestError(
+            f"The RAW within its bound needs {len(residual):,} bytes beside the predictor and the highlights, and "
+            f"`raw_budget` leaves {max(most, 0):,.0f}: {can}; ask for that, or give more room."
+        )
+
+
+def _noise_bound(frame: RawFrame, times: float) -> Bound:
+    return frame_noise(frame).bound(float(np.mean(frame.black)), times)
+
+
+def _smallest_bound(frame: RawFrame, predicted: Mosaic, most: float) -> tuple[float, bytes]:
+    """Of `_TIMES` the least for which a residual has at most `most` bytes, and that; empty where none has, and where
+    the noise is not known.
+    """
+    found = (0.0, b"")
+    try:
+        noise = frame_noise(frame)
+    except RequestError:
+        return found
+    least, last = 0, len(_TIMES) - 1
+    while least <= last:
+        middle = (least + last) // 2
+        bound = noise.bound(float(np.mean(frame.black)), _TIMES[middle]) if _TIMES[middle] else uniform_bound(0)
+        residual = encode_residual(frame.mosaic, predicted, bound)
+        if len(residual) <= most:
+            found, last = (_TIMES[middle], residual), middle - 1
+        else:
+            least = middle + 1
+    return found
 
 
 def _strips(mosaic: Mosaic, among: npt.NDArray[np.intp], share: float = 1.0) -> list[tuple[int, Mosaic]]:

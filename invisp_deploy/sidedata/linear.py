@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from invisp_deploy.formats import gain_map
 from invisp_deploy.formats.pixels import Pixels, clipped_pixels
+from invisp_deploy.isp.steps import bt709_light
 
 Whole = npt.NDArray[np.float64]
 """Whole numbers."""
@@ -31,12 +32,10 @@ STEPS: Final = 16
 
 @lru_cache(maxsize=2)
 def light_of_codes(peak: int) -> Whole:
-    """(peak + 1,): the inverse of BT.709's curve. No entry lies within 1e-6 of a half, so that rounding is the same
+    """(peak + 1,): the inverse of the picture's curve. No entry lies within 5e-7 of a half: rounding is the same
     whatever a machine's power function gives in its last digits.
     """
-    y = np.arange(peak + 1) / peak
-    curved = ((y + 0.099) / 1.099) ** (1 / 0.45)
-    whole: Whole = np.rint(WHITE * np.where(y < 0.081, y / 4.5, curved))
+    whole: Whole = np.rint(WHITE * bt709_light(np.arange(peak + 1) / peak))
     return whole
 
 

@@ -7,6 +7,7 @@ whole numbers (`linear`), so that the same picture gives the same mosaic on ever
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,13 +19,18 @@ import numpy.typing as npt
 
 from invisp_deploy.errors import ImageFileError
 from invisp_deploy.formats.pixels import Pixels, Rows, clipped_pixels
+from invisp_deploy.isp.colour import inverse_matrix
 from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.sidedata.linear import WHITE, Highlights, Whole, by_site, light
 
 PREDICTOR_LAYER: Final = "predictor"
 
 TAPS: Final = 5 * 5 + 2 * 3 * 3 + 1
 """Filters of one site."""
+
+DIGITS: Final = 16
+"""Hexadecimal ones of a digest by which a layer knows what it belongs to."""
 
 _POINT: Final = 24
 """Bits of a coefficient behind the point."""
@@ -38,10 +44,10 @@ _AT_ONCE: Final = 5400
 _BLOCK: Final = 128
 """The same of a product of samples with themselves."""
 
-_FEWEST: Final = 10 * TAPS
-_RIDGE: Final = 1e-9
-_PRIOR: Final = 1e-6
-_HEAD: Final = struct.Struct("<BB4sH8s")
+_NEAR: Final = 1e-9
+_NEAR_CLIPPED: Final = 1e-6
+"""How fast filters are held where they begin, as a share of what their pixels say; highlights are often few."""
+_HEAD: Final = struct.Struct("<BB4sH8s8s")
 _VERSION: Final = 1
 
 Filters = npt.NDArray[np.int32]
@@ -54,7 +60,8 @@ class Predictor:
 
     open: for all pixels; None where the network's inverse is nearer. clipped: for pixels that the picture clips and a
     gain map has; None where there is no map. picture: what the record's digest begins with, so that a picture with
-    another's predictor is found out.
+    another's predictor is found out. decoded: where a residual goes with it, what the SHA-256 of the pixels begins with
+    that it was made for (`digest_of`): a decoder that gives others is found out; else empty.
     """
 
     cfa: str
@@ -62,12 +69,15 @@ class Predictor:
     open: Filters | None
     clipped: Filters | None
     picture: str
+    decoded: str = ""
 
     def to_bytes(self) -> bytes:
         """The layer `predictor`: a head, then little-endian int32."""
         parts = [each for each in (self.open, self.clipped) if each is not None]
-        kinds = (self.open is not None) | (self.clipped is not None) << 1
-        head = _HEAD.pack(_VERSION, kinds, self.cfa.encode(), self.white, bytes.fromhex(self.picture))
+        kinds = (self.open is not None) | (self.clipped is not None) << 1 | bool(self.decoded) << 2
+        head = _HEAD.pack(
+            _VERSION, kinds, self.cfa.encode(), self.white, *map(bytes.fromhex, (self.picture, self.decoded))
+        )
         return head + b"".join(each.astype("<i4").tobytes() for each in parts)
 
     @classmethod
@@ -75,15 +85,16 @@ class Predictor:
         """Inverse of `to_bytes`. Raises ImageFileError, which names `source`, for what it never wrote."""
         if len(data) < _HEAD.size:
             raise _damaged(source, f"it has {len(data)} bytes")
-        version, kinds, cfa, white, picture = _HEAD.unpack_from(data)
-        if version != _VERSION or kinds not in (1, 2, 3) or cfa not in (b"RGGB", b"GRBG", b"GBRG", b"BGGR"):
+        version, kinds, cfa, white, picture, decoded = _HEAD.unpack_from(data)
+        if version != _VERSION or kinds not in (1, 2, 3, 5, 7) or cfa not in (b"RGGB", b"GRBG", b"GBRG", b"BGGR"):
             raise _damaged(source, f"version {version}, kinds {kinds}, mosaic {cfa!r}")
-        if len(data) != predictor_size(kinds.bit_count()):
-            raise _damaged(source, f"it has {len(data)} bytes for {kinds.bit_count()} filters")
+        count = (kinds & 3).bit_count()
+        if len(data) != predictor_size(count):
+            raise _damaged(source, f"it has {len(data)} bytes for {count} filters")
         filters = np.frombuffer(data, "<i4", offset=_HEAD.size).astype(np.int32).reshape(-1, 4, TAPS)
         each = iter(filters)
         of_open, of_clipped = (next(each) if kinds & kind else None for kind in (1, 2))
-        return cls(cfa.decode(), white, of_open, of_clipped, picture.hex())
+        return cls(cfa.decode(), white, of_open, of_clipped, picture.hex(), decoded.hex() if kinds & 4 else "")
 
     def predict(self, pixels: Pixels, highlights: Highlights | None, base: Mosaic | None = None) -> Mosaic:
         """(H, W, 3), both even -> (H, W) uint16 DN; where `open` is None, `base` with its clipped pixels replaced.
@@ -110,49 +121,67 @@ class Predictor:
         return mosaic
 
 
+def digest_of(pixels: Pixels) -> str:
+    """By which a predictor knows the pixels that its residual was made for."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()[:DIGITS]
+
+
 def predictor_size(filters: int) -> int:
     """Bytes of the layer with so many filters, 1 or 2."""
     return _HEAD.size + filters * 4 * TAPS * 4
+
+
+def closed_form_filters(recipe: Recipe) -> Filters:
+    """The inverse of the recipe's matrix, gains and levels, at each site alone: what filters are without a fit."""
+    to_camera = np.eye(3) if recipe.matrix is None else inverse_matrix(recipe.matrix)
+    found = np.zeros((4, TAPS))
+    for site, letter in enumerate(recipe.cfa):
+        own, black = "RGB".index(letter), recipe.black[site]
+        span = (recipe.white - black) / (recipe.gains[own] * WHITE)
+        places = _places(site, recipe.cfa)
+        for colour in range(3):
+            found[site, places.index((colour * 4 + site, 1, 1))] = to_camera[own][colour] * span
+        found[site, -1] = black / WHITE
+    return _whole(found)
 
 
 def fitted_filters(
     rows: Rows,
     samples: Iterable[tuple[int, Mosaic]],
     height: int,
-    cfa: str,
-    white: float,
+    recipe: Recipe,
     highlights: Highlights | None,
-    near: Filters | None = None,
+    near: Filters,
     *,
     clipped: bool,
-) -> Filters | None:
+) -> Filters:
     """Least squares between a stored picture of `height` rows and strips of its true mosaic.
 
     samples: of each strip, which pair of rows it begins with, and its (2n, W) DN. clipped: fit the pixels that the
-    picture clips, else the others. near: what is changed no more than the pixels ask for. What reaches `white`, DN, is
-    left out: there the sensor says nothing. None where there are too few pixels for a fit and nothing is near.
+    picture clips, else the others. near: what is changed no more than the pixels ask for. What reaches the recipe's
+    white is left out: there the sensor says nothing.
     """
-    sums, with_target, count = np.zeros((4, TAPS, TAPS)), np.zeros((4, TAPS)), np.zeros(4, int)
+    sums, with_target = np.zeros((4, TAPS, TAPS)), np.zeros((4, TAPS))
     for top, strip in samples:
         bottom = top + len(strip) // 2
         planes = _padded(rows, top, bottom, height // 2, highlights)
         blown = by_site(clipped_pixels(rows(2 * top, 2 * bottom)))
         for site, target in enumerate(by_site(strip)):
-            taken = (target < white) & (blown[site] == clipped)
+            taken = (target < recipe.white) & (blown[site] == clipped)
             if taken.any():
-                seen = _in_blocks(_neighbours(planes, site, cfa)[:, taken.ravel()])
+                seen = _in_blocks(_neighbours(planes, site, recipe.cfa)[:, taken.ravel()])
                 wanted = _in_blocks(target[taken].astype(np.float64)[None])
                 sums[site] += np.matmul(seen, seen.transpose(0, 2, 1)).sum(axis=0)
                 with_target[site] += np.matmul(seen, wanted.transpose(0, 2, 1)).sum(axis=0)[:, 0]
-                count[site] += taken.sum()
-    if near is None and count.min() < _FEWEST:
-        return None
-    start = np.zeros((4, TAPS)) if near is None else near / 2.0**_POINT
     found = []
-    for total, both, first in zip(sums, with_target, start, strict=True):
-        ridge = np.eye(TAPS) * max(np.trace(total), 1) * (_RIDGE if near is None else _PRIOR)
+    for total, both, first in zip(sums, with_target, near / 2.0**_POINT, strict=True):
+        ridge = np.eye(TAPS) * max(np.trace(total), 1) * (_NEAR_CLIPPED if clipped else _NEAR)
         found.append(np.linalg.solve(total + ridge, both + ridge @ first))
-    return np.rint(np.clip(np.array(found) * 2.0**_POINT, -(2**31), 2**31 - 1)).astype(np.int32)
+    return _whole(np.array(found))
+
+
+def _whole(coefficients: Whole) -> Filters:
+    return np.rint(np.clip(coefficients * 2.0**_POINT, -(2**31), 2**31 - 1)).astype(np.int32)
 
 
 def by_site_of(mosaic: Mosaic) -> list[Mosaic]:

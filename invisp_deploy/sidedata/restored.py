@@ -4,35 +4,54 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from invisp_deploy.errors import ImageFileError
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.record import Record
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.sidedata.highlights import highlights_of
 from invisp_deploy.sidedata.linear import Highlights
-from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER, Predictor
+from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER, Predictor, digest_of
+from invisp_deploy.sidedata.residual import RESIDUAL_LAYER, decode_residual, residual_bound
 
 
 @dataclass(frozen=True)
 class Restoring:
     """How the mosaic of a picture is made of what it carries.
 
-    needs_network: pixels that do not clip are the network's inverse. notes: sentences on what is gone.
+    residual: the layer; empty where it carries none, or none that can be used. notes: sentences on what is gone.
     """
 
     picture: Picture
     record: Record
     predictor: Predictor
     highlights: Highlights | None
+    residual: bytes = b""
     notes: tuple[str, ...] = ()
 
     @property
     def needs_network(self) -> bool:
+        """Pixels that do not clip are the network's inverse."""
         return self.predictor.open is None
 
-    def mosaic(self, base: Mosaic | None = None) -> Mosaic:
-        """(H, W) DN, aligned as the picture is. base: by the network, where it is needed."""
-        return self.predictor.predict(self.picture.pixels, self.highlights, base)
+    @property
+    def means(self) -> str:
+        """What the mosaic is made by, and how far off it may be, in words."""
+        if not self.residual:
+            return "its predictor"
+        bound = residual_bound(self.residual, "the picture")
+        return f"its residual, {'exact' if not bound.any() else f'within {bound.min()} to {bound.max()} DN'}"
+
+    def mosaic(self, name: str, base: Mosaic | None = None) -> Mosaic:
+        """(H, W) DN of the frame, without what alignment added. base: by the network, aligned, where it is needed.
+
+        Raises ImageFileError, which calls the picture `name`, for layers that are damaged or were made of other pixels
+        than these.
+        """
+        predicted = self.predictor.predict(self.picture.pixels, self.highlights, base)
+        own = np.ascontiguousarray(self.record.alignment.inverse(predicted))
+        return decode_residual(self.residual, own, name) if self.residual else own
 
 
 def restoring(picture: Picture, name: str) -> Restoring | None:
@@ -40,18 +59,36 @@ def restoring(picture: Picture, name: str) -> Restoring | None:
 
     Raises ImageFileError, which calls the picture `name`, for layers that are damaged or another picture's.
     """
-    if picture.record is None or picture.fault or PREDICTOR_LAYER not in picture.layers:
+    record = picture.record
+    if record is None or picture.fault or PREDICTOR_LAYER not in picture.layers:
         return None
     predictor = Predictor.from_bytes(picture.layers[PREDICTOR_LAYER], name)
-    if not picture.record.digest.startswith(predictor.picture) or predictor.cfa != picture.record.recipe.cfa:
+    if not record.digest.startswith(predictor.picture) or predictor.cfa != record.recipe.cfa:
         raise ImageFileError(
             f"The predictor that {name} carries is another picture's: use the file as it was rendered, or leave the "
             "layers aside by `raw_budget` 0."
         )
-    highlights, notes = None, []
+    highlights, residual, gone = None, b"", []
     if predictor.clipped is not None:
         if picture.gain_map is not None:
             highlights = highlights_of(picture.gain_map, *picture.pixels.shape[:2])
         if highlights is None:
-            notes.append(f"what {name} clips is not as it was: its gain map is gone.")
-    return Restoring(picture, picture.record, predictor, highlights, tuple(notes))
+            gone.append("gain map")
+    if predictor.decoded:
+        if RESIDUAL_LAYER not in picture.layers:
+            gone.append("residual")
+        elif not gone:
+            _check_decoder(picture, predictor, name)
+            residual = picture.layers[RESIDUAL_LAYER]
+    left = "the RAW is not within its bound" if predictor.decoded else "what it clips is not as it was"
+    notes = (f"{name} has lost its {' and its '.join(gone)}: {left}.",) if gone else ()
+    return Restoring(picture, record, predictor, highlights, residual, notes)
+
+
+def _check_decoder(picture: Picture, predictor: Predictor, name: str) -> None:
+    """Refuse pixels of another decoder than libjpeg's integer one, with which all but hardware and GPUs agree."""
+    if digest_of(picture.pixels) != predictor.decoded:
+        raise ImageFileError(
+            f"{name} was decoded to other pixels than its residual was made for: decode it by libjpeg-turbo (Pillow's "
+            "own), or leave the layers aside by `raw_budget` 0."
+        )

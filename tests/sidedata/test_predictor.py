@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from invisp_deploy.contract import CameraContract
 from invisp_deploy.errors import ImageFileError
 from invisp_deploy.formats.pixels import clipped_pixels
+from invisp_deploy.isp.develop import undevelop
+from invisp_deploy.isp.recipe import Recipe, recipe_for
 from invisp_deploy.sidedata.linear import WHITE, Highlights, light_of_codes
-from invisp_deploy.sidedata.predictor import TAPS, Predictor, fitted_filters
+from invisp_deploy.sidedata.predictor import TAPS, Predictor, closed_form_filters, fitted_filters
+from tests.sidedata.frames import FACTS
 
 PHASES = ("RGGB", "GRBG", "GBRG", "BGGR")
 POINT = 24
@@ -20,6 +24,14 @@ def picture(height: int = 96, width: int = 130, seed: int = 1, most: int = 240) 
     y, x = np.mgrid[:height, :width]
     smooth = np.stack([np.sin(y / (9 + k)) * np.cos(x / (11 - k)) for k in range(3)], axis=2)
     return np.clip(most / 2 + smooth * most / 2 + rng.normal(0, 6, smooth.shape), 0, most).astype(np.uint8)
+
+
+NOTHING = np.zeros((4, TAPS), np.int32)
+
+
+def recipe(cfa: str) -> Recipe:
+    contract = CameraContract(color="srgb", curve="bt709", cfa="any")
+    return recipe_for(replace(FACTS, cfa=cfa), np.zeros((2, 2), np.uint16), contract)
 
 
 def predicted_in_integers(predictor: Predictor, pixels: np.ndarray, y: int, x: int, filters: np.ndarray) -> int:
@@ -72,8 +84,7 @@ def test_a_mosaic_that_is_a_filter_of_the_picture_is_found(cfa: str) -> None:
         mosaic[site // 2 :: 2, site % 2 :: 2] = sharp[site // 2 :: 2, site % 2 :: 2, "RGB".index(letter)]
     dn = np.rint(900 + 2000 * mosaic).astype(np.uint16)  # nothing is cut off at 0
     strips = [(pair, dn[2 * pair : 2 * pair + 2]) for pair in range(2, height // 2 - 2)]
-    filters = fitted_filters(lambda a, b: pixels[a:b], strips, height, cfa, 4095, None, clipped=False)
-    assert filters is not None
+    filters = fitted_filters(lambda a, b: pixels[a:b], strips, height, recipe(cfa), None, NOTHING, clipped=False)
     made = Predictor(cfa, 4095, filters, None, "0" * 16).predict(pixels, None)
     inner = (slice(4, -4), slice(4, -4))
     assert np.abs(made[inner].astype(int) - dn[inner]).max() <= 4
@@ -98,17 +109,29 @@ def test_clipped_pixels_have_a_filter_of_their_own() -> None:
     )
 
 
-def test_too_few_pixels_are_no_fit() -> None:
+def test_without_pixels_the_filters_stay_where_they_began() -> None:
     pixels = picture(16, 16)
-    mosaic = np.zeros((16, 16), np.uint16)
-    assert fitted_filters(lambda a, b: pixels[a:b], [(0, mosaic)], 16, "RGGB", 4095, None, clipped=False) is None
+    start = closed_form_filters(recipe("GRBG"))
+    made = fitted_filters(lambda a, b: pixels[a:b], [], 16, recipe("GRBG"), None, start, clipped=False)
+    np.testing.assert_array_equal(made, start)
+
+
+@pytest.mark.parametrize("cfa", PHASES)
+def test_the_start_is_the_closed_forms_way_back(cfa: str) -> None:
+    """Against `isp.develop`, which computes it in floats."""
+    pixels, numbers = picture(), recipe(cfa)
+    y = pixels.astype(np.float32) / 255
+    expected = undevelop(np.ascontiguousarray(y.transpose(2, 0, 1)), numbers)
+    made = Predictor(cfa, 4095, closed_form_filters(numbers), None, "0" * 16).predict(pixels, None)
+    inside = (expected > 128) & (expected < 4095)  # what the float way back clips, too
+    assert inside.mean() > 0.5
+    assert np.abs(made.astype(int) - expected)[inside].max() <= 1
 
 
 def test_a_flat_picture_gives_its_level_back() -> None:
     pixels = np.full((64, 64, 3), 120, np.uint8)
     mosaic = np.full((64, 64), 700, np.uint16)
-    filters = fitted_filters(lambda a, b: pixels[a:b], [(0, mosaic)], 64, "GBRG", 4095, None, clipped=False)
-    assert filters is not None
+    filters = fitted_filters(lambda a, b: pixels[a:b], [(0, mosaic)], 64, recipe("GBRG"), None, NOTHING, clipped=False)
     assert np.abs(Predictor("GBRG", 4095, filters, None, "0" * 16).predict(pixels, None).astype(int) - 700).max() <= 1
 
 
