@@ -39,8 +39,8 @@ MOST_HIGHLIGHTS: Final = 64_000
 _GAIN_MAP_SIZE: Final = 1500
 """Bytes by which a gain map is described, about."""
 
-_SAMPLES: Final = 100_000
-"""2x2 squares that a filter is fitted to; more change nothing in the second decimal of a decibel."""
+_SAMPLES, _CLIPPED_SAMPLES = 100_000, 30_000
+"""2x2 squares that filters are fitted to; more change nothing in the second decimal of a decibel."""
 
 _STRIP: Final = 2
 """Pairs of rows that are sampled together."""
@@ -70,11 +70,13 @@ class Carried:
         found = brighter(mosaic, recipe, pixels)
         most = MOST_HIGHLIGHTS if budget.most is None else budget.most - predictor_size(2) - _GAIN_MAP_SIZE
         self.gain_map: GainMap | None = None if found is None else fitted_gain_map(found, most)
-        self._open = _strips(mosaic, np.arange(len(mosaic) // 2 // _STRIP))
+        self._open = _strips(mosaic, np.arange(len(mosaic) // 2 // _STRIP), _SAMPLES)
         self._clipped: list[tuple[int, Mosaic]] = []
         if found is not None and self.gain_map is not None:
             rows = found.count[: len(found.count) // _STRIP * _STRIP].reshape(-1, _STRIP * found.count.shape[1])
-            self._clipped = _strips(mosaic, np.flatnonzero(rows.any(axis=1)), share=float((rows > 0).mean()))
+            counts = (rows > 0).sum(axis=1)
+            among = np.flatnonzero(counts)
+            self._clipped = _strips(mosaic, among, _CLIPPED_SAMPLES, per_strip=float(counts[among].mean()))
 
     def __call__(self, rows: Rows, digest: str) -> dict[str, bytes]:
         """The layers of a picture whose file gives these rows and whose record has that digest.
@@ -152,9 +154,13 @@ def _smallest_bound(frame: RawFrame, predicted: Mosaic, most: float) -> tuple[fl
     return found
 
 
-def _strips(mosaic: Mosaic, among: npt.NDArray[np.intp], share: float = 1.0) -> list[tuple[int, Mosaic]]:
-    """About `_SAMPLES` squares in whole strips, evenly among those with these numbers, of which a share counts."""
-    wanted = int(np.ceil(_SAMPLES / (_STRIP * mosaic.shape[1] // 2 * max(share, 0.01))))
+def _strips(
+    mosaic: Mosaic, among: npt.NDArray[np.intp], samples: int, per_strip: float | None = None
+) -> list[tuple[int, Mosaic]]:
+    """About so many squares in whole strips, evenly among those with these numbers. per_strip: squares that count in
+    one, all of them where it is not said.
+    """
+    wanted = int(np.ceil(samples / (per_strip or _STRIP * mosaic.shape[1] / 2)))
     chosen = among[np.unique(np.linspace(0, len(among) - 1, min(wanted, len(among))).astype(int))]
     step = 2 * _STRIP
     return [(int(each) * _STRIP, mosaic[each * step : (each + 1) * step].copy()) for each in chosen]

@@ -7,9 +7,8 @@ it is 0, and adds nothing.
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +23,13 @@ Stops = npt.NDArray[np.uint16]
 """Gains, in 4096ths of a stop."""
 
 _STOP: Final = 4096
+_MOST: Final = 8 * _STOP
 _STRIP: Final = 64
 _QUALITIES: Final = (92, 85, 75, 60)
 _SCALES: Final = (2, 4, 8, 16)
+_LARGEST: Final = 1 << 23
+"""Pixels of a map: libjpeg holds all of a picture for the Huffman code that fits it best."""
+
 _LEAST: Final = 1 / 16
 """Stops above white from which a map says something."""
 
@@ -61,23 +64,48 @@ def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> Brighter | None:
             scene = _scene(by_site(mosaic[rows])[:, there], recipe)
             shown = light(pixels[rows], 2 * top, None).reshape(3, 4, *there.shape)[:, :, there].mean(axis=1) / WHITE
             above = np.log2(np.maximum(scene + OFFSET / WHITE, OFFSET / WHITE) / (shown + OFFSET / WHITE))
-            stops[strip][there] = np.rint(np.clip(above, 0, 8) * _STOP).T
+            stops[strip][there] = np.rint(np.clip(above * _STOP, 0, _MOST)).T
     return Brighter(stops, count) if stops.max(initial=0) >= _LEAST * _STOP else None
 
 
 def fitted_gain_map(found: Brighter, most: float) -> GainMap | None:
     """The finest map of at most `most` bytes; None where none fits."""
     for scale in _SCALES:
-        mean = _reduced(found, scale // 2)
-        sixteenths = max(math.ceil(mean.max() / _STOP * 16), 1)
-        codes = np.rint(mean * (255 * 16 / (_STOP * sixteenths))).astype(np.uint8)
-        for quality in _QUALITIES:
-            image = _coded(codes, quality)
-            if len(image) <= most:
-                return GainMap(image, sixteenths)
-            if len(image) > 4 * most:  # no quality brings that down
-                break
+        if found.count.size * 4 > _LARGEST * scale**2:
+            continue
+        stops = _reduced(found, scale // 2)
+        sixteenths = max(-(-int(stops.max()) * 16 // _STOP), 1)
+        codes = np.rint(np.minimum(np.arange(_MOST + 1) * (255 * 16 / (_STOP * sixteenths)), 255)).astype(np.uint8)[
+            stops
+        ]
+        made = _coded_within(codes, most)
+        if made:
+            return GainMap(made, sixteenths)
     return None
+
+
+def _looked_up(table: npt.NDArray[np.uint8], places: Stops) -> npt.NDArray[np.uint8]:
+    """table[places], in strips: an index takes eight bytes."""
+    found = np.empty(places.shape, np.uint8)
+    for top in range(0, len(places), _STRIP):
+        found[top : top + _STRIP] = table[places[top : top + _STRIP]]
+    return found
+
+
+def _coded_within(codes: npt.NDArray[np.uint8], most: float) -> bytes:
+    """(h, w, 3) as a JPEG of the best of `_QUALITIES` with which it has at most `most` bytes; empty for none."""
+    best, usual, *lower = _QUALITIES
+    made = _coded(codes, usual)
+    if len(made) <= most:
+        finer = _coded(codes, best)
+        return finer if len(finer) <= most else made
+    for quality in lower:
+        if len(made) > 2.5 * most:  # a coarser map it is
+            break
+        made = _coded(codes, quality)
+        if len(made) <= most:
+            return made
+    return b""
 
 
 def highlights_of(gain_map: GainMap, height: int, width: int) -> Highlights | None:
@@ -108,20 +136,20 @@ def _scene(sites: npt.NDArray[np.uint16], recipe: Recipe) -> npt.NDArray[np.floa
 _SATURATED: Final = 0.995
 
 
-def _reduced(found: Brighter, step: int) -> npt.NDArray[np.float64]:
-    """Means of `step` x `step` squares over those that clip."""
-    counts = found.count.astype(np.float64)
-    total = _summed(counts, step)
-    colours = [_summed(found.stops[..., colour] * counts, step) for colour in range(3)]
-    return np.stack(colours, axis=2) / np.maximum(total, 1)[..., None]
-
-
-def _summed(values: npt.NDArray[np.float64], step: int) -> npt.NDArray[np.float64]:
+def _reduced(found: Brighter, step: int) -> Stops:
+    """Means of `step` x `step` squares over the pixels that clip."""
     if step == 1:
-        return values
+        return found.stops
+    total = np.maximum(_summed(found.count, step), 1)
+    colours = [(_summed(found.stops[..., colour] * found.count.astype(np.uint32), step)) for colour in range(3)]
+    return np.stack([(each + total // 2) // total for each in colours], axis=2).astype(np.uint16)
+
+
+def _summed(values: npt.NDArray[Any], step: int) -> npt.NDArray[np.uint32]:
     height, width = values.shape
     filled = np.pad(values, ((0, -height % step), (0, -width % step)))
-    summed: npt.NDArray[np.float64] = filled.reshape(-(-height // step), step, -(-width // step), step).sum(axis=(1, 3))
+    squares = filled.reshape(-(-height // step), step, -(-width // step), step)
+    summed: npt.NDArray[np.uint32] = squares.sum(axis=(1, 3), dtype=np.uint32)
     return summed
 
 
