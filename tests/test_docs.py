@@ -51,6 +51,7 @@ PAGES = (
     "performance",
     "precision",
     "python",
+    "raw",
     "run",
     "security",
     "show",
