@@ -38,6 +38,15 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "gain-map-shown": Tolerance(
         0.004, "relative", "libultrahdr, whose curve and gains are tables of 1024 entries, against the formula"
     ),
+    "linear-light": Tolerance(
+        0.002, "relative", "half floats of 11 bits, and gains between a map's pixels in 16ths of a code, of the formula"
+    ),
+    "linear-light-avif": Tolerance(
+        0.03, "mean, of white", "10 bits of PQ, whose steps are 1 % of the value, with colours at half the resolution"
+    ),
+    "linear-light-raw": Tolerance(
+        0.03, "relative", "highlights of 2x2 squares of a mosaic in codes of 8 bits beside the same demosaiced"
+    ),
     "engine-most": Tolerance(90, "dB", "asked of an 8-bit engine at most: one code of a golden input is about 100"),
     "engine-self": Tolerance(
         3.5,

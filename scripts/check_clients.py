@@ -189,7 +189,7 @@ def written_again(folder: Path) -> str:
 
 def linear_light(folder: Path) -> str:
     """OpenEXR and AVIF: the values that they were written from, and the camera."""
-    linear = np.empty((96, 128, 3), np.float32)
+    linear = np.empty((96, 128, 3), np.float16)
     linear[:, :64], linear[:, 64:] = (0.5, 0.25, 0.1), (1.0, 0.5, 0.2)
     metadata = read_raw(CASES / "all_metadata.dng").metadata
     for name, write, unit in (("light.exr", write_exr, 1.0), ("pq.avif", write_avif, WHITE_NITS / PQ_PEAK)):

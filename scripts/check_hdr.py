@@ -114,7 +114,7 @@ def compare(words: str, found: Values, wanted: Values, most: float, screens: tup
 
 def brightening() -> Linear:
     """Grey patches, from a sixteenth of white to eight times white."""
-    stops = np.linspace(-4, 3, PATCHES * PATCHES, dtype=np.float32).reshape(PATCHES, PATCHES)
+    stops = np.linspace(-4, 3, PATCHES * PATCHES, dtype=np.float16).reshape(PATCHES, PATCHES)
     return (2**stops).repeat(PATCH, 0).repeat(PATCH, 1)[..., None].repeat(3, 2)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from invisp_deploy.cli.batch import Batch, batch_of, work_in_order
 from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence, shown
 from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, version_option
 from invisp_deploy.errors import InvispError, OutputError, RequestError, failure_of
-from invisp_deploy.formats.walk import JPEG_SUFFIXES, is_picture
+from invisp_deploy.formats.walk import JPEG_SUFFIXES, is_linear, is_picture
 
 if TYPE_CHECKING:
     from invisp_deploy.isp.frame import ColorMatrix
@@ -74,7 +74,8 @@ def run_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Render RAW files to .jpg, .png or .tif, or recover .dng from such pictures.
+    """Render RAW files to .jpg, .png or .tif, or recover .dng from such pictures. Either becomes linear light in .exr
+    or .avif.
 
     The direction comes from the input: RAW files are rendered, pictures recovered. A graph or engine that is named by
     its file takes what its direction says.
@@ -82,6 +83,7 @@ def run_command(
     \b
     invisp-run photo.CR2 -o photo.jpg
     invisp-run photo.jpg -o photo.dng
+    invisp-run photo.jpg -o photo.exr
     invisp-run card/ -o pictures/ --recursive --skip-existing
     invisp-run --model closed-form photo.CR2 -o photo.jpg
     invisp-run --engine forward.trt photo.CR2 -o photo.jpg
@@ -91,7 +93,7 @@ def run_command(
         models = [stack.enter_context(one) for one in _models(model, provider, jobs)]
         batch = batch_of(inputs, output, models[0].only, recursive=recursive)
         note_left_out(batch.left_out)
-        note_jpeg_options(any(target.suffix.lower() in JPEG_SUFFIXES for _, target in batch.pairs))
+        note_unused_options({target.suffix.lower() for _, target in batch.pairs})
         settings = replace(run_options, replace_negatives=batch.single)
         good = _run_all(batch, models, settings, model is None, skip_existing=skip_existing, as_json=as_json)
         if _verified(models) is False and not as_json:
@@ -198,11 +200,14 @@ def note_left_out(left_out: Mapping[Path, int]) -> None:
         click.echo(f"note: {shown(folder)} holds RAW files, and {count} pictures, which are left out", err=True)
 
 
-def note_jpeg_options(writes_jpegs: bool) -> None:
-    """A line on options of JPEGs that were given where none is written."""
+def note_unused_options(suffixes: Collection[str]) -> None:
+    """A line on options of JPEGs that were given where none is written; suffixes: of the files that are. The quality is
+    an AVIF's, too.
+    """
     source = click.get_current_context().get_parameter_source
-    given = [name for name in ("quality", "subsampling") if source(name) is ParameterSource.COMMANDLINE]
-    if given and not writes_jpegs:
+    takes = {"quality": {*JPEG_SUFFIXES, ".avif"}, "subsampling": set(JPEG_SUFFIXES)}
+    given = [name for name in takes if source(name) is ParameterSource.COMMANDLINE and not takes[name] & set(suffixes)]
+    if given:
         click.echo(f"note: --{' and --'.join(given)} changed nothing: no JPEG is written", err=True)
 
 
@@ -272,9 +277,9 @@ def _run(source: Path, target: Path, models: Models, options: RunOptions, *, qui
 
 def _print(source: Path, result: RunResult, *, shipped: bool) -> None:
     next_command = ""
-    if shipped and not is_picture(source):
+    if shipped and not is_picture(source) and is_picture(result.output):
         next_command = shlex.join(["invisp-run", str(result.output), "-o", str(result.output.with_suffix(".dng"))])
-    if not result.graph and not shipped:
+    if not result.graph and not shipped and not is_linear(result.output):
         click.echo(
             "note: the model was not needed: the picture carries what gives its RAW back; --raw-budget 0 asks for it"
         )

@@ -13,7 +13,7 @@ import click
 
 from invisp_deploy.cli.common import InvispCommand, json_text, print_json, result_line, say_error, sentence
 from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, report_option, threads_option
-from invisp_deploy.cli.run import note_jpeg_options, note_left_out, options_of
+from invisp_deploy.cli.run import note_left_out, note_unused_options, options_of
 from invisp_deploy.errors import InvispError
 from invisp_deploy.files import check_output, output_folder, write_whole
 from invisp_deploy.graph_card import Direction
@@ -92,7 +92,7 @@ def _stream(request: StreamRequest, output: Path, report: Path | None, *, as_jso
     command = click.get_current_context().command
     with output_folder(output), _checked(report, request), open_source(request) as source:
         note_left_out(source.left_out)
-        note_jpeg_options(source.runtime.card.direction is Direction.FORWARD)
+        note_unused_options([".jpg"] if source.runtime.card.direction is Direction.FORWARD else [])
         pipeline = Pipeline(
             source.frames,
             work_for(source.runtime, output, request.options, source.pipe, source.decoded, lambda line: live.say(line)),

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +22,7 @@ from invisp_deploy.formats.ifd import shorts
 from invisp_deploy.formats.metadata import NONE, Metadata
 from invisp_deploy.formats.picture_tags import of_picture
 
-Linear = npt.NDArray[np.float32]
+Linear = npt.NDArray[np.float16]
 """(H, W, 3), linear light with the primaries of sRGB; 1.0 is white, negative values are colours beyond sRGB."""
 
 WHITE_NITS: Final = 203
@@ -28,6 +30,9 @@ WHITE_NITS: Final = 203
 
 _EXTRA: Final = "hdr"
 _LARGEST_HALF: Final = 65504
+_MAGNITUDE: Final = 0x7FFF
+"""A half float without its sign."""
+
 _PEAK: Final = 10000  # cd/m2, of PQ
 _BITS: Final = 10
 _SRGB: Final = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
@@ -67,17 +72,23 @@ _PLACES: Final = {"latitude": (1, 2, b"S"), "longitude": (3, 4, b"W")}
 """Tags of the GPS directory: which half, and degrees, minutes, seconds; the half of negative degrees."""
 
 
+def writer_for(path: Path) -> Any:
+    """The module that writes files of that ending. Raises MissingExtraError."""
+    module = "OpenEXR" if path.suffix.lower() == ".exr" else "imagecodecs"
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(module, _EXTRA) from error
+
+
 def write_exr(path: Path, linear: Linear, metadata: Metadata = NONE, *, overwrite: bool = True) -> None:
     """Half floats, deflated without loss; of the metadata what OpenEXR has names for.
 
-    Raises RequestError for another array, or one that is not finite or beyond half floats, and for a file that is there
-    and not to be overwritten; MissingExtraError without the package OpenEXR; OutputError.
+    Raises RequestError for another array, or one that is not finite, and for a file that is there and not to be
+    overwritten; MissingExtraError without the package OpenEXR; OutputError.
     """
     _check(linear, _LARGEST_HALF, "half floats end there")
-    try:
-        import OpenEXR
-    except ImportError as error:
-        raise MissingExtraError("OpenEXR", _EXTRA) from error
+    OpenEXR = writer_for(path)  # noqa: N806 - a module
     header = {
         "compression": OpenEXR.ZIP_COMPRESSION,
         "type": OpenEXR.scanlineimage,
@@ -87,7 +98,7 @@ def write_exr(path: Path, linear: Linear, metadata: Metadata = NONE, *, overwrit
     }
     with whole_file(path, overwrite=overwrite) as part:
         try:
-            OpenEXR.File(header, {"RGB": linear.astype(np.float16)}).write(str(part))
+            OpenEXR.File(header, {"RGB": np.ascontiguousarray(linear)}).write(str(part))
         except RuntimeError as error:
             raise OutputError(f"{path} could not be written: {error}.") from error
 
@@ -112,15 +123,12 @@ def write_avif(
             f"White is 1 to {_PEAK} cd/m2 and a quality 1 to 100, got `white_nits` {white_nits:g}, `quality` {quality}."
         )
     _check(linear, _PEAK / white_nits, f"PQ ends there where white is {white_nits:g} cd/m2")
-    try:
-        from imagecodecs import avif_encode
-    except ImportError as error:
-        raise MissingExtraError("imagecodecs", _EXTRA) from error
+    imagecodecs = writer_for(path)
     codes, light = _pq_codes(linear, white_nits)
     height, width = linear.shape[:2]
     described = of_picture(metadata, 1, width, height)
     described = replace(described, exif={**described.exif, _COLOR_SPACE: shorts(_UNCALIBRATED)})
-    data = avif_encode(
+    data = imagecodecs.avif_encode(
         codes,
         level=quality,
         speed=8,
@@ -135,14 +143,20 @@ def write_avif(
 
 
 def _check(linear: Linear, most: float, why: str) -> None:
-    if linear.ndim != 3 or linear.shape[2] != 3 or not linear.size or linear.dtype != np.float32:
-        raise RequestError(f"Linear light is (H, W, 3) float32, got {linear.shape} {linear.dtype}.")
-    smallest, largest = float(linear.min()), float(linear.max())
-    if not -most <= smallest <= largest <= most:  # NaN is never
+    if linear.ndim != 3 or linear.shape[2] != 3 or not linear.size or linear.dtype != np.float16:
+        raise RequestError(f"Linear light is (H, W, 3) float16, got {linear.shape} {linear.dtype}.")
+    bits = max(int((strip.view(np.uint16) & _MAGNITUDE).max()) for strip in _strips(linear))
+    if not float(np.uint16(bits).view(np.float16)) <= most:  # bits without a sign have the order of the numbers
+        smallest, largest = float(linear.min()), float(linear.max())
         raise RequestError(
             f"The picture has values from {smallest:g} to {largest:g}, expected {most:g} times white at most, for "
             f"{why}: scale or clip it."
         )
+
+
+def _strips(linear: Linear) -> Iterator[Linear]:
+    for top in range(0, len(linear), _ROWS):
+        yield linear[top : top + _ROWS]
 
 
 def _attributes(metadata: Metadata) -> dict[str, Any]:
@@ -166,8 +180,8 @@ def _pq_codes(linear: Linear, white_nits: float) -> tuple[npt.NDArray[np.uint16]
     codes = np.empty(linear.shape, np.uint16)
     matrix, table = np.array(SRGB_TO_BT2020, np.float32).T, _pq_table(white_nits)
     most, total = 0.0, 0.0
-    for top in range(0, len(linear), _ROWS):
-        wide = np.maximum(linear[top : top + _ROWS] @ matrix, 0)
+    for top, strip in zip(range(0, len(linear), _ROWS), _strips(linear), strict=True):
+        wide = np.maximum(strip.astype(np.float32) @ matrix, 0)
         brightest = wide.max(2)
         most, total = max(most, float(brightest.max())), total + float(brightest.sum(dtype=np.float64))
         codes[top : top + _ROWS] = table[wide.astype(np.float16).view(np.uint16)]

@@ -29,6 +29,8 @@ RAW_SUFFIXES: Final = frozenset(
 JPEG_SUFFIXES: Final = (".jpg", ".jpeg")
 PICTURE_SUFFIXES: Final = (*JPEG_SUFFIXES, ".png", ".tif", ".tiff")
 """Endings of pictures that are read and written, in small letters."""
+LINEAR_SUFFIXES: Final = (".exr", ".avif")
+"""Endings of linear light, which is written only, in small letters."""
 
 
 def is_raw(path: Path) -> bool:
@@ -37,6 +39,10 @@ def is_raw(path: Path) -> bool:
 
 def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def is_linear(path: Path) -> bool:
+    return path.suffix.lower() in LINEAR_SUFFIXES
 
 
 def check_readable_kind(path: Path) -> None:

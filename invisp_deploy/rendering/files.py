@@ -14,15 +14,17 @@ from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.finished import is_negative
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.hdr import writer_for
 from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.formats.picture import Picture, bit_depth, import_coder, read_picture, record_in
 from invisp_deploy.formats.picture_header import read_picture_header
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.formats.walk import check_readable_kind, is_picture
+from invisp_deploy.formats.walk import check_readable_kind, is_linear, is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.frame import FrameFacts
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.isp.steps import Array
+from invisp_deploy.rendering.hdr import LinearPicture, linear_of, render_linear
 from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.recover import recover, recover_by, restore, restoring_of, way_back_of
@@ -97,8 +99,9 @@ def infer(
     return recover(decoded, runtime, options, name=name, progress=progress)
 
 
-def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> tuple[str, ...]:
-    """Write a picture or a .dng, whole or not at all, with as much of its metadata as the options let through.
+def save(output: Path, made: Picture | RawFrame | LinearPicture, options: RunOptions) -> tuple[str, ...]:
+    """Write what was made as the kind of file that it is, whole or not at all, with as much of its metadata as the
+    options let through.
 
     Returns a sentence on each thing that is left out without being asked for. Raises RequestError, OutputError.
     """
@@ -108,6 +111,9 @@ def save(output: Path, made: Picture | RawFrame, options: RunOptions) -> tuple[s
         made = replace(made, metadata=made.metadata.without_location())
     if isinstance(made, RawFrame):
         made.save(output, overwrite=options.overwrite)
+        return made.notes
+    if isinstance(made, LinearPicture):
+        made.save(output, quality=options.quality, overwrite=options.overwrite)
         return made.notes
     return made.notes + made.save(
         output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite
@@ -133,7 +139,8 @@ def check_target(output: Path, options: RunOptions, source: Path | None = None) 
 def run_path(
     path: Path, output: Path, models: Models, options: RunOptions, start: StartProgress = lambda total: silent
 ) -> RunResult:
-    """`run_file` of what a file holds, by the model for it, which is opened while the file is decoded.
+    """`run_file` of what a file holds, by the model for it, which is opened while the file is decoded; without a model
+    a picture to .exr or .avif.
 
     What was decoded is given back before the result is written: coders need memory of their own.
 
@@ -147,11 +154,17 @@ def run_path(
         kind = "a picture" if is_picture(path) else "a RAW file"
         raise ContractError(f"{path} is {kind}, and the graph {takes}: pass the graph of the other direction.")
     check_readable_kind(path)
+    if is_linear(output):
+        writer_for(output)  # before any work is done
     with _opening(models, path, output, options):
         decoded = decode(path, options)
     decoding = time.perf_counter() - begun
     _check_explicit(decoded, options.explicit, path)
-    made, result = _make(decoded, output, models.for_file(decoded), options, start, name=str(path))
+    made: Picture | RawFrame | LinearPicture
+    if isinstance(decoded, Picture) and is_linear(output):
+        made, result = _light(decoded, output, start, name=str(path))
+    else:
+        made, result = _make(decoded, output, models.for_file(decoded), options, start, name=str(path))
     del decoded
     return _saved(made, replace(result, decode_seconds=decoding), options, begun)
 
@@ -166,13 +179,15 @@ def _opening(models: Models, path: Path, output: Path, options: RunOptions) -> I
 
     def prepare() -> None:
         with suppress(Exception):
+            if is_picture(path) and is_linear(output):
+                return
             if is_picture(path):
                 header = read_picture_header(path, options.max_pixels)
                 if PREDICTOR_LAYER in header.layers and options.raw_budget.most != 0:
                     return
                 models.for_record(record_in(header, str(path))).runtime(Direction.INVERSE, header.bits)
             else:
-                models.for_record(None).runtime(Direction.FORWARD, bit_depth(output))
+                models.for_record(None).runtime(Direction.FORWARD, _bits(output))
             import_coder(output)
 
     thread = threading.Thread(target=prepare)
@@ -203,7 +218,7 @@ def run_file(
     *,
     name: str,
 ) -> RunResult:
-    """A frame to .jpg, .png (8 bit) or .tif (16 bit); a picture that carries its way back to .dng.
+    """A frame to .jpg, .png (8 bit), .tif (16 bit), .exr or .avif; a picture that carries its way back to .dng.
 
     name: of the file that was decoded. Raises InvispError; the output is whole or absent.
     """
@@ -213,9 +228,21 @@ def run_file(
     return _saved(made, result, options, begun)
 
 
+def _light(picture: Picture, output: Path, start: StartProgress, *, name: str) -> tuple[LinearPicture, RunResult]:
+    """A picture as linear light, which no graph makes."""
+    begun = time.perf_counter()
+    made = linear_of(picture, name=name)
+    height, width = made.linear.shape[:2]
+    start(height * width)(height * width)
+    seconds = time.perf_counter() - begun
+    return made, RunResult(
+        output, height, width, network_seconds=seconds, runtime="the inverse of its curve", graph=False
+    )
+
+
 def _make(
     decoded: RawFrame | Picture, output: Path, model: Model, options: RunOptions, start: StartProgress, *, name: str
-) -> tuple[Picture | RawFrame, RunResult]:
+) -> tuple[Picture | RawFrame | LinearPicture, RunResult]:
     """What is to be written, and all of its result but the times of files."""
     if isinstance(decoded, RawFrame):
         return _rendered(decoded, output, model, options, start, name=name)
@@ -241,17 +268,18 @@ def _make(
 
 def _rendered(
     frame: RawFrame, output: Path, model: Model, options: RunOptions, start: StartProgress, *, name: str
-) -> tuple[Picture, RunResult]:
-    runtime = model.runtime(Direction.FORWARD, bit_depth(output))
+) -> tuple[Picture | LinearPicture, RunResult]:
+    runtime = model.runtime(Direction.FORWARD, _bits(output))
     aligned = AlignedFrame(frame, runtime, name=name, force=options.force)
-    made, done = _timed(
-        runtime,
-        aligned.mosaic,
-        options,
-        start,
-        aligned.recipe,
-        lambda tiling, progress: render_aligned(aligned, runtime, tiling, options.raw_budget, progress),
-    )
+
+    def make(tiling: Tiling, progress: Progress) -> Picture | LinearPicture:
+        if is_linear(output):
+            return render_linear(aligned, runtime, tiling, progress)
+        return render_aligned(aligned, runtime, tiling, options.raw_budget, progress)
+
+    made, done = _timed(runtime, aligned.mosaic, options, start, aligned.recipe, make)
+    if isinstance(made, LinearPicture):
+        done = replace(done, height=made.linear.shape[0], width=made.linear.shape[1])
     light = _light_of(frame.facts, options)
     return made, replace(done, output=output, forced=not aligned.fits, light=light)
 
@@ -283,6 +311,11 @@ def _recovered(
         light=_light_of(way_back.facts, options),
         notes=picture.notes + (carried.notes if carried else ()),
     )
+
+
+def _bits(output: Path) -> int:
+    """Of the codes that a file is made of: linear light of the finer ones."""
+    return 16 if is_linear(output) else bit_depth(output)
 
 
 def _light_of(facts: FrameFacts, options: RunOptions) -> str:
@@ -318,7 +351,7 @@ def _timed(
     )
 
 
-def _saved(made: Picture | RawFrame, result: RunResult, options: RunOptions, begun: float) -> RunResult:
+def _saved(made: Picture | RawFrame | LinearPicture, result: RunResult, options: RunOptions, begun: float) -> RunResult:
     """The result with the time that writing took."""
     start = time.perf_counter()
     notes = save(result.output, made, options)

@@ -71,7 +71,7 @@ class Model:
                 runtime.close()
                 raise RequestError(
                     f"{path} has codes of {runtime.card.bits} bits, a file of {bits} was asked for: .jpg and .png "
-                    "have 8 bits, .tif 16; name the folder of an export, which holds graphs for both."
+                    "have 8 bits, .tif, .exr and .avif 16; name the folder of an export, which holds graphs for both."
                 )
             self._keep(path, runtime, key)
         return self._open[key]

@@ -73,15 +73,24 @@ def fitted_gain_map(found: Brighter, most: float) -> GainMap | None:
     for scale in _SCALES:
         if found.count.size * 4 > _LARGEST * scale**2:
             continue
-        stops = _reduced(found, scale // 2)
-        sixteenths = max(-(-int(stops.max()) * 16 // _STOP), 1)
-        codes = np.rint(np.minimum(np.arange(_MOST + 1) * (255 * 16 / (_STOP * sixteenths)), 255)).astype(np.uint8)[
-            stops
-        ]
+        codes, sixteenths = _in_codes(found, scale)
         made = _coded_within(codes, most)
         if made:
             return GainMap(made, sixteenths)
     return None
+
+
+def all_highlights(found: Brighter) -> Highlights:
+    """The same without a file: no JPEG is between it and the mosaic."""
+    return Highlights(*_in_codes(found, _SCALES[0]), _SCALES[0])
+
+
+def _in_codes(found: Brighter, scale: int) -> tuple[npt.NDArray[np.uint8], int]:
+    """Codes of a map, one to `scale` x `scale` pixels of the picture, and the sixteenths of a stop of the code 255."""
+    stops = _reduced(found, scale // 2)
+    sixteenths = max(-(-int(stops.max()) * 16 // _STOP), 1)
+    table = np.rint(np.minimum(np.arange(_MOST + 1) * (255 * 16 / (_STOP * sixteenths)), 255)).astype(np.uint8)
+    return _looked_up(table, stops), sixteenths
 
 
 def _looked_up(table: npt.NDArray[np.uint8], places: Stops) -> npt.NDArray[np.uint8]:
