@@ -17,6 +17,7 @@
     --color-matrix      nine numbers from CIE XYZ (D65) to camera RGB, as DNG's ColorMatrix (run, stream)
     --raw-budget, --max-error, --max-noise, --archive, --lossless
                         what a JPEG carries of its RAW (run, stream; --raw-budget in eval roundtrip, too)
+    --hdr, --web        a gain map for screens; large layers behind a JPEG's pixels (run, stream)
     --max-pixels        megapixels that a file may claim before it is refused (run, stream, show)
     --held-out          RAW files that are measured on and nothing else (train, calibrate)
     --seed              equal seeds give equal results
@@ -178,6 +179,8 @@ rendering_options: Final = together(
     ),
     click.option("--archive", is_flag=True, help="The same as --max-noise 3."),
     click.option("--lossless", is_flag=True, help="The same as --max-error 0: each visible pixel, exactly."),
+    click.option("--hdr", is_flag=True, help="A JPEG's highlights as finely as a screen shows them, of any size."),
+    click.option("--web", is_flag=True, help="What a JPEG carries goes behind its pixels, where it is large."),
     click.option("--no-location", is_flag=True, help="Write no position and no place."),
     click.option("--no-metadata", is_flag=True, help="Write nothing of the camera's and the photographer's words."),
     overwrite_option,

@@ -205,8 +205,9 @@ def note_unused_options(suffixes: Collection[str]) -> None:
     an AVIF's, too.
     """
     source = click.get_current_context().get_parameter_source
-    takes = {"quality": {*JPEG_SUFFIXES, ".avif"}, "subsampling": set(JPEG_SUFFIXES)}
-    given = [name for name in takes if source(name) is ParameterSource.COMMANDLINE and not takes[name] & set(suffixes)]
+    taken = {name: set(JPEG_SUFFIXES) for name in ("quality", "subsampling", "hdr", "web")}
+    taken["quality"].add(".avif")
+    given = [name for name in taken if source(name) is ParameterSource.COMMANDLINE and not taken[name] & set(suffixes)]
     if given:
         click.echo(f"note: --{' and --'.join(given)} changed nothing: no JPEG is written", err=True)
 
@@ -230,12 +231,12 @@ def _raw_budget(options: dict[str, Any]) -> RawBudget:
     from invisp_deploy.sidedata.options import RawBudget
 
     most, error, noise = (options.pop(name) for name in ("raw_budget", "max_error", "max_noise"))
-    archive, lossless = options.pop("archive"), options.pop("lossless")
+    archive, lossless, hdr = (options.pop(name) for name in ("archive", "lossless", "hdr"))
     if sum((error is not None, noise is not None, archive, lossless)) > 1:
         raise RequestError(
             "--max-error, --max-noise, --archive and --lossless bound the same error, several were given: pass one."
         )
-    return RawBudget(most, 0 if lossless else error, _ARCHIVE if archive else noise)
+    return RawBudget(most, 0 if lossless else error, _ARCHIVE if archive else noise, hdr)
 
 
 def _gains(text: str | None) -> tuple[float, float, float] | None:

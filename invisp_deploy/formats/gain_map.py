@@ -23,6 +23,7 @@ from typing import BinaryIO, Final
 
 from invisp_deploy.errors import ImageFileError
 from invisp_deploy.formats import jpeg
+from invisp_deploy.formats.layers import IDENTIFIER
 from invisp_deploy.formats.multi_picture import second_picture, with_index
 from invisp_deploy.formats.xmp import with_description
 
@@ -108,22 +109,24 @@ def gain_map_of(layer: bytes, header: jpeg.JpegHeader | None, stream: BinaryIO) 
     if header is None:
         return GainMap(held, sixteenths)
     place, size = second_picture(header) or (0, 0)
-    stream.seek(place)
-    image = _plain(stream.read(min(size, _MOST_BYTES)))
-    if not place or not image.startswith(jpeg.START):
+    image = _plain(stream, place, size) if place else b""
+    if not image.startswith(jpeg.START):
         raise ValueError("another program took it away")
     if hashlib.sha256(image).digest() != held:
         raise ValueError("it is another than the one that was written")
     return GainMap(image, sixteenths)
 
 
-def with_gain_map(data: bytes, packets: Iterable[bytes], second: bytes) -> list[bytes | memoryview]:
-    """A JPEG in pieces with packets of layers, and a second one behind it (`second_image`) as its gain map."""
+def with_gain_map(data: bytes, packet: bytes, packets: Iterable[bytes], second: jpeg.Pieces) -> jpeg.Pieces:
+    """A JPEG without XMP in pieces, with the XMP packet of `packet_with_gain_map`, packets of layers, and behind it a
+    second one (`second_image`) as its gain map.
+    """
     whole = memoryview(data)
-    scan = jpeg.start_of_scan(whole)
-    head = jpeg.with_packets(whole[:scan], packets)
+    place, scan = jpeg.end_of_segments(whole, (jpeg.APP0, jpeg.APP1)), jpeg.start_of_scan(whole)
     version = jpeg.segment(jpeg.APP2, _ISO + bytes(4))  # numbers stand in the map alone
-    return with_index([head[0], version, *head[1:], whole[scan:]], len(head) + 1, second)
+    before, *rest = jpeg.with_packets(whole[:scan], packets)
+    head = [before[:place], jpeg.segment(jpeg.APP1, _XMP + packet), before[place:], version, *rest]
+    return with_index([*head, whole[scan:]], len(head), second)
 
 
 def second_image(gain_map: GainMap) -> bytes:
@@ -144,13 +147,15 @@ def second_image(gain_map: GainMap) -> bytes:
     return b"".join(jpeg.with_segments(gain_map.image, segments))
 
 
-def packet_with_gain_map(packet: bytes, second: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """The XMP packet of a picture that `second` stands behind, and a sentence if its own had to be left out for it."""
+def packet_with_gain_map(packet: bytes, size: int) -> tuple[bytes, tuple[str, ...]]:
+    """The XMP packet of a picture that a gain map of so many bytes stands behind, and a sentence if its own had to be
+    left out for it.
+    """
     described = (
         f'<rdf:Description {_RDF} {_HDRGM} xmlns:Container="{_CONTAINER}" xmlns:Item="{_CONTAINER}item/">'
         '<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="Primary" '
         'Item:Mime="image/jpeg"/></rdf:li><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="GainMap" '
-        f'Item:Mime="image/jpeg" Item:Length="{len(second)}"/></rdf:li></rdf:Seq></Container:Directory>'
+        f'Item:Mime="image/jpeg" Item:Length="{size}"/></rdf:li></rdf:Seq></Container:Directory>'
         "</rdf:Description>"
     )
     speaks = _PROPERTY.search(packet) or _DIRECTORY[0] in packet
@@ -188,12 +193,13 @@ def packet_without_gain_map(packet: bytes) -> bytes:
     return b"" if left == with_description(b"", "") else left
 
 
-def _plain(image: bytes) -> bytes:
-    """A gain map's JPEG without its description: what was given to `second_image`."""
-    kept, place = [image[:2]], 2
-    while image[place : place + 1] == b"\xff" and int.from_bytes(image[place + 1 : place + 2], "big") in _APPLICATION:
-        size = 2 + int.from_bytes(image[place + 2 : place + 4], "big")
-        if not image.startswith((_XMP, _ISO), place + 4):
-            kept.append(image[place : place + size])
-        place += size
-    return b"".join((*kept, image[place:]))
+def _plain(stream: BinaryIO, place: int, size: int) -> bytes:
+    """A gain map's JPEG without its description and without layers: what was given to `second_image`."""
+    stream.seek(place)
+    kept = [stream.read(2)]
+    while len(head := stream.read(4)) == 4 and head[0] == 0xFF and head[1] in _APPLICATION:
+        body = stream.read(max(int.from_bytes(head[2:], "big") - 2, 0))
+        if not body.startswith((_XMP, _ISO, IDENTIFIER)):
+            kept.append(head + body)
+    left = place + size - stream.tell()
+    return b"".join((*kept, head, stream.read(min(max(left, 0), _MOST_BYTES))))

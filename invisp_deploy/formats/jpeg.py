@@ -20,14 +20,18 @@ END: Final = b"\xff\xd9"
 MOST_PACKET: Final = 65533
 """Bytes that a segment holds beside its length."""
 
+APP0: Final = 0xE0
 APP1: Final = 0xE1
 APP2: Final = 0xE2
-_APP0, _APP9, _APP14, _APP15 = 0xE0, 0xE9, 0xEE, 0xEF
+_APP9, _APP14, _APP15 = 0xE9, 0xEE, 0xEF
 _DQT, _DHT, _DRI, _SOS, _COM = 0xDB, 0xC4, 0xDD, 0xDA, 0xFE
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
 _ICC: Final = b"ICC_PROFILE\0"
 INDEX: Final = b"MPF\0"
 """Before an index of the pictures in one file (`formats/multi_picture.py`)."""
+
+Pieces = list[bytes | memoryview]
+"""Of a file, in their order: what is large is not copied to be joined."""
 
 _SAMPLING: Final = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
 
@@ -105,7 +109,7 @@ def read_jpeg_header(stream: BinaryIO) -> JpegHeader:
         size = _unpack(">H", stream.read(2))[0] - 2
         if size < 0:
             raise ValueError("a segment has no length")
-        if marker == _COM or (_APP0 < marker <= _APP15 and marker not in (APP2, _APP9, _APP14)):
+        if marker == _COM or (APP0 < marker <= _APP15 and marker not in (APP2, _APP9, _APP14)):
             stream.seek(size, io.SEEK_CUR)
             continue
         data = stream.read(size)
@@ -117,7 +121,7 @@ def read_jpeg_header(stream: BinaryIO) -> JpegHeader:
             header.profile += data[len(_ICC) + 2 :]
         elif marker == APP2 and data.startswith(INDEX):
             header.index, header.index_at = data[len(INDEX) :], stream.tell() - size + len(INDEX)
-        elif marker == _APP0 and data.startswith(b"JFIF\0"):
+        elif marker == APP0 and data.startswith(b"JFIF\0"):
             jfif = True
         elif marker == _APP14 and data.startswith(b"Adobe") and size >= 12:
             adobe = data[11]
@@ -198,15 +202,15 @@ def segment(marker: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
 
 
-def with_packets(data: bytes | memoryview, packets: Iterable[bytes]) -> list[bytes | memoryview]:
+def with_packets(data: bytes | memoryview, packets: Iterable[bytes]) -> Pieces:
     """A JPEG in pieces, with a segment of each packet before what decides its pixels."""
     return with_segments(data, [segment(_APP9, packet) for packet in packets])
 
 
-def with_segments(data: bytes | memoryview, segments: Iterable[bytes]) -> list[bytes | memoryview]:
+def with_segments(data: bytes | memoryview, segments: Iterable[bytes]) -> Pieces:
     """A JPEG in pieces, with these behind the application segments that it begins with."""
     data = memoryview(data)
-    place = end_of_segments(data, range(_APP0, _APP15 + 1))
+    place = end_of_segments(data, range(APP0, _APP15 + 1))
     return [data[:place], *segments, data[place:]]
 
 

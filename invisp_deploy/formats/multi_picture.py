@@ -2,16 +2,19 @@
 
 A TIFF directory in an APP2 segment, whose offsets count from the byte behind `MPF`, NUL. It stands directly before the
 scan, so that whoever changes the metadata before it moves index and second picture alike, and the offset stays right.
+The second picture's own segments may hold layers of the first, which are then no way that a browser has to go before
+the first pixel.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-from typing import Final
+from contextlib import suppress
+from typing import BinaryIO, Final
 
 from invisp_deploy.formats.ifd import read_first_directory
-from invisp_deploy.formats.jpeg import APP2, INDEX, JpegHeader, segment
+from invisp_deploy.formats.jpeg import APP2, INDEX, JpegHeader, Pieces, read_jpeg_header, segment
 
 _VERSION, _NUMBER, _ENTRIES = 0xB000, 0xB001, 0xB002
 _ENTRY: Final = 16
@@ -20,12 +23,12 @@ _HEAD: Final = 4 + len(INDEX)
 """Bytes of the segment before the one that offsets count from."""
 
 
-def with_index(pieces: list[bytes | memoryview], scan: int, second: bytes) -> list[bytes | memoryview]:
+def with_index(pieces: Pieces, scan: int, second: Pieces) -> Pieces:
     """A JPEG in pieces, of which that of the index `scan` begins with the first scan, and a second one behind it."""
     before, all_of_it = sum(map(len, pieces[:scan])), sum(map(len, pieces))
     size = len(_segment(0, 0, 0))
-    index = _segment(all_of_it + size, len(second), all_of_it + size - (before + _HEAD))
-    return [*pieces[:scan], index, *pieces[scan:], second]
+    index = _segment(all_of_it + size, sum(map(len, second)), all_of_it + size - (before + _HEAD))
+    return [*pieces[:scan], index, *pieces[scan:], *second]
 
 
 def second_picture(header: JpegHeader) -> tuple[int, int] | None:
@@ -36,6 +39,15 @@ def second_picture(header: JpegHeader) -> tuple[int, int] | None:
         return None
     size, offset = struct.unpack_from(order + "II", directory[_ENTRIES].data, _ENTRY + 4)
     return header.index_at + offset, size
+
+
+def packets_behind(header: JpegHeader, stream: BinaryIO) -> list[bytes]:
+    """The packets of layers that the second picture's segments hold; none where it is not there any more."""
+    place, _ = second_picture(header) or (0, 0)
+    stream.seek(place)
+    with suppress(ValueError):
+        return read_jpeg_header(stream).packets if place else []
+    return []
 
 
 def _segment(first: int, second: int, offset: int) -> bytes:

@@ -6,7 +6,7 @@ import base64
 import io
 import struct
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +28,7 @@ from invisp_deploy.formats.gain_map import (
 from invisp_deploy.formats.layers import Layers, to_packets
 from invisp_deploy.formats.limits import MAX_PIXELS
 from invisp_deploy.formats.metadata import NONE, ORIENTATION, Metadata, read_tiff
+from invisp_deploy.formats.multi_picture import with_index
 from invisp_deploy.formats.orientation import ORIENTATIONS, WORDS, one_after
 from invisp_deploy.formats.picture_header import (
     ICC_TAG,
@@ -71,10 +72,16 @@ class Picture:
     layers_of: Callable[[Rows, str], Layers] | None = None
 
     def save(
-        self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True
+        self,
+        path: str | Path,
+        *,
+        quality: int = 90,
+        subsampling: str = "4:2:2",
+        web: bool = False,
+        overwrite: bool = True,
     ) -> tuple[str, ...]:
         """Write it as .jpg, .png (8 bit) or .tif (16 bit), whole or not at all; as `write_picture`."""
-        return write_picture(Path(path), self, quality=quality, subsampling=subsampling, overwrite=overwrite)
+        return write_picture(Path(path), self, quality=quality, subsampling=subsampling, web=web, overwrite=overwrite)
 
 
 def bit_depth(path: Path) -> int:
@@ -88,15 +95,16 @@ def bit_depth(path: Path) -> int:
 
 
 def write_picture(
-    path: Path, picture: Picture, *, quality: int, subsampling: str, overwrite: bool = True
+    path: Path, picture: Picture, *, quality: int, subsampling: str, web: bool = False, overwrite: bool = True
 ) -> tuple[str, ...]:
     """Write a picture, whole or not at all, with its metadata, orientation, sRGB profile and the way back.
 
     Returns a sentence on each thing that the format does not hold.
 
     Pixels are uint8 for JPEG and PNG, uint16 for TIFF. quality (1 to 100) and subsampling (of `SUBSAMPLINGS`) hold
-    for JPEG. Raises RequestError for another depth or ending, a picture without a record, and a file that is there and
-    not to be overwritten; ImageFileError for a gain map larger than the picture; OutputError.
+    for JPEG, and so does web: layers larger than a segment stand behind the picture. Raises RequestError for another
+    depth or ending, a picture without a record, and a file that is there and not to be overwritten; ImageFileError for
+    a gain map larger than the picture; OutputError.
     """
     from PIL import Image
 
@@ -113,11 +121,6 @@ def write_picture(
     with whole_file(path, overwrite=overwrite) as part:
         if suffix in (".jpg", ".jpeg"):
             metadata, notes = fitting_jpeg(metadata)
-            packet, second = metadata.xmp, b""
-            if gain_map is not None:
-                second = second_image(gain_map)
-                packet, more = packet_with_gain_map(packet, second)
-                notes += more
             stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
             Image.fromarray(pixels).save(
                 stream,
@@ -125,22 +128,23 @@ def write_picture(
                 quality=quality,
                 subsampling=subsampling,
                 exif=b"Exif\0\0" + metadata.exif_block(),
-                xmp=packet or None,
+                xmp=metadata.xmp if gain_map is None and metadata.xmp else None,
                 icc_profile=_srgb_profile(),
             )
             data = stream.getvalue()
             record = replace(record, quality=quality, subsampling=subsampling, digest=jpeg.pixels_digest(data))
             picture = _finished(picture, record, data)
-            packets = _packets(record, picture, jpeg.MOST_PACKET, in_jpeg=True)
+            pieces, more = _with_all(data, metadata.xmp, record, picture, web=web)
+            notes += more
             with part.open("wb") as file:
-                file.writelines(with_gain_map(data, packets, second) if second else jpeg.with_packets(data, packets))
+                file.writelines(pieces)
         elif suffix == ".png":
             from PIL.PngImagePlugin import PngInfo
 
             text = PngInfo()
             record = replace(record, digest=samples_digest(pixels))
             picture = _finished(picture, record)
-            for packet in _packets(record, picture, png.MOST_PACKET):
+            for packet in to_packets(_carried(record, picture), png.MOST_PACKET):
                 text.add_text(png.packet_key(packet), base64.b64encode(packet).decode(), zip=len(packet) > 4096)
             if metadata.xmp:
                 text.add(b"iTXt", _PNG_XMP + bytes(5) + metadata.xmp)
@@ -347,12 +351,36 @@ def _rows_of(pixels: Pixels) -> Rows:
     return lambda top, bottom: pixels[top:bottom]
 
 
-def _packets(record: Record, picture: Picture, most: int, *, in_jpeg: bool = False) -> Iterator[bytes]:
-    """All that the picture carries; a JPEG's gain map stands behind its pixels."""
+def _with_all(
+    data: bytes, packet: bytes, record: Record, picture: Picture, *, web: bool
+) -> tuple[jpeg.Pieces, tuple[str, ...]]:
+    """A JPEG in pieces with all that the picture carries, and sentences on what had to be left out for it.
+
+    packet: XMP, which the JPEG does not hold yet where the picture has a gain map. web: layers that one segment does
+    not hold stand in the header of the second picture, the gain map or else one of 8x8 pixels.
+    """
+    carried = _carried(record, picture, in_jpeg=True)
+    large = {name: layer for name, layer in carried.items() if web and len(layer) > jpeg.MOST_PACKET}
+    front = to_packets({name: layer for name, layer in carried.items() if name not in large}, jpeg.MOST_PACKET)
+    behind = to_packets(large, jpeg.MOST_PACKET)
+    if picture.gain_map is not None:
+        second = jpeg.with_packets(second_image(picture.gain_map), behind)
+        packet, notes = packet_with_gain_map(packet, sum(map(len, second)))
+        return with_gain_map(data, packet, front, second), notes
+    if not large:
+        return jpeg.with_packets(data, front), ()
+    scan = jpeg.start_of_scan(data)
+    head = jpeg.with_packets(memoryview(data)[:scan], front)
+    second = jpeg.with_packets(jpeg.written_by_pillow(75, "4:2:0"), behind)
+    return with_index([*head, memoryview(data)[scan:]], len(head), second), ()
+
+
+def _carried(record: Record, picture: Picture, *, in_jpeg: bool = False) -> Layers:
+    """All layers of a picture's file; a JPEG's gain map stands behind its pixels."""
     carried = {LAYER: record.to_bytes(), **picture.layers}
     if picture.gain_map is not None:
         carried[GAIN_MAP_LAYER] = picture.gain_map.to_layer(in_jpeg=in_jpeg)
-    return to_packets(carried, most)
+    return carried
 
 
 @lru_cache(maxsize=1)
@@ -368,7 +396,7 @@ def _srgb_profile() -> bytes:
 def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata, picture: Picture) -> None:
     import tifffile
 
-    carried, profile = packed_for_tiff(_packets(record, picture, _MOST_TIFF)), _srgb_profile()
+    carried, profile = packed_for_tiff(to_packets(_carried(record, picture), _MOST_TIFF)), _srgb_profile()
     tifffile.imwrite(
         path,
         pixels,

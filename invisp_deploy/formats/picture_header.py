@@ -13,6 +13,7 @@ from invisp_deploy.errors import ImageFileError, InvispError, MissingFileError
 from invisp_deploy.formats import jpeg, png
 from invisp_deploy.formats.layers import Layers, from_packets
 from invisp_deploy.formats.limits import MAX_PIXELS, check_size
+from invisp_deploy.formats.multi_picture import packets_behind
 
 TIFF_TAG: Final = 65042
 """Of the layers, in the private range."""
@@ -87,7 +88,8 @@ def header_of(stream: BinaryIO, path: Path, max_pixels: float) -> PictureHeader:
 def _of_jpeg(stream: BinaryIO) -> PictureHeader:
     found = jpeg.read_jpeg_header(stream)
     colour = {1: "grey", 3: "RGB", 4: "CMYK"}.get(len(found.components), f"{len(found.components)} planes")
-    layers, damaged = from_packets(found.packets)
+    behind = packets_behind(found, stream) if found.index else []
+    layers, damaged = from_packets((*found.packets, *behind))
     return PictureHeader(
         "JPEG", found.height, found.width, found.precision, colour, layers, damaged, found.profile, found
     )

@@ -116,7 +116,11 @@ def save(output: Path, made: Picture | RawFrame | LinearPicture, options: RunOpt
         made.save(output, quality=options.quality, overwrite=options.overwrite)
         return made.notes
     return made.notes + made.save(
-        output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite
+        output,
+        quality=options.quality,
+        subsampling=options.subsampling,
+        web=options.web,
+        overwrite=options.overwrite,
     )
 
 

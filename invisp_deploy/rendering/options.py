@@ -32,7 +32,8 @@ class RunOptions:
     overwrite: replace what is there, but no negative that is not ours; replace_negatives: such a one, too.
     force: go on with another camera, other weights, edited pixels or no record. explicit: values given by hand.
     max_pixels: megapixels that a file may claim to have. raw_budget: what pictures carry of their RAW; 0 on the way
-    back leaves aside what they carry, all but the record.
+    back leaves aside what they carry, all but the record. web: of a JPEG, layers larger than a segment stand behind
+    the picture.
     """
 
     quality: int = 90
@@ -47,3 +48,4 @@ class RunOptions:
     explicit: Explicit = field(default_factory=Explicit)
     max_pixels: float = MAX_PIXELS
     raw_budget: RawBudget = field(default_factory=RawBudget)
+    web: bool = False

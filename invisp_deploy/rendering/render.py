@@ -90,6 +90,8 @@ def render_aligned(
     carried = None
     if budget.most != 0:
         carried = Carried(aligned.frame, aligned.alignment, aligned.mosaic, aligned.recipe, pixels, budget)
+    if budget.hdr and carried is not None and carried.gain_map is None:
+        notes.append("nothing lies above white: no gain map is written.")
     return Picture(
         pixels,
         record,

@@ -68,7 +68,9 @@ class Carried:
         self._frame = frame if budget.bounded or budget.most is not None else None
         self._alignment = alignment
         found = brighter(mosaic, recipe, pixels)
-        most = MOST_HIGHLIGHTS if budget.most is None else budget.most - predictor_size(2) - _GAIN_MAP_SIZE
+        most: float = math.inf if budget.hdr else MOST_HIGHLIGHTS
+        if budget.most is not None:
+            most = budget.most - predictor_size(2) - _GAIN_MAP_SIZE
         self.gain_map: GainMap | None = None if found is None else fitted_gain_map(found, most)
         self._open = _strips(mosaic, np.arange(len(mosaic) // 2 // _STRIP), _SAMPLES)
         self._clipped: list[tuple[int, Mosaic]] = []

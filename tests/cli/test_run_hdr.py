@@ -1,4 +1,4 @@
-"""Linear light in .exr and .avif from pictures and RAW files, read back by OpenEXR and libavif."""
+"""What is brighter than white: linear light, read back by OpenEXR and libavif; gain maps, by libultrahdr."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from PIL import Image
 from invisp_deploy.cli.run import run_command
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
+from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.jpeg import header_of_jpeg, written_by_pillow
+from invisp_deploy.formats.multi_picture import second_picture
 from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.tolerances import TOLERANCES
 from tests.cli.refusal import refused, refused_at_once
 from tests.formats.test_metadata import SAID
 from tests.graphs import CANON_30D, write_graphs
-from tests.sidedata.frames import blown_frame
+from tests.sidedata.frames import blown_frame, dark_frame
 
 UPRIGHT = {1: lambda pixels: pixels, 6: lambda pixels: np.rot90(pixels, -1)}
 
@@ -194,3 +198,47 @@ class TestRefused:
 
 def test_several_files_become_jpegs_and_not_light(raw: Path, tmp_path: Path) -> None:
     refused(run(raw, raw, "-o", tmp_path / "a.exr"), 2, "need an existing folder")
+
+
+def test_a_gain_map_for_eyes_is_as_fine_as_they_get(raw: Path, tmp_path: Path) -> None:
+    result = made(raw, "-o", tmp_path / "fine.jpg", "--model", "closed-form", "--hdr")
+    assert "nothing lies above white" not in result.stderr
+    made(raw, "-o", tmp_path / "small.jpg", "--model", "closed-form", "--raw-budget", "4kB")
+    fine, small = (read_picture(tmp_path / name).gain_map for name in ("fine.jpg", "small.jpg"))
+    assert fine is not None
+    assert small is not None
+    assert fine.size == (61, 81)
+    assert len(fine.image) > len(small.image)
+    with Image.open(io.BytesIO(fine.image)) as image, Image.open(io.BytesIO(written_by_pillow(92, "4:4:4"))) as same:
+        assert image.quantization[0] == same.quantization[0]
+    shown = imagecodecs.ultrahdr_decode((tmp_path / "fine.jpg").read_bytes(), boost=8.0)[..., :3]
+    assert shown.max() > 1.5
+
+
+def test_where_nothing_lies_above_white_no_gain_map_is_written(tmp_path: Path) -> None:
+    write_dng(tmp_path / "a.dng", dark_frame())
+    result = made(tmp_path / "a.dng", "-o", tmp_path / "a.jpg", "--model", "closed-form", "--hdr")
+    assert "note: nothing lies above white: no gain map is written." in result.stderr
+    assert read_picture(tmp_path / "a.jpg").gain_map is None
+
+
+def test_a_gain_map_for_eyes_has_no_budget(raw: Path, tmp_path: Path) -> None:
+    result = run(raw, "-o", tmp_path / "a.jpg", "--hdr", "--raw-budget", "64kB")
+    refused_at_once(result, 2, "With --hdr the gain map takes the room that it needs", "leave --raw-budget out")
+    assert "note: --hdr and --web changed nothing" in made(raw, "-o", tmp_path / "a.exr", "--hdr", "--web").stderr
+
+
+@pytest.mark.parametrize("frame", [blown_frame(400, 520), dark_frame(400, 520)], ids=["with a gain map", "without"])
+def test_for_the_web_the_residual_stands_behind_the_pixels(frame: RawFrame, tmp_path: Path) -> None:
+    write_dng(tmp_path / "a.dng", frame)
+    photo = tmp_path / "a.jpg"
+    made(tmp_path / "a.dng", "-o", photo, "--model", "closed-form", "--lossless", "--web")
+    data = photo.read_bytes()
+    scan = header_of_jpeg(data).scan
+    assert scan is not None
+    assert data.index(b"InvISP\0record\0") < scan.start < data.index(b"InvISP\0residual\0")
+    assert "exact" in made(photo, "-o", tmp_path / "back.dng").stdout
+    np.testing.assert_array_equal(read_raw(tmp_path / "back.dng").mosaic, frame.mosaic)
+    place, _ = second_picture(header_of_jpeg(data)) or (0, 0)
+    photo.write_bytes(data[:place])
+    assert "has lost its" in made(photo, "-o", tmp_path / "back.dng", "--overwrite").stderr

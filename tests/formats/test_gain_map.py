@@ -230,7 +230,7 @@ def test_a_packet_that_cannot_take_it_is_left_out_with_a_note(packet: bytes, why
 
 
 def test_a_packet_of_none_is_made_and_goes_again() -> None:
-    made, notes = packet_with_gain_map(b"", bytes(5000))
+    made, notes = packet_with_gain_map(b"", 5000)
     assert b'Item:Length="5000"' in made
     assert notes == ()
     assert packet_without_gain_map(made) == b""

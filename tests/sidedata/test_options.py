@@ -15,6 +15,7 @@ from invisp_deploy.sidedata.options import RawBudget
         ({"max_noise": 0.0}, "above 0"),
         ({"max_noise": float("nan")}, "above 0"),
         ({"most": 0, "max_error": 0}, "leaves no room"),
+        ({"most": 64_000, "hdr": True}, "leave `raw_budget` out"),
     ],
 )
 def test_numbers_that_bound_nothing_are_refused(given: dict[str, float], words: str) -> None:
