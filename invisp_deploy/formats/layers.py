@@ -20,14 +20,20 @@ Layers = Mapping[str, bytes]
 IDENTIFIER: Final = b"InvISP\0"
 
 _HEAD: Final = struct.Struct(">HHI")
-_MOST_BYTES: Final = 1 << 26
+_MOST_BYTES: Final = 1 << 28
+"""Of all layers: the exact RAW of 200 megapixels, the largest mosaic that is read, with ten bits of noise."""
+
 _MOST_PARTS: Final = 65535
 
 
 def to_packets(layers: Layers, most: int) -> Iterator[bytes]:
-    """The layers in their order, in packets of at most `most` bytes. Raises ImageFileError for one that needs more
-    than 65,535 of them.
+    """The layers in their order, in packets of at most `most` bytes. Raises ImageFileError for more than 256 MB, or
+    than 65,535 packets of one.
     """
+    if (total := sum(map(len, layers.values()))) > _MOST_BYTES:
+        raise ImageFileError(
+            f"The layers have {total} bytes, a picture carries {_MOST_BYTES >> 20} MB at most: ask for a wider bound."
+        )
     for name, data in layers.items():
         start = IDENTIFIER + name.encode("ascii") + b"\0"
         room = most - len(start) - _HEAD.size
@@ -51,7 +57,7 @@ def from_packets(packets: Iterable[bytes]) -> tuple[dict[str, bytes], dict[str, 
             return {}, {"": "a packet of it cannot be read"}
         part, parts, check = _HEAD.unpack_from(body)
         text = name.decode("ascii")
-        held += len(body)
+        held += len(body) - _HEAD.size
         if held > _MOST_BYTES:
             return {}, {"": f"it has more than {_MOST_BYTES >> 20} MB"}
         found.setdefault(text, {})[part] = body[_HEAD.size :]

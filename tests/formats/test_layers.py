@@ -3,6 +3,7 @@ import zlib
 
 import pytest
 
+from invisp_deploy.errors import ImageFileError
 from invisp_deploy.formats.layers import IDENTIFIER, from_packets, to_packets
 
 LAYERS = {"record": b"short", "negative": bytes(range(256)) * 700, "nothing": b""}
@@ -34,3 +35,12 @@ def test_what_cannot_be_read_is_damage(packet: bytes) -> None:
     whole, damaged = from_packets([packet])
     assert not whole
     assert damaged
+
+
+def test_no_more_is_written_than_is_read() -> None:
+    most = 1 << 28
+    with pytest.raises(ImageFileError, match="layers have 268435457 bytes, a picture carries 256 MB at most"):
+        next(to_packets({"record": b"a", "residual": bytes(most)}, 65533))
+    (packet,) = to_packets({"residual": bytes(1 << 20)}, 1 << 21)
+    assert from_packets([packet] * 256)[0], "not more than that"
+    assert from_packets([packet] * 257) == ({}, {"": "it has more than 256 MB"})
