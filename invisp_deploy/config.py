@@ -131,7 +131,7 @@ CONFIGURATIONS: Final[dict[str, NetworkConfig]] = {
     "paper": NetworkConfig(blocks=8, growth=32, squeeze=1),
     "edge": NetworkConfig(blocks=8, growth=16, squeeze=2),
     "closed-form": NetworkConfig(blocks=0, growth=1, squeeze=2, depth=3, kind="chain", coupling="additive"),
-    "universal": NetworkConfig(blocks=2, growth=8, squeeze=2, depth=2, kind="chain", coupling="additive"),
+    "universal": NetworkConfig(blocks=1, growth=8, squeeze=2, depth=2, kind="chain", coupling="additive"),
     "nano": NetworkConfig(blocks=8, growth=32, squeeze=2, depth=3, kind="chain"),
 }
 """Configurations with a name: `paper` is the authors', `edge` a tenth of its work, `nano` a fiftieth."""

@@ -23,7 +23,7 @@ from invisp_deploy.errors import RequestError
 DEFAULT_MEMORY: Final = 710
 """Megabytes that a tile's tensors may take."""
 
-_CACHED: Final = 64
+_CACHED: Final = 32
 """Megabytes of tensors, by `bytes_per_pixel`, that caches of common CPUs still serve: not all are in use at once."""
 
 _BEYOND: Final = 1.3

@@ -89,12 +89,14 @@ def biases_off(name: str, array: Array) -> Array:
     return (1.1 * array).astype(array.dtype) if name.endswith(".conv1.bias") else array
 
 
-def one_layer_of_zeros(name: str, array: Array) -> Array:
-    last = tuple(f"block1.F.conv{index}.weight" for index in (2, 3, 5))  # of universal, of nano, of edge
-    return 0 * array if name.rpartition(".")[0] in last else array
+def one_layer_of_zeros(layer: str) -> Callable[[str, Array], Array]:
+    return lambda name, array: 0 * array if name.rpartition(".")[0] == f"{layer}.weight" else array
 
 
-DAMAGES: tuple[Callable[[str, Array], Array], ...] = (without_remainder, four_bits, biases_off, one_layer_of_zeros)
+LAST = {"universal": "block0.F.conv2", "nano": "block1.F.conv3", "edge": "block1.F.conv5"}
+"""Of a function of each network."""
+
+DAMAGES: tuple[Callable[[str, Array], Array], ...] = (without_remainder, four_bits, biases_off)
 
 
 def damaged(source: Path, target: Path, damage: Callable[[str, Array], Array]) -> Path:
@@ -125,7 +127,7 @@ def test_a_damaged_engine_is_caught(
     """Every damage, in trained weights. In int8 of made ones, the remainder is worth what another order of sums is."""
     right = intact[direction]
     made_int8 = name != "universal" and right.card.graph.precision == "int8"
-    for damage in DAMAGES[1:] if made_int8 else DAMAGES:
+    for damage in (*(DAMAGES[1:] if made_int8 else DAMAGES), one_layer_of_zeros(LAST[name])):
         with (
             OnnxRuntime(damaged(right.path, tmp_path / "damaged.onnx", damage)) as engine,
             pytest.raises(ParityError, match="something else than its graph"),
@@ -165,4 +167,5 @@ def test_other_runtimes_are_right_engines(name: str, tmp_path: Path, precision: 
 
     for engine in (OpenVinoRuntime(right.path), computing(simulated, right.card.graph)):
         with engine:
-            assert check_engine(engine, right.card, right.golden, ADA)["psnr"] < 110
+            psnr = check_engine(engine, right.card, right.golden, ADA)["psnr"]
+            assert psnr < 110 or name == "universal", "sums of so few channels are equal in any order"

@@ -30,7 +30,7 @@ KEPT = frozenset({"block0.F.conv1", "block0.G.conv2", "block1.F.conv2", "block1.
 TYPES = {"fp32": "Float", "fp16": "Half", "int8": "Int8", "fp8": "FP8"}
 
 
-CONFIGS = {"universal": UNIVERSAL, "edge": CONFIGURATIONS["edge"], "paper": PAPER}
+CONFIGS = {"two of universal": replace(UNIVERSAL, blocks=2), "edge": CONFIGURATIONS["edge"], "paper": PAPER}
 
 
 @pytest.fixture(scope="module", params=CONFIGS, ids=str)
@@ -105,9 +105,9 @@ def test_half_precision_moves_less(tmp_path: Path, direction: Direction) -> None
     inner = (
         UNIVERSAL.blocks * len(UNIVERSAL.functions) * (UNIVERSAL.depth - 1) * UNIVERSAL.growth / UNIVERSAL.squeeze**2
     )
-    assert 2 * 2 * inner < moved["fp16"] < 320
+    assert 2 * 2 * inner < moved["fp16"] < 200
     assert 2 * 4 * inner < moved["fp32"]
-    assert moved["fp16"] < 0.8 * moved["fp32"]
+    assert moved["fp16"] < 0.85 * moved["fp32"]
     if direction is Direction.FORWARD:
         assert ends["fp16"] == pytest.approx([6, 15], abs=0.3)
 
