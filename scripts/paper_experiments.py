@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pairs import COMMON, TRAIN, asked, at_once, python, step_times, steps_within, trained
 
-INVISP = ["--blocks", "8", "--growth", "16", "--squeeze", "2", "--depth", "5", "--kind", "dense"]
+INVISP = ["--config", "edge"]
 """Dense blocks as in the paper, at a tenth of the cost."""
 
 CONTRACT = ["--color", "camera", "--curve", "2.2"]
@@ -29,7 +29,7 @@ METHODS = {
 }
 """By label in the tables."""
 
-RIVAL = ["-m", "invisp_deploy.cli.research_train"]
+RIVAL = ["-m", "invisp_deploy", "research", "train"]
 
 TILES = ["--tile", "256", "--overwrite"]
 

@@ -1,91 +1,117 @@
 """The front of fidelity against work, from the closed form to 30,000 multiply-accumulates a pixel.
 
-    python scripts/search_configurations.py DATA OUT [--minutes 10]
+    python scripts/search_configurations.py DNGS OUT RAWS...
 
-Each is trained twice, with two seeds, for the same optimiser time, two at a time (scripts/pairs.py), and judged as it
-ends, on the same tiles. What stands in OUT is kept. Writes front.json into OUT, which scripts/front.py draws.
+Trains every candidate with both seeds on DNGS (made by `invisp prepare synthesize`, as `make model` does), two at a
+time on a core each, exports it, and judges it on RAWS, whole real files through JPEG files, by `invisp eval files`.
+What stands in OUT is kept. Writes front.json into OUT, which scripts/front.py makes a table and a picture of.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from front import smallest_of_the_best
-from pairs import COMMON, TRAIN, asked, at_once, python, step_times, steps_within, trained
+from pairs import COMMON, TRAIN, at_once, python, trained
 
-from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.config import NetworkConfig
 from invisp_deploy.files import write_whole
 
+
+@dataclass(frozen=True)
+class Candidate:
+    """config: its network. rate: peak learning rate; many blocks diverge at that of few."""
+
+    config: NetworkConfig
+    rate: float = 0.001
+
+
+def chain(blocks: int, growth: int, depth: int) -> NetworkConfig:
+    return NetworkConfig(blocks, growth, squeeze=2, depth=depth, kind="chain", coupling="additive")
+
+
 CANDIDATES = {
-    "s2-b1-w4-chain": NetworkConfig(1, 4, 2, depth=3, kind="chain"),
-    "s2-b1-w8-chain": NetworkConfig(1, 8, 2, depth=3, kind="chain"),
-    "s2-b2-w8-chain": NetworkConfig(2, 8, 2, depth=3, kind="chain"),
-    "s2-b2-w16-chain": NetworkConfig(2, 16, 2, depth=3, kind="chain"),
-    "s2-b4-w8-chain": NetworkConfig(4, 8, 2, depth=3, kind="chain"),
-    "s2-b4-w16-chain": NetworkConfig(4, 16, 2, depth=3, kind="chain"),
-    "s2-b4-w32-chain": NetworkConfig(4, 32, 2, depth=3, kind="chain"),
-    "s2-b8-w32-chain": NetworkConfig(8, 32, 2, depth=3, kind="chain"),
-    "s2-b2-g8-d3": NetworkConfig(2, 8, 2, depth=3),
-    "s2-b4-g8-d3": NetworkConfig(4, 8, 2, depth=3),
+    "b1-g4": Candidate(chain(1, 4, 2)),
+    "b1-g8": Candidate(chain(1, 8, 2)),
+    "b2-g8": Candidate(chain(2, 8, 2)),
+    "b2-g16": Candidate(chain(2, 16, 2)),
+    "b4-g32-d3": Candidate(chain(4, 32, 3)),
+    "b8-g32-d3": Candidate(chain(8, 32, 3), rate=0.0006),
 }
-"""By squeeze, blocks, growth (w in a chain), depth where it is not 5 (3 in a chain)."""
+"""By blocks, growth, and convolutions of F and G where they are not two."""
 
 SEEDS = (0, 1)
 
-TILES = ["--tiles", "2", "--tile", "256"]
+STEPS = 14_000
+
+LONGER = ("b1-g8",)
+"""Trained for twice the steps as well: whether more time changes anything."""
+
+METRICS = {"rgb": "rgb-psnr", "raw": "raw-psnr-unclipped"}
+
+LOSS = ["--raw-weight", "0.4", "--clipped-weight", "0"]
 
 
 def main() -> None:
-    arguments = asked(__doc__)
-    data, out = arguments.data, arguments.out
-    times = step_times({name: training(data, config) for name, config in CANDIDATES.items()}, out)
-    steps = steps_within(arguments.minutes, times)
-    rows: list[dict[str, Any]] = []
-    for seed in SEEDS:
-        rows += at_once(partial(row, data, out, seed, steps, times), list(CANDIDATES))
-    rows.insert(0, closed_form(out))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dngs", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("raws", type=Path, nargs="+")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    runs = dict(labelled())
+    found = at_once(lambda label: row(arguments.dngs, out, arguments.raws, label, **runs[label]), list(runs))
+    rows = [closed_form(found[0]), *(figures for figures, _ in found)]
     write_whole(out / "front.json", json.dumps(rows, indent=1) + "\n")
-    found = smallest_of_the_best(rows)
-    print(f"{found['name']}, {found['macs']:,.0f} MAC/px: {found['rgb']:.2f} dB RGB, {found['raw']:.2f} dB RAW")
+    best = smallest_of_the_best(rows)
+    print(f"{best['name']}, {best['macs']:,.0f} MAC/px: {best['rgb']:+.2f} dB RGB, {best['raw']:+.2f} dB RAW")
 
 
-def training(data: Path, config: NetworkConfig) -> list[str]:
-    """The command without the output folder."""
-    sizes = [part for name, value in asdict(config).items() if value for part in (f"--{name}", str(value))]
-    return [*TRAIN, str(data), *COMMON, *sizes]
+def labelled() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Folder of each run -> what `row` is told of it: the ordinary ones by seed, then the longer ones."""
+    for seed in SEEDS:
+        for name in CANDIDATES:
+            yield f"{name}-seed{seed}", {"name": name, "seed": seed, "steps": STEPS}
+    for name in LONGER:
+        yield f"{name}-longer", {"name": name, "seed": SEEDS[0], "steps": 2 * STEPS}
 
 
 def row(
-    data: Path, out: Path, seed: int, steps: Mapping[str, int], times: Mapping[str, float], name: str
-) -> dict[str, Any]:
-    """Train and judge unless that has been done; the figures of the run."""
-    config, label = CANDIDATES[name], f"{name}-seed{seed}"
-    run, judged = out / label, out / f"{label}-judged"
-    trained(training(data, config), run, steps[name], seed)
-    if not (judged / "table1.json").is_file():
-        table1 = ["-m", "invisp_deploy", "research", "table1", str(data), "--run", f"{label}={run}"]
-        python([*table1, *TILES, "-o", str(judged)], out / f"{label}.log")
-    figures = judged_row(judged, "label", label)
-    made = {"steps": steps[name], "seconds_per_step": times[name]}
-    return figures | {"name": name, "seed": seed, "macs": config.macs_per_pixel} | made
+    dngs: Path, out: Path, raws: list[Path], label: str, *, name: str, seed: int, steps: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Train and judge unless that has been done; the run's line of front.json, and files.json of its judgement."""
+    candidate, run, judged = CANDIDATES[name], out / label, out / f"{label}-judged"
+    sizes = [part for key, value in asdict(candidate.config).items() if value for part in (f"--{key}", str(value))]
+    training = [*TRAIN, str(dngs), *COMMON, *LOSS, "--learning-rate", str(candidate.rate), *sizes]
+    trained(training, run, steps, seed)
+    if not (judged / "files.json").is_file():
+        weights, log = str(run / "weights.safetensors"), out / f"{label}.log"
+        command = ["-m", "invisp_deploy"]
+        python([*command, "export", "onnx", "--checkpoint", weights, "-o", str(run / "graphs"), "--overwrite"], log)
+        model = ["--model", str(run / "graphs")]
+        python([*command, "eval", "files", *map(str, raws), *model, "-o", str(judged), "--overwrite"], log)
+    facts = json.loads((judged / "files.json").read_text(encoding="utf-8"))
+    settings = {"steps": steps, "rate": candidate.rate}
+    return {"name": name, "seed": seed, "macs": candidate.config.macs_per_pixel, **settings, **gains(facts)}, facts
 
 
-def closed_form(out: Path) -> dict[str, Any]:
-    """Its figures, which stand in every table: those beside the first candidate."""
-    figures = judged_row(out / f"{next(iter(CANDIDATES))}-seed{SEEDS[0]}-judged", "kind", "closed-form")
-    macs = CONFIGURATIONS["closed-form"].macs_per_pixel
-    return figures | {"name": "closed-form", "seed": 0, "macs": macs, "steps": 0, "seconds_per_step": 0.0}
+def gains(facts: dict[str, Any]) -> dict[str, Any]:
+    """Distances to the closed form in dB, by metric: on the mean, and of the file that has the least of it."""
+    rows = [one["gain"] for one in facts["files"]]
+    worst = {f"worst {short}": min(one[metric] for one in rows) for short, metric in METRICS.items()}
+    return {short: facts["mean"]["gain"][metric] for short, metric in METRICS.items()} | worst
 
 
-def judged_row(folder: Path, key: str, value: str) -> dict[str, float]:
-    rows = json.loads((folder / "table1.json").read_text())["rows"]
-    correct = next(row["correct"] for row in rows if row[key] == value)
-    return {"rgb": correct["rgb-psnr"], "raw": correct["raw-psnr"], "raw_paper": correct["raw-psnr-paper"]}
+def closed_form(facts: dict[str, Any]) -> dict[str, Any]:
+    """The left end: its own figures, in dB, over so many files."""
+    own = {short: facts["mean"]["against"][metric] for short, metric in METRICS.items()}
+    return {"name": "closed form", "macs": 0, "files": len(facts["files"]), **own}
 
 
 if __name__ == "__main__":

@@ -80,8 +80,9 @@ def network(checkpoint: Checkpoint) -> str:
     config = checkpoint.config
     parameters = sum(parameter.numel() for parameter in checkpoint.network.parameters())
     functions = f"{config.kind}s of {config.depth} convolutions" if config.kind == "chain" else "dense blocks"
+    blocks = "1 block" if config.blocks == 1 else f"{config.blocks} blocks"
     return (
-        f"{config.blocks} block{'s' * (config.blocks > 1)}, {config.coupling} couplings, {functions} with growth {config.growth}, "
+        f"{blocks}, {config.coupling} couplings, {functions} with growth {config.growth}, "
         f"{LEVELS[config.squeeze]} resolution:\n{config.macs_per_pixel:,.0f} multiply-accumulates a pixel and "
         f"direction, {parameters:,} parameters, halo {config.halo} px."
     )
