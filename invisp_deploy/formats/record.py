@@ -29,7 +29,7 @@ class Record:
     recipe: of the aligned frame as the network saw it. alignment: mirrored rows and columns to cut off.
     height, width: of the picture. quality, subsampling: of the JPEG, 0 and empty where stored without loss.
     forced: the weights were trained for another camera. digest: of the pixels as they were written, empty before that
-    (`formats/untouched.py`).
+    (`formats/untouched.py`). own_codes: the same of a JPEG with Huffman codes made for it, empty for libjpeg's usual.
 
     Raises ImageFileError for values that no picture has.
     """
@@ -45,6 +45,7 @@ class Record:
     subsampling: str = ""
     forced: bool = False
     digest: str = ""
+    own_codes: str = ""
 
     def __post_init__(self) -> None:
         added = self.alignment
@@ -61,8 +62,9 @@ class Record:
         texts = (self.weights, self.precision, self.subsampling)
         if not all(isinstance(text, str) for text in texts) or not isinstance(self.forced, bool):
             raise ImageFileError(f"Weights, precision and subsampling are text, got {texts}.")
-        if not isinstance(self.digest, str) or not re.fullmatch("(?:[0-9a-f]{64})?", self.digest):
-            raise ImageFileError(f"A digest has 64 hexadecimal digits, got {self.digest!r}.")
+        for digest in (self.digest, self.own_codes):
+            if not isinstance(digest, str) or not re.fullmatch("(?:[0-9a-f]{64})?", digest):
+                raise ImageFileError(f"A digest has 64 hexadecimal digits, got {digest!r}.")
 
     def to_bytes(self) -> bytes:
         """Compressed JSON. Raises ImageFileError above `MAX_BYTES`."""

@@ -119,6 +119,7 @@ def save(output: Path, made: Picture | RawFrame | LinearPicture, options: RunOpt
         output,
         quality=options.quality,
         subsampling=options.subsampling,
+        small=options.raw_budget.bounded,  # who asks for that counts bytes
         web=options.web,
         overwrite=options.overwrite,
     )

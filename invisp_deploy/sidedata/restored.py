@@ -41,7 +41,9 @@ class Restoring:
         if not self.residual:
             return "its predictor"
         bound = residual_bound(self.residual, "the picture")
-        return f"its residual, {'exact' if not bound.any() else f'within {bound.min()} to {bound.max()} DN'}"
+        least, most = int(bound.min()), int(bound.max())
+        within = f"{most} DN" if least == most else f"{least} to {most} DN"
+        return f"its residual, within {within}" if most else "its residual, exact"
 
     def mosaic(self, name: str, base: Mosaic | None = None) -> Mosaic:
         """(H, W) DN of the frame, without what alignment added. base: by the network, aligned, where it is needed.

@@ -159,3 +159,20 @@ def resaved(source: Path, target: Path, pixels: np.ndarray) -> Path:
         tags = [(65042, 7, len(carried), carried, True)]
         tifffile.imwrite(target, np.ascontiguousarray(pixels), photometric="rgb", extratags=tags)
     return target
+
+
+def test_a_picture_with_codes_of_its_own_is_smaller_and_taken_however_it_is_coded(tmp_path: Path) -> None:
+    """jpegtran's files are the same coefficients in libjpeg's usual codes, its best, and scan by scan."""
+    picture = Picture(expected(), replace(RECORD, height=HEIGHT, width=WIDTH, digest=""))
+    for small in (False, True):
+        picture.save(tmp_path / f"{small}.jpg", small=small)
+    usual, small_one = (read_picture(tmp_path / f"{small}.jpg") for small in (False, True))
+    assert (tmp_path / "True.jpg").stat().st_size < (tmp_path / "False.jpg").stat().st_size
+    np.testing.assert_array_equal(usual.pixels, small_one.pixels)
+    assert usual.record is not None
+    assert small_one.record is not None
+    assert (usual.record.own_codes, small_one.record.digest) == ("", usual.record.digest)
+    own = replace(WAY_BACK, own_codes=pixels_digest((FILES / "optimize.jpg").read_bytes()))
+    for name in SAME:
+        again = carrying((FILES / f"{name}.jpg").read_bytes(), tmp_path / "b.jpg", own)
+        np.testing.assert_array_equal(read_picture(again).pixels, expected())

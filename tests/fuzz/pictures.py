@@ -51,7 +51,7 @@ def rendered(name: str) -> bytes:
     picture = Picture(pixels, record(), SAID, {NEGATIVE_LAYER: negatives()[0]}, gain_map=gain_map)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
-        write_picture(path, picture, quality=90, subsampling="4:2:2")
+        write_picture(path, picture)
         return path.read_bytes()
 
 

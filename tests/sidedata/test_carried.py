@@ -110,3 +110,67 @@ def test_what_another_render_made_is_not_touched_by_the_layers(model: Model, tmp
     np.testing.assert_array_equal(one.pixels, other.pixels)
     assert replace(one.record, digest="") == replace(other.record, digest="")
     assert one.record.digest == other.record.digest
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+@pytest.mark.parametrize(("cfa", "size", "bits"), [("RGGB", (200, 260), 12), ("GBRG", (201, 259), 16)])
+def test_lossless_is_the_mosaic_to_the_dn(
+    model: Model, suffix: str, cfa: str, size: tuple[int, int], bits: int, tmp_path: Path
+) -> None:
+    frame = blown_frame(*size, cfa, bits)
+    path = tmp_path / f"a.{suffix}"
+    options = RunOptions(raw_budget=RawBudget(max_error=0))
+    model.render(frame, options, bits=16 if suffix == "tif" else 8).save(path)
+    np.testing.assert_array_equal(model.recover(path).mosaic, frame.mosaic)
+    assert (model.recover(path, ALONE).mosaic != frame.mosaic).any()
+
+
+def test_another_model_gives_the_exact_mosaic_too(model: Model, tmp_path: Path) -> None:
+    """No network is on the way: what rendered the picture does not matter."""
+    frame = blown_frame()
+    model.render(frame, RunOptions(raw_budget=RawBudget(max_error=0))).save(tmp_path / "a.jpg")
+    with load("closed-form") as other:
+        np.testing.assert_array_equal(other.recover(tmp_path / "a.jpg").mosaic, frame.mosaic)
+        assert other.opened == ()
+
+
+@pytest.mark.parametrize("most", [1, 5, 40])
+def test_a_bound_in_dn_holds(model: Model, most: int, tmp_path: Path) -> None:
+    frame = blown_frame()
+    model.render(frame, RunOptions(raw_budget=RawBudget(max_error=most))).save(tmp_path / "a.jpg")
+    off = np.abs(model.recover(tmp_path / "a.jpg").mosaic.astype(int) - frame.mosaic)
+    assert off.max() == most, "all of it is used"
+    free = np.abs(model.recover(tmp_path / "a.jpg", ALONE).mosaic.astype(int) - frame.mosaic)
+    assert free.max() > most
+
+
+@pytest.mark.parametrize("times", [1.0, 3.0])
+def test_a_bound_in_noise_holds(model: Model, times: float, tmp_path: Path) -> None:
+    """The frame's noise is known, since it was made: variance = white / 65536 a DN, and 1."""
+    frame = blown_frame(600, 800)
+    model.render(frame, RunOptions(raw_budget=RawBudget(max_noise=times))).save(tmp_path / "a.jpg")
+    off = np.abs(model.recover(tmp_path / "a.jpg").mosaic.astype(int) - frame.mosaic)
+    light = np.maximum(frame.mosaic.astype(float) - 128, 0)
+    sigma = np.sqrt(4095 / 65536 * light + 1)
+    assert (off <= times * 1.3 * sigma + 1).mean() > 0.999, "measured noise is not made noise"
+    assert off.max() > 0.5 * times * sigma.max()
+
+
+def test_more_room_is_a_smaller_error(model: Model, tmp_path: Path) -> None:
+    frame = blown_frame(600, 800)
+    errors = []
+    for most in (20_000, 60_000, 140_000, 2_000_000):
+        model.render(frame, RunOptions(raw_budget=RawBudget(most))).save(tmp_path / "a.jpg", overwrite=True)
+        picture = read_picture(tmp_path / "a.jpg")
+        carried = sum(map(len, picture.layers.values())) + len(picture.gain_map.image if picture.gain_map else b"")
+        assert carried <= most
+        errors.append(np.square(model.recover(tmp_path / "a.jpg").mosaic.astype(float) - frame.mosaic).mean())
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] > errors[1] > errors[2] > errors[3] == 0
+
+
+def test_a_bound_that_does_not_fit_says_what_does(model: Model, tmp_path: Path) -> None:
+    options = RunOptions(raw_budget=RawBudget(60_000, max_error=0))
+    with pytest.raises(RequestError, match=r"needs [\d,]+ bytes .* leaves [\d,]+: `max_noise` [\d.]+ fits"):
+        model.render(blown_frame(600, 800), options).save(tmp_path / "a.jpg")
+    assert not (tmp_path / "a.jpg").exists()

@@ -12,6 +12,8 @@ from invisp_deploy.rendering.model import Model, load
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.sidedata.options import RawBudget
 from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER
+from invisp_deploy.sidedata.residual import RESIDUAL_LAYER
+from invisp_deploy.sidedata.restored import restoring
 from tests.sidedata.frames import blown_frame, dark_frame
 
 ALONE = RunOptions(raw_budget=RawBudget(0))
@@ -57,3 +59,55 @@ def test_without_its_gain_map_what_does_not_clip_is_the_same(model: Model, photo
     dark = slice(150, None)
     np.testing.assert_array_equal(there[dark], gone[dark])
     assert (there != gone).mean() > 0.05
+
+
+@pytest.fixture(scope="module")
+def exact(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exact") / "a.jpg"
+    model.render(blown_frame(), RunOptions(raw_budget=RawBudget(max_error=0))).save(path)
+    return path
+
+
+def test_the_means_say_how_far_off_a_raw_may_be(model: Model, photo: Path, exact: Path, tmp_path: Path) -> None:
+    model.render(blown_frame(), RunOptions(raw_budget=RawBudget(max_error=7))).save(tmp_path / "b.jpg")
+    said = [restoring(read_picture(path), "x").means for path in (photo, exact, tmp_path / "b.jpg")]  # type: ignore[union-attr]
+    assert said == ["its predictor", "its residual, exact", "its residual, within 7 DN"]
+
+
+def test_pixels_of_another_decoder_are_refused_where_it_matters(model: Model, exact: Path, photo: Path) -> None:
+    """One code of one pixel, as a GPU's decoder gives it; the file is the one that was written."""
+    for path in (exact, photo):
+        picture = read_picture(path)
+        pixels = picture.pixels.copy()
+        pixels[100, 100, 1] ^= 1
+        other = replace(picture, pixels=pixels)
+        if path == exact:
+            with pytest.raises(ImageFileError, match="decoded to other pixels than its residual was made for"):
+                model.recover(other)
+        else:
+            near, there = (model.recover(each).mosaic.astype(int) for each in (other, picture))
+            assert 0 < np.abs(near - there).max() < 60
+
+
+def test_without_its_residual_or_gain_map_the_rest_is_used_and_told(model: Model, exact: Path) -> None:
+    whole = read_picture(exact)
+    layers = {name: data for name, data in whole.layers.items() if name != RESIDUAL_LAYER}
+    for changed, words in (
+        (replace(whole, layers=layers), "has lost its residual"),
+        (replace(whole, gain_map=None), "has lost its gain map"),
+        (replace(whole, layers=layers, gain_map=None), "its gain map and its residual"),
+    ):
+        carried = restoring(changed, "a.jpg")
+        assert carried is not None
+        assert words in carried.notes[0]
+        assert "not within its bound" in carried.notes[0]
+        assert carried.means == "its predictor"
+        assert model.recover(changed).mosaic.shape == (200, 260)
+
+
+def test_a_residual_of_another_picture_is_refused(model: Model, exact: Path, tmp_path: Path) -> None:
+    options = RunOptions(raw_budget=RawBudget(max_error=0))
+    model.render(blown_frame(seed=2), options).save(tmp_path / "b.jpg")
+    layers = {**read_picture(exact).layers, RESIDUAL_LAYER: read_picture(tmp_path / "b.jpg").layers[RESIDUAL_LAYER]}
+    with pytest.raises(ImageFileError, match="residual"):
+        model.recover(replace(read_picture(exact), layers=layers))
