@@ -129,24 +129,27 @@ def gain_map(folder: Path) -> str:
     picture = read_picture(path)
     with Image.open(path) as image:
         image.resize((image.width // 2, image.height // 2)).save(back, quality=90, subsampling=0)
-    replace(picture, gain_map=GainMap(back.read_bytes(), 40)).save(path)
-    written = read_picture(path)
-    for command in ((), ("-overwrite_original", "-Artist=another", "-XMP-dc:Title=another")):
-        if command:
-            run("exiftool", *command, str(path))
-        found = json.loads(run("exiftool", "-json", "-struct", "-n", "-a", "-G1", str(path)))[0]
-        wanted = {"XMP-hdrgm:Version": 1.0, "MPF0:NumberOfImages": 2, "XMP-xmp:Rating": 4}
-        same("ExifTool", wanted, {name: found.get(name) for name in wanted})
-        listed = [entry["Item"]["Semantic"] for entry in found["XMP-Container:Directory"]]
-        same("ExifTool", ["Primary", "GainMap"], listed)
-        second = subprocess.run(["exiftool", "-b", "-MPImage2", str(path)], check=True, capture_output=True).stdout
-        back.write_bytes(second)
-        same("ExifTool", 2.5, json.loads(run("exiftool", "-json", "-n", str(back)))[0]["GainMapMax"])
-        if faults := remarks(path):
-            fail("ExifTool", f"{path.name}: {faults}")
-        again = read_picture(path)
-        same("ExifTool", (written.gain_map, (), written.layers), (again.gain_map, again.notes, again.layers))
-    return "finds the gain map and its descriptions; we find it after ExifTool wrote metadata"
+    large = {**picture.layers, "large": np.random.default_rng(0).bytes(100_000)}
+    mapped = replace(picture, gain_map=GainMap(back.read_bytes(), 40), layers=large)
+    for web in (False, True):
+        mapped.save(path, web=web)
+        written = read_picture(path)
+        for command in ((), ("-overwrite_original", "-Artist=another", "-XMP-dc:Title=another")):
+            if command:
+                run("exiftool", *command, str(path))
+            found = json.loads(run("exiftool", "-json", "-struct", "-n", "-a", "-G1", str(path)))[0]
+            wanted = {"XMP-hdrgm:Version": 1.0, "MPF0:NumberOfImages": 2, "XMP-xmp:Rating": 4}
+            same("ExifTool", wanted, {name: found.get(name) for name in wanted})
+            listed = [entry["Item"]["Semantic"] for entry in found["XMP-Container:Directory"]]
+            same("ExifTool", ["Primary", "GainMap"], listed)
+            second = subprocess.run(["exiftool", "-b", "-MPImage2", str(path)], check=True, capture_output=True).stdout
+            back.write_bytes(second)
+            same("ExifTool", 2.5, json.loads(run("exiftool", "-json", "-n", str(back)))[0]["GainMapMax"])
+            if faults := remarks(path):
+                fail("ExifTool", f"{path.name}: {faults}")
+            again = read_picture(path)
+            same("ExifTool", (written.gain_map, (), written.layers), (again.gain_map, again.notes, again.layers))
+    return "finds the gain map and its descriptions; we find it, and layers in it, after ExifTool wrote metadata"
 
 
 def remarks(path: Path) -> list[str]:

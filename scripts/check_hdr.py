@@ -91,12 +91,13 @@ def main() -> None:
     version = " ".join(said.split()[:2])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for words, grey, step, packet in (
-            ("grey, a gain map of its size", True, 1, b""),
-            ("grey, a gain map of a quarter of its sides, an XMP packet of its own", True, 4, PACKET),
-            ("colours, a gain map of half its sides", False, 2, b""),
+        for words, grey, step, packet, behind in (
+            ("grey, a gain map of its size", True, 1, b"", 0),
+            ("grey, a gain map of a quarter of its sides, an XMP packet of its own", True, 4, PACKET, 0),
+            ("grey, a gain map in which stands a layer of 5 MB", True, 2, b"", 5_000_000),
+            ("colours, a gain map of half its sides", False, 2, b"", 0),
         ):
-            path = written(folder / "a.jpeg", grey, step, packet)
+            path = written(folder / "a.jpeg", grey, step, packet, behind)
             compare(f"{version}: {words}", seen(browser, path, folder), expected(path), LARGEST_DIFFERENCE[grey])
         linear = brightening()
         write_avif(folder / "a.avif", linear, quality=100)
@@ -118,8 +119,10 @@ def brightening() -> Linear:
     return (2**stops).repeat(PATCH, 0).repeat(PATCH, 1)[..., None].repeat(3, 2)
 
 
-def written(path: Path, grey: bool, step: int, packet: bytes) -> Path:
-    """Patches, each of other codes and gains, in each channel if not grey; the map's sides are a `step`-th."""
+def written(path: Path, grey: bool, step: int, packet: bytes, behind: int) -> Path:
+    """Patches, each of other codes and gains, in each channel if not grey; the map's sides are a `step`-th. behind:
+    bytes of a layer in the gain map.
+    """
     rng = np.random.default_rng(1)
     codes, gains = rng.integers((64, 0), (255, 256), (3, PATCHES, PATCHES, 2)).astype(np.uint8).transpose(3, 1, 2, 0)
     if grey:
@@ -131,7 +134,8 @@ def written(path: Path, grey: bool, step: int, packet: bytes) -> Path:
     stream = io.BytesIO()
     Image.fromarray(enlarged(gains, PATCH // step)).save(stream, "JPEG", quality=98, subsampling=0)
     gain_map = GainMap(stream.getvalue(), 37)
-    Picture(enlarged(codes, PATCH), record, Metadata(xmp=packet), gain_map=gain_map).save(path)
+    layers = {"large": rng.bytes(behind)} if behind else {}
+    Picture(enlarged(codes, PATCH), record, Metadata(xmp=packet), layers, gain_map=gain_map).save(path, web=True)
     return path
 
 

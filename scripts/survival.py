@@ -124,28 +124,29 @@ def version(command: tuple[str, ...]) -> str:
 
 
 def lines(folder: Path) -> Iterator[tuple[str, ...]]:
-    for kind in ALL:
+    for kind, web in (*((kind, False) for kind in ALL), ("jpg", True)):
         source = folder / f"source.{kind}"
-        picture = written(source)
-        yield (kind.upper(), "none", "as it was written", *left(source, picture))
+        picture = written(source, web)
+        called = f"{kind.upper()}, `--web`" if web else kind.upper()
+        yield (called, "none", "as it was written", *left(source, picture))
         for act in ACTS:
             if kind in act.kinds:
                 target = folder / f"target.{kind}"
                 target.unlink(missing_ok=True)
                 said = done(act, source, target)
-                yield (kind.upper(), act.program, act.words, *([said] + [""] * 4 if said else left(target, picture)))
+                yield (called, act.program, act.words, *([said] + [""] * 4 if said else left(target, picture)))
 
 
-def written(path: Path) -> Picture:
-    """A rendered picture with a further layer and a gain map."""
+def written(path: Path, web: bool) -> Picture:
+    """A rendered picture with a further layer and a gain map; web: the layer stands in this."""
     with Models("closed-form") as models:
-        run_path(SOURCE, path, models, RunOptions())
+        run_path(SOURCE, path, models, RunOptions(overwrite=True))
     picture = read_picture(path)
     stream = io.BytesIO()
     shape = (picture.pixels.shape[0] // 2, picture.pixels.shape[1] // 2, 3)
     Image.fromarray(np.random.default_rng(1).integers(100, 256, shape, np.uint8)).save(stream, "JPEG", subsampling=0)
     layers = {**picture.layers, LAYER: np.random.default_rng(2).bytes(LAYER_BYTES)}
-    replace(picture, layers=layers, gain_map=GainMap(stream.getvalue(), 48)).save(path)
+    replace(picture, layers=layers, gain_map=GainMap(stream.getvalue(), 48)).save(path, web=web)
     return read_picture(path)
 
 
