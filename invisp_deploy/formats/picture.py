@@ -178,7 +178,8 @@ def read_picture(path: str | Path, *, force: bool = False, max_pixels: float = M
     A JPEG that was coded again without loss is as it was; a picture that was turned or mirrored without loss is turned
     back, and a note says so. What a viewer wrote as orientation is followed in the record's facts.
 
-    force: a way back that is damaged is left out, one of other pixels is taken, and a note says so. max_pixels: in
+    force: a record or another layer that is damaged is left out, a way back of other pixels is taken, and a note says
+    so. max_pixels: in
     megapixels. Raises MissingFileError if there is no such file, ImageFileError for anything that is no complete RGB
     picture, larger than `max_pixels`, a damaged way back, or pixels that are not those that were rendered.
     """
@@ -192,7 +193,7 @@ def read_picture(path: str | Path, *, force: bool = False, max_pixels: float = M
             )
         faults: list[str] = []
         try:
-            record = record_in(header, str(path))
+            record = record_in(header, str(path), force=force)
         except ImageFileError as error:
             if not force:
                 raise
@@ -203,6 +204,8 @@ def read_picture(path: str | Path, *, force: bool = False, max_pixels: float = M
         pixels, metadata, stored, turned = decoded(stream, header, record, faults, force, str(path))
         gain_map, why = _gain_map(stream, header, pixels)
     notes = [f"forced: {fault}" for fault in faults]
+    for name in header.damaged.keys() - {"", LAYER, GAIN_MAP_LAYER}:
+        notes.append(f"forced: the layer {name} of {path} is left out: {header.damaged[name]}.")
     notes += [f"the gain map of {path} is left out: {why.rstrip('.')}."] if why else []
     if record is None or faults:
         notes += _notes_of_profile(header)
@@ -237,11 +240,16 @@ def carried_record(path: str | Path, max_pixels: float = MAX_PIXELS) -> Record |
     return record_in(read_picture_header(path, max_pixels), str(path))
 
 
-def record_in(header: PictureHeader, source: str) -> Record | None:
-    """The same of a header; `source` names the file in the ImageFileError."""
+def record_in(header: PictureHeader, source: str, *, force: bool = False) -> Record | None:
+    """The same of a header; `source` names the file in the ImageFileError. force: other layers may be damaged."""
     for name, why in header.damaged.items():
-        if name != GAIN_MAP_LAYER:
+        if name in ("", LAYER):
             raise damaged_record(source, f"{name or 'what it carries'}: {why}")
+        if name != GAIN_MAP_LAYER and not force:
+            raise ImageFileError(
+                f"What {source} carries beside its record is damaged ({name}: {why}): use the file as it was rendered, "
+                "or pass `force` to go on without."
+            )
     return Record.from_bytes(header.layers[LAYER], source) if LAYER in header.layers else None
 
 

@@ -62,8 +62,15 @@ def restoring(picture: Picture, name: str) -> Restoring | None:
     Raises ImageFileError, which calls the picture `name`, for layers that are damaged or another picture's.
     """
     record = picture.record
-    if record is None or picture.fault or PREDICTOR_LAYER not in picture.layers:
+    if record is None or picture.fault:
         return None
+    if PREDICTOR_LAYER not in picture.layers:
+        if RESIDUAL_LAYER not in picture.layers:
+            return None
+        raise ImageFileError(
+            f"{name} has lost the predictor that its residual belongs to: use the file as it was rendered, or leave "
+            "the layers aside by `raw_budget` 0."
+        )
     predictor = Predictor.from_bytes(picture.layers[PREDICTOR_LAYER], name)
     if not record.digest.startswith(predictor.picture) or predictor.cfa != record.recipe.cfa:
         raise ImageFileError(
