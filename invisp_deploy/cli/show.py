@@ -78,6 +78,8 @@ def _way_back(row: dict[str, Any]) -> Iterator[str]:
     model = found["model"] or "no shipped model"
     yield f"  way back     of {model}, weights {found['weights'][:12]}, {found['precision']}"
     yield f"  untouched    {'yes' if row['untouched'] else 'no: ' + sentence(row['fault'])}"
+    if row["raw_by"]:
+        yield f"  RAW          comes back by {row['raw_by']}"
     yield from _facts(found)
 
 

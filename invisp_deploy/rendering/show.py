@@ -17,6 +17,7 @@ from invisp_deploy.formats.record import Record
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.isp.frame import FrameFacts
 from invisp_deploy.models import model_of_weights
+from invisp_deploy.sidedata.restored import restoring
 
 
 def facts_of_file(path: Path, max_pixels: float = MAX_PIXELS) -> dict[str, Any]:
@@ -25,19 +26,26 @@ def facts_of_file(path: Path, max_pixels: float = MAX_PIXELS) -> dict[str, Any]:
 
 
 def _of_picture(path: Path, max_pixels: float) -> dict[str, Any]:
-    """untouched: whether the way back is of these pixels, None without one; fault: why not, or what is damaged."""
+    """untouched: whether the way back is of these pixels, None without one; fault: why not, or what is damaged.
+    raw_by: what its RAW comes back by, and how far off that may be, where there is a bound.
+    """
     header = read_picture_header(path, max_pixels)
     size = path.stat().st_size
     record: Record | None = None
     metadata, fault = NONE, ""
     notes: tuple[str, ...] = ()
     gain_map: GainMap | None = None
+    raw = ""
     with suppress(ImageFileError):  # it is the picture's fault, below
         record = record_in(header, str(path))
     try:
         picture = read_picture(path, force=True, max_pixels=max_pixels)
         record = picture.record
         metadata, fault, notes, gain_map = picture.metadata, picture.fault, picture.notes, picture.gain_map
+        if record is not None:
+            carried = restoring(picture, str(path))
+            raw = "its model" if carried is None or carried.needs_network else carried.means
+            notes += carried.notes if carried is not None else ()
     except ImageFileError as error:  # of a header that can be read: what it says is shown all the same
         fault = str(error)
     return {
@@ -54,6 +62,7 @@ def _of_picture(path: Path, max_pixels: float) -> dict[str, Any]:
         "damaged_layers": header.damaged,
         "gain_map": None if gain_map is None else _of_gain_map(gain_map),
         "way_back": None if record is None else _of_record(record),
+        "raw_by": raw or None,
         "untouched": None if record is None and not fault else not fault,
         "fault": fault,
         "notes": [note for note in notes if fault not in note] if fault else list(notes),

@@ -10,8 +10,12 @@ from PIL import Image
 
 from invisp_deploy.cli.main import main
 from invisp_deploy.formats.picture import Picture
+from invisp_deploy.rendering.model import load
+from invisp_deploy.rendering.options import RunOptions
+from invisp_deploy.sidedata.options import RawBudget
 from tests.conftest import DATA
 from tests.formats.test_untouched import FILES, WAY_BACK, carrying, expected
+from tests.sidedata.frames import blown_frame
 
 
 def show(*arguments: object) -> Result:
@@ -59,6 +63,19 @@ def test_names_the_gain_map(tmp_path: Path) -> None:
     row = shown(tmp_path / "a.jpg")
     assert (row["gain_map"], row["untouched"]) == (None, True)
     assert "the gain map of" in show(tmp_path / "a.jpg").stdout
+
+
+def test_says_what_the_raw_comes_back_by(tmp_path: Path) -> None:
+    with load("closed-form") as model:
+        for name, budget in (("model", RawBudget(0)), ("predictor", RawBudget()), ("residual", RawBudget(max_error=4))):
+            model.render(blown_frame(), RunOptions(raw_budget=budget)).save(tmp_path / f"{name}.jpg")
+    assert "RAW          comes back by its model" in show(tmp_path / "model.jpg").stdout
+    assert "RAW          comes back by its predictor" in show(tmp_path / "predictor.jpg").stdout
+    said = show(tmp_path / "residual.jpg").stdout
+    assert "RAW          comes back by its residual, within 4 DN" in said
+    for layer in ("record", "predictor", "residual", "gainmap"):
+        assert f"layer        {layer}, " in said
+    assert shown(tmp_path / "residual.jpg")["raw_by"] == "its residual, within 4 DN"
 
 
 @pytest.mark.parametrize(("name", "said"), [("modulate", "edited or damaged"), ("crop", "rendered as 90x58")])
