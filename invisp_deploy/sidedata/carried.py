@@ -93,7 +93,7 @@ class Carried:
         clipped = None
         if highlights is not None:
             clipped = fitted_filters(rows, self._clipped, height, recipe, highlights, open_, clipped=True)
-        predictor = Predictor(recipe.cfa, int(np.ceil(recipe.white)), open_, clipped, digest[:DIGITS])
+        predictor = Predictor(int(np.ceil(recipe.white)), open_, clipped, digest[:DIGITS])
         if self._frame is not None:
             pixels = rows(0, height)
             predicted = self._alignment.inverse(predictor.predict(pixels, highlights))

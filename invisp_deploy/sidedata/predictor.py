@@ -1,8 +1,8 @@
 """The mosaic as a filter of the stored picture, fitted to the true one while rendering: about a kilobyte a file.
 
 For each site of the 2x2 pattern, and apart for pixels that the picture clips, DN = a constant and the light of the
-picture at the 5x5 pixels of the site's own colour and the 3x3 of the two others, each times a coefficient. All are
-whole numbers (`linear`), so that the same picture gives the same mosaic on every machine.
+picture's three colours at the 5x5 pixels around, each times a coefficient. All are whole numbers (`linear`), so that
+the same picture gives the same mosaic on every machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from invisp_deploy.sidedata.linear import WHITE, Highlights, Whole, by_site, lig
 
 PREDICTOR_LAYER: Final = "predictor"
 
-TAPS: Final = 5 * 5 + 2 * 3 * 3 + 1
+TAPS: Final = 3 * 5 * 5 + 1
 """Filters of one site."""
 
 DIGITS: Final = 16
@@ -47,7 +47,7 @@ _BLOCK: Final = 128
 _NEAR: Final = 1e-9
 _NEAR_CLIPPED: Final = 1e-6
 """How fast filters are held where they begin, as a share of what their pixels say; highlights are often few."""
-_HEAD: Final = struct.Struct("<BB4sH8s8s")
+_HEAD: Final = struct.Struct("<BBH8s8s")
 _VERSION: Final = 1
 
 Filters = npt.NDArray[np.int32]
@@ -56,7 +56,7 @@ Filters = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Predictor:
-    """cfa: pattern at the picture's top left pixel. white: largest DN that it gives.
+    """white: largest DN that it gives.
 
     open: for all pixels; None where the network's inverse is nearer. clipped: for pixels that the picture clips and a
     gain map has; None where there is no map. picture: what the record's digest begins with, so that a picture with
@@ -64,7 +64,6 @@ class Predictor:
     that it was made for (`digest_of`): a decoder that gives others is found out; else empty.
     """
 
-    cfa: str
     white: int
     open: Filters | None
     clipped: Filters | None
@@ -75,9 +74,7 @@ class Predictor:
         """The layer `predictor`: a head, then little-endian int32."""
         parts = [each for each in (self.open, self.clipped) if each is not None]
         kinds = (self.open is not None) | (self.clipped is not None) << 1 | bool(self.decoded) << 2
-        head = _HEAD.pack(
-            _VERSION, kinds, self.cfa.encode(), self.white, *map(bytes.fromhex, (self.picture, self.decoded))
-        )
+        head = _HEAD.pack(_VERSION, kinds, self.white, *map(bytes.fromhex, (self.picture, self.decoded)))
         return head + b"".join(each.astype("<i4").tobytes() for each in parts)
 
     @classmethod
@@ -85,16 +82,16 @@ class Predictor:
         """Inverse of `to_bytes`. Raises ImageFileError, which names `source`, for what it never wrote."""
         if len(data) < _HEAD.size:
             raise _damaged(source, f"it has {len(data)} bytes")
-        version, kinds, cfa, white, picture, decoded = _HEAD.unpack_from(data)
-        if version != _VERSION or kinds not in (1, 2, 3, 5, 7) or cfa not in (b"RGGB", b"GRBG", b"GBRG", b"BGGR"):
-            raise _damaged(source, f"version {version}, kinds {kinds}, mosaic {cfa!r}")
+        version, kinds, white, picture, decoded = _HEAD.unpack_from(data)
+        if version != _VERSION or kinds not in (1, 2, 3, 5, 7):
+            raise _damaged(source, f"version {version}, kinds {kinds}")
         count = (kinds & 3).bit_count()
         if len(data) != predictor_size(count):
             raise _damaged(source, f"it has {len(data)} bytes for {count} filters")
         filters = np.frombuffer(data, "<i4", offset=_HEAD.size).astype(np.int32).reshape(-1, 4, TAPS)
         each = iter(filters)
         of_open, of_clipped = (next(each) if kinds & kind else None for kind in (1, 2))
-        return cls(cfa.decode(), white, of_open, of_clipped, picture.hex(), decoded.hex() if kinds & 4 else "")
+        return cls(white, of_open, of_clipped, picture.hex(), decoded.hex() if kinds & 4 else "")
 
     def predict(self, pixels: Pixels, highlights: Highlights | None, base: Mosaic | None = None) -> Mosaic:
         """(H, W, 3), both even -> (H, W) uint16 DN; where `open` is None, `base` with its clipped pixels replaced.
@@ -105,7 +102,7 @@ class Predictor:
         height, width = pixels.shape[:2]
         mosaic: Mosaic = np.empty((height, width), np.uint16) if base is None else base
         of_clipped = None if highlights is None else self.clipped
-        everywhere, where_clipped = (_checked(each, self.cfa, highlights) for each in (self.open, of_clipped))
+        everywhere, where_clipped = (_checked(each, highlights) for each in (self.open, of_clipped))
         strip = max(_AT_ONCE // (width // 2 + 2), 1)
         for top in range(0, height // 2, strip):
             bottom = min(top + strip, height // 2)
@@ -138,7 +135,7 @@ def closed_form_filters(recipe: Recipe) -> Filters:
     for site, letter in enumerate(recipe.cfa):
         own, black = "RGB".index(letter), recipe.black[site]
         span = (recipe.white - black) / (recipe.gains[own] * WHITE)
-        places = _places(site, recipe.cfa)
+        places = _places(site)
         for colour in range(3):
             found[site, places.index((colour * 4 + site, 1, 1))] = to_camera[own][colour] * span
         found[site, -1] = black / WHITE
@@ -169,7 +166,7 @@ def fitted_filters(
         for site, target in enumerate(by_site(strip)):
             taken = (target < recipe.white) & (blown[site] == clipped)
             if taken.any():
-                seen = _in_blocks(_neighbours(planes, site, recipe.cfa)[:, taken.ravel()])
+                seen = _in_blocks(_neighbours(planes, site)[:, taken.ravel()])
                 wanted = _in_blocks(target[taken].astype(np.float64)[None])
                 sums[site] += np.matmul(seen, seen.transpose(0, 2, 1)).sum(axis=0)
                 with_target[site] += np.matmul(seen, wanted.transpose(0, 2, 1)).sum(axis=0)[:, 0]
@@ -189,23 +186,22 @@ def by_site_of(mosaic: Mosaic) -> list[Mosaic]:
     return [mosaic[row::2, column::2] for row in (0, 1) for column in (0, 1)]
 
 
-@lru_cache(maxsize=16)
-def _places(site: int, cfa: str) -> tuple[tuple[int, int, int], ...]:
+@lru_cache(maxsize=4)
+def _places(site: int) -> tuple[tuple[int, int, int], ...]:
     """Plane, row and column among the 3x3 squares around a site's, of each of its neighbours."""
     places = []
-    for colour, letter in enumerate("RGB"):
-        reach = 2 if cfa[site] == letter else 1
-        for down in range(-reach, reach + 1):
-            for right in range(-reach, reach + 1):
+    for colour in range(3):
+        for down in range(-2, 3):
+            for right in range(-2, 3):
                 row, column = site // 2 + down, site % 2 + right
                 places.append((colour * 4 + row % 2 * 2 + column % 2, row // 2 + 1, column // 2 + 1))
     return tuple(places)
 
 
-def _neighbours(planes: Whole, site: int, cfa: str) -> Whole:
+def _neighbours(planes: Whole, site: int) -> Whole:
     """(12, n + 2, w + 2) -> (TAPS, n * w): what each coefficient of a site is multiplied with."""
     rows, columns = planes.shape[1] - 2, planes.shape[2] - 2
-    seen = [planes[plane, row : row + rows, column : column + columns] for plane, row, column in _places(site, cfa)]
+    seen = [planes[plane, row : row + rows, column : column + columns] for plane, row, column in _places(site)]
     return np.stack([*(each.ravel() for each in seen), np.full(rows * columns, float(WHITE))])
 
 
@@ -229,7 +225,7 @@ _Filter = tuple[Whole, Whole]
 """(3, 3, 4, 12): by row and column of squares, to sites from planes; (4, 1): the constants and a half to round by."""
 
 
-def _checked(coefficients: Filters | None, cfa: str, highlights: Highlights | None) -> _Filter | None:
+def _checked(coefficients: Filters | None, highlights: Highlights | None) -> _Filter | None:
     if coefficients is None:
         return None
     largest = WHITE if highlights is None else 2 * WHITE * 2 ** (highlights.sixteenths // 16 + 1)
@@ -237,7 +233,7 @@ def _checked(coefficients: Filters | None, cfa: str, highlights: Highlights | No
         raise _damaged("the picture", "its coefficients are too large")
     filters = np.zeros((3, 3, 4, 12))
     for site in range(4):
-        for (plane, row, column), coefficient in zip(_places(site, cfa), coefficients[site], strict=False):
+        for (plane, row, column), coefficient in zip(_places(site), coefficients[site], strict=False):
             filters[row, column, site, plane] = coefficient
     return filters, coefficients[:, -1:].astype(np.float64) * WHITE + 2.0 ** (_POINT - 1)
 

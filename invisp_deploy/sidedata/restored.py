@@ -72,7 +72,7 @@ def restoring(picture: Picture, name: str) -> Restoring | None:
             "the layers aside by `raw_budget` 0."
         )
     predictor = Predictor.from_bytes(picture.layers[PREDICTOR_LAYER], name)
-    if not record.digest.startswith(predictor.picture) or predictor.cfa != record.recipe.cfa:
+    if not record.digest.startswith(predictor.picture):
         raise ImageFileError(
             f"The predictor that {name} carries is another picture's: use the file as it was rendered, or leave the "
             "layers aside by `raw_budget` 0."
