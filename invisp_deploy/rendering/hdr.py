@@ -64,6 +64,9 @@ def linear_of(picture: Picture, *, name: str = "the picture") -> LinearPicture:
             "render it by weights of sRGB."
         )
     found = None if picture.gain_map is None else highlights_of(picture.gain_map, *picture.pixels.shape[:2])
+    if found is None and picture.gain_map is not None:
+        note = f"what {name} clips is left at white: its gain map is of another size than those that invisp makes."
+        picture = replace(picture, notes=(*picture.notes, note))
     return linear_by(picture, found)
 
 

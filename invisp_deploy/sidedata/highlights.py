@@ -118,10 +118,13 @@ def _coded_within(codes: npt.NDArray[np.uint8], most: float) -> bytes:
 
 
 def highlights_of(gain_map: GainMap, height: int, width: int) -> Highlights | None:
-    """What a map adds to a picture of that size; None for one that we did not make."""
+    """What a map adds to a picture of that size; None for one that we did not make, or that cannot be decoded."""
     from PIL.JpegImagePlugin import JpegImageFile
 
-    codes = pixels_of(JpegImageFile(io.BytesIO(gain_map.image)))
+    try:
+        codes = pixels_of(JpegImageFile(io.BytesIO(gain_map.image)))
+    except OSError:
+        return None
     for scale in _SCALES:
         if codes.shape[:2] == (-(-height // scale), -(-width // scale)):
             return Highlights(codes, gain_map.sixteenths, scale)

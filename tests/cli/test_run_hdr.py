@@ -22,6 +22,7 @@ from invisp_deploy.cli.run import run_command
 from invisp_deploy.config import NetworkConfig
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.gain_map import GainMap
 from invisp_deploy.formats.jpeg import header_of_jpeg, written_by_pillow
 from invisp_deploy.formats.multi_picture import second_picture
 from invisp_deploy.formats.picture import read_picture
@@ -116,6 +117,19 @@ def test_an_avif_is_the_same_light(photo: Path, tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.avif") as image:
         assert image.size == (121, 160)
         assert image.getexif().get_ifd(0x8769)[0x8827] == 100
+
+
+def test_a_gain_map_that_is_not_of_our_sizes_is_noted(raw: Path, tmp_path: Path) -> None:
+    made(raw, "-o", tmp_path / "a.jpg", "--model", "closed-form")
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.gain_map is not None
+    with Image.open(io.BytesIO(picture.gain_map.image)) as image:
+        stream = io.BytesIO()
+        image.crop((0, 0, 33, 33)).save(stream, "JPEG", subsampling=0)
+    replace(picture, gain_map=GainMap(stream.getvalue(), 16), layers={}).save(tmp_path / "b.jpg")
+    result = made(tmp_path / "b.jpg", "-o", tmp_path / "a.exr")
+    assert "b.jpg clips is left at white: its gain map is of another size" in result.stderr
+    assert values_of(tmp_path / "a.exr").max() == 1
 
 
 def test_a_raw_file_s_highlights_are_those_of_the_mosaic(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from invisp_deploy.formats import jpeg
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.gain_map import GainMap
 from invisp_deploy.formats.picture import Picture
@@ -92,7 +93,20 @@ def test_none_fits_into_nothing_and_none_is_made_of_what_does_not_clip(frame: Ra
         assert model.render(dark).gain_map is None
 
 
-def test_a_map_of_another_size_is_none_of_ours() -> None:
+def jpeg_of_size(width: int, height: int) -> bytes:
     stream = io.BytesIO()
-    Image.new("RGB", (37, 20)).save(stream, "JPEG", subsampling="4:4:4")
-    assert highlights_of(GainMap(stream.getvalue(), 16), 200, 260) is None
+    Image.new("RGB", (width, height)).save(stream, "JPEG", subsampling="4:4:4")
+    return stream.getvalue()
+
+
+def test_a_map_of_another_size_is_none_of_ours() -> None:
+    assert highlights_of(GainMap(jpeg_of_size(37, 20), 16), 200, 260) is None
+
+
+def test_neither_is_one_whose_pixels_are_cut_off() -> None:
+    """Two bytes of the scan's header are those of the end."""
+    image = jpeg_of_size(130, 100)
+    scan = jpeg.start_of_scan(image)
+    size = int.from_bytes(image[scan + 2 : scan + 4], "big")
+    assert highlights_of(GainMap(image, 16), 200, 260) is not None
+    assert highlights_of(GainMap(image[: scan + size] + jpeg.END, 16), 200, 260) is None
