@@ -2,13 +2,16 @@
 
 A difference d is stored as q = floor((d + D) / (2 D + 1)), D being the bound at the pixel's predicted DN, and comes
 back as q (2 D + 1): the quantiser of near-lossless JPEG-LS (ITU-T T.87, A.4.4). What is left of a mosaic behind a good
-prediction is noise, in which neighbours tell nothing of each other, but whose scale follows from how bright a place is
-and how uneven. So the pixels of each site of the 2x2 pattern are sorted into groups by both, as the prediction has
-them, and each group is coded as numbers without an order by pcodec (Loncaric, arXiv 2502.06112).
+prediction is nearly all noise, whose scale follows from how bright a place is and how uneven. So the pixels of each
+site of the 2x2 pattern are sorted into groups by both, as the prediction has them, and each group is coded as numbers
+without an order by pcodec (Loncaric, arXiv 2502.06112). The little that neighbours do tell, 1 to 2 % of the size, is
+taken first: the sites come one after the other, and what the neighbours of those before differed by is weighed, by
+weights that are fitted and stored, and added to the prediction.
 
 Bytes of the layer, little-endian: version, rows, columns, least and greatest DN, size of the bound; the bound as
-compressed pairs of the predicted DN from which it holds and D; then for each band of rows and each site of it the
-CRC-32 of the DN that come back, the sizes of its groups, and the groups.
+compressed pairs of the predicted DN from which it holds and D; then for each band of rows the largest difference of
+neighbours that counts, and for each site of it the CRC-32 of the DN that come back, the eight weights in 1024ths, the
+sizes of its groups, and the groups.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -43,12 +47,30 @@ _GROUPS: Final = _LEVELS * _SPREADS
 _WIDEST: Final = _DNS // _LEVELS
 """Spreads above this are not told apart."""
 
-_SITE: Final = struct.Struct(f"<I{_GROUPS}I")
+_NEIGHBOURS: Final = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
+_POINT: Final = 10
+"""Bits of a weight behind the point."""
+
+_HEAVIEST: Final = 2 << _POINT
+_USUAL: Final = 4
+"""Medians of a site's differences within which neighbours count: where a picture clips they are of another kind."""
+
+_FITTED: Final = 8
+"""Of so many rows of a site one is looked at for the weights."""
+
+_FEWEST: Final = 1000
+"""Pixels that weights are fitted to, at least."""
+
+_LIMIT: Final = struct.Struct("<H")
+_SITE: Final = struct.Struct(f"<I{len(_NEIGHBOURS)}h{_GROUPS}I")
 _CODED_AT: Final = 10
 """pcodec's level of 12: each of the last two takes less than 0.05 % off, each of the two before 0.1 %."""
 
 _Plane = npt.NDArray[np.uint16]
 """(h, w) DN of one site in one band."""
+
+_Known = npt.NDArray[np.int32]
+"""What the predictions of pixels differ by, DN: a band's with a border, or views of it."""
 
 
 def uniform_bound(most: int) -> Bound:
@@ -69,23 +91,30 @@ def encode_residual(true: Mosaic, predicted: Mosaic, bound: Bound) -> bytes:
     least, most = int(true.min()), int(true.max())
     runs = _runs(bound)
     parts = [_HEAD.pack(_VERSION, *true.shape, least, most, len(runs)), runs]
-    for site in _sites(*true.shape):
-        actual, base = np.ascontiguousarray(true[site]), np.ascontiguousarray(predicted[site])
-        allowed = _allowed(bound, base)
-        order, counts = _groups(base)
-        difference = actual.astype(np.int32)
-        difference -= base
-        difference += allowed
-        difference //= 2 * allowed + 1
-        groups = _coded(difference.astype(np.int16).ravel()[order], counts)
-        back = _restored(_decoded(groups, order, counts), base, allowed, least, most)
-        off = np.abs(back.astype(np.int32) - actual) - allowed
-        if off.max() > 0:
-            raise OutputError(
-                f"The residual gives a RAW that is {off.max()} DN further off than its bound: the package `pcodec` "
-                "does not decode what it encoded; install another release of it."
-            )
-        parts += [_SITE.pack(_checksum(back), *map(len, groups)), *groups]
+    for rows in _bands(*true.shape):
+        limit, known = 0, _unknown(predicted[rows])
+        for site in _sites(predicted[rows]):
+            actual, base = (np.ascontiguousarray(mosaic[rows][site.pixels]) for mosaic in (true, predicted))
+            allowed = _allowed(bound, base)
+            order, counts = _groups(base)
+            difference = actual.astype(np.int32) - base
+            if site.first:
+                limit = _limit(difference)
+                parts.append(_LIMIT.pack(limit))
+            seen = site.seen(known)
+            weights = _weights(difference, seen, limit)
+            expected = _expected(base, seen, weights)
+            steps = (actual - expected + allowed) // (2 * allowed + 1)
+            groups = _coded(steps.astype(np.int16).ravel()[order], counts)
+            back = _restored(_decoded(groups, order, counts), expected, allowed, least, most)
+            off = np.abs(back.astype(np.int32) - actual) - allowed
+            if off.max() > 0:
+                raise OutputError(
+                    f"The residual gives a RAW that is {off.max()} DN further off than its bound: the package `pcodec` "
+                    "does not decode what it encoded; install another release of it."
+                )
+            site.learn(known, back, base, limit)
+            parts += [_SITE.pack(_checksum(back), *weights, *map(len, groups)), *groups]
     return b"".join(parts)
 
 
@@ -97,24 +126,32 @@ def decode_residual(data: bytes, predicted: Mosaic, source: str) -> Mosaic:
     """
     least, most, bound, place = _head(data, predicted, source)
     mosaic: Mosaic = np.empty(predicted.shape, np.uint16)
-    for site in _sites(*predicted.shape):
-        if len(data) < place + _SITE.size:
-            raise _damaged(source, "it is cut short")
-        check, *sizes = _SITE.unpack_from(data, place)
-        ends = np.cumsum([place + _SITE.size, *sizes], dtype=np.int64).tolist()
-        if ends[-1] > len(data):
-            raise _damaged(source, "it is cut short")
-        base = np.ascontiguousarray(predicted[site])
-        order, counts = _groups(base)
-        try:
-            stored = _decoded([data[start:end] for start, end in zip(ends, ends[1:], strict=False)], order, counts)
-        except (RuntimeError, ValueError) as error:
-            raise _damaged(source, str(error)) from error
-        back = _restored(stored, base, _allowed(bound, base), least, most)
-        if _checksum(back) != check:
-            raise _damaged(source, "its checksum is wrong, or it belongs to another prediction")
-        mosaic[site] = back
-        place = ends[-1]
+    for rows in _bands(*predicted.shape):
+        limit, known = 0, _unknown(predicted[rows])
+        for site in _sites(predicted[rows]):
+            if len(data) < place + _LIMIT.size + _SITE.size:
+                raise _damaged(source, "it is cut short")
+            if site.first:
+                (limit,) = _LIMIT.unpack_from(data, place)
+                place += _LIMIT.size
+            check, *numbers = _SITE.unpack_from(data, place)
+            weights, sizes = numbers[: len(_NEIGHBOURS)], numbers[len(_NEIGHBOURS) :]
+            ends = np.cumsum([place + _SITE.size, *sizes], dtype=np.int64).tolist()
+            if ends[-1] > len(data):
+                raise _damaged(source, "it is cut short")
+            base = np.ascontiguousarray(predicted[rows][site.pixels])
+            order, counts = _groups(base)
+            try:
+                stored = _decoded([data[start:end] for start, end in zip(ends, ends[1:], strict=False)], order, counts)
+            except (RuntimeError, ValueError) as error:
+                raise _damaged(source, str(error)) from error
+            expected = _expected(base, site.seen(known), weights)
+            back = _restored(stored, expected, _allowed(bound, base), least, most)
+            if _checksum(back) != check:
+                raise _damaged(source, "its checksum is wrong, or it belongs to another prediction")
+            site.learn(known, back, base, limit)
+            mosaic[rows][site.pixels] = back
+            place = ends[-1]
     if place != len(data):
         raise _damaged(source, f"it has {len(data) - place} bytes too many")
     return mosaic
@@ -155,13 +192,89 @@ def _runs(bound: Bound) -> bytes:
     return zlib.compress(np.stack((starts, bound[starts]), axis=1).astype("<u2").tobytes(), 9)
 
 
-def _sites(height: int, width: int) -> Iterator[tuple[slice, slice]]:
-    """Where the pixels of each band and site stand, but for those that hold none."""
+def _bands(height: int, width: int) -> Iterator[slice]:
     rows = max(_BAND // width // 2 * 2, 2)
-    for top in range(0, height, rows):
-        for row in range(top, min(top + 2, height)):
-            for column in range(min(2, width)):
-                yield slice(row, top + rows, 2), slice(column, None, 2)
+    return (slice(top, top + rows) for top in range(0, height, rows))
+
+
+@dataclass(frozen=True)
+class _Site:
+    """One of the four of a band. row, column: of its first pixel. shape: rows and columns of its pixels."""
+
+    row: int
+    column: int
+    shape: tuple[int, int]
+
+    @property
+    def first(self) -> bool:
+        return not (self.row or self.column)
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Where they stand in the band."""
+        return slice(self.row, None, 2), slice(self.column, None, 2)
+
+    def seen(self, known: _Known) -> list[_Known | None]:
+        """What each of `_NEIGHBOURS` differs by, None where it is of this site or a later one."""
+        return [self._at(known, *step) if self._is_before(*step) else None for step in _NEIGHBOURS]
+
+    def learn(self, known: _Known, back: _Plane, base: _Plane, limit: int) -> None:
+        """Let later sites see what this one's prediction differed by, up to the limit."""
+        np.clip(back.astype(np.int32) - base, -limit, limit, out=self._at(known, 0, 0))
+
+    def _at(self, known: _Known, down: int, right: int) -> _Known:
+        top, left = self.row + down + 1, self.column + right + 1
+        return known[top : top + 2 * self.shape[0] : 2, left : left + 2 * self.shape[1] : 2]
+
+    def _is_before(self, down: int, right: int) -> bool:
+        return ((self.row + down) % 2, (self.column + right) % 2) < (self.row, self.column)
+
+
+def _sites(band: Mosaic) -> Iterator[_Site]:
+    """Those that have pixels."""
+    height, width = band.shape
+    for row in range(min(2, height)):
+        for column in range(min(2, width)):
+            yield _Site(row, column, ((height - row + 1) // 2, (width - column + 1) // 2))
+
+
+def _unknown(band: Mosaic) -> _Known:
+    """Differences of a band of which none is known, with a border of one."""
+    return np.zeros((len(band) + 2, band.shape[1] + 2), np.int32)
+
+
+def _limit(difference: npt.NDArray[np.int32]) -> int:
+    usual = _USUAL * np.median(np.abs(difference[::_FITTED])) + 1
+    return min(int(usual), _DNS - 1)
+
+
+def _weights(difference: npt.NDArray[np.int32], seen: list[_Known | None], limit: int) -> list[int]:
+    """Of least squares where all is usual; 0 for neighbours that are not seen."""
+    weights = [0] * len(seen)
+    places = [place for place, each in enumerate(seen) if each is not None]
+    if not places:
+        return weights
+    all_seen = np.stack([each[::_FITTED].ravel() for each in seen if each is not None], axis=1)
+    wanted = difference[::_FITTED].ravel()
+    usual = np.abs(wanted) <= limit
+    if usual.sum() < _FEWEST:
+        return weights
+    columns, target = all_seen[usual].astype(np.float64), wanted[usual].astype(np.float64)
+    found = np.linalg.lstsq(columns.T @ columns, columns.T @ target, rcond=None)[0]
+    for place, weight in zip(places, found, strict=True):
+        weights[place] = int(np.clip(np.rint(weight * (1 << _POINT)), -_HEAVIEST, _HEAVIEST))
+    return weights
+
+
+def _expected(base: _Plane, seen: list[_Known | None], weights: list[int]) -> npt.NDArray[np.int32]:
+    """The prediction with what its neighbours tell, DN."""
+    told = np.full(base.shape, 1 << (_POINT - 1), np.int32)
+    for each, weight in zip(seen, weights, strict=True):
+        if each is not None and weight:
+            told += each * np.int32(weight)
+    told >>= _POINT
+    told += base
+    return told.clip(0, _DNS - 1, out=told)
 
 
 def _allowed(bound: Bound, base: _Plane) -> Any:
@@ -236,11 +349,13 @@ def _decoded(groups: list[bytes], order: npt.NDArray[np.intp], counts: npt.NDArr
     return stored
 
 
-def _restored(stored: npt.NDArray[np.int16], base: _Plane, allowed: Any, least: int, most: int) -> _Plane:
+def _restored(
+    stored: npt.NDArray[np.int16], expected: npt.NDArray[np.int32], allowed: Any, least: int, most: int
+) -> _Plane:
     """DN of a site. None lies outside those of the true mosaic, which takes none further from it."""
-    values = stored.reshape(base.shape).astype(np.int32)
+    values = stored.reshape(expected.shape).astype(np.int32)
     values *= 2 * allowed + 1
-    values += base
+    values += expected
     np.bitwise_and(values, _DNS - 1, out=values, where=allowed == 0)  # 16 bits hold a difference but for its 65536
     return values.clip(least, most, out=values).astype(np.uint16)
 

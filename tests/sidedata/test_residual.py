@@ -100,6 +100,21 @@ def test_uneven_places_have_groups_of_their_own() -> None:
     assert told_the_scale(sigma) < bits < told_the_scale(sigma) + 0.45 < told_nothing(true, predicted)
 
 
+@pytest.mark.parametrize("most", [0, 4])
+def test_what_neighbours_share_is_not_coded_again(most: int) -> None:
+    """An error of the prediction as wide as two pixels, beside a place that is black or white at random."""
+    true, predicted = noisy(600, 800)
+    rng = np.random.default_rng(7)
+    shared = (rng.normal(size=(301, 401)) * 60).repeat(2, 0).repeat(2, 1)[1:601, 1:801]
+    at_random = rng.choice((0, 4095), (150, 800))
+    bits = []
+    for error in (shared, rng.permutation(shared.ravel()).reshape(true.shape)):
+        seen = np.rint(true + error).clip(0, 4095).astype(np.uint16)
+        seen[:150] = at_random
+        bits.append(8 * len(encode_residual(seen, predicted, uniform_bound(most))) / seen.size)
+    assert bits[0] < bits[1] - 0.05
+
+
 def test_a_prediction_that_is_right_costs_next_to_nothing() -> None:
     true, _ = noisy(400, 600)
     assert len(encode_residual(true, true, uniform_bound(0))) < 4000
@@ -155,24 +170,38 @@ def test_what_is_cut_short_is_refused(share: float) -> None:
         decode_residual(data[: int(len(data) * share)], predicted, "it")
 
 
+SIZES = 4 + 2 * 8
+"""Where a site's sizes begin: behind its checksum and its weights."""
+
+
+def first_site(data: bytes) -> int:
+    """Behind the head, its bound and what the first band says for all sites."""
+    return 13 + int.from_bytes(data[9:13], "little") + 2
+
+
+def behind(data: bytes, site: int) -> int:
+    return site + SIZES + 4 * 32 + int(np.frombuffer(data, "<u4", 32, site + SIZES).sum())
+
+
 def test_sites_that_are_doubled_or_change_places_are_refused() -> None:
     true, predicted = noisy(60, 70)
     data = encode_residual(true, predicted, uniform_bound(1))
-    head = 13 + int.from_bytes(data[9:13], "little")
+    first = first_site(data)
+    second = behind(data, first)
+    third = behind(data, second)
+    assert behind(data, behind(data, third)) == len(data)
     with pytest.raises(ImageFileError, match="bytes too many"):
-        decode_residual(data + data[head:], predicted, "it")
-    first = head + 4 * 33 + int(np.frombuffer(data, "<u4", 32, head + 4).sum())
-    second = first + 4 * 33 + int(np.frombuffer(data, "<u4", 32, first + 4).sum())
+        decode_residual(data + data[first:], predicted, "it")
     with pytest.raises(ImageFileError, match="damaged"):
-        decode_residual(data[:head] + data[first:second] + data[head:first] + data[second:], predicted, "it")
+        decode_residual(data[:first] + data[second:third] + data[first:second] + data[third:], predicted, "it")
 
 
 @pytest.mark.parametrize("size", [0, 1, 0xFFFF, 0xFFFFFFFF])
 def test_sizes_of_groups_that_cannot_be_are_refused(size: int) -> None:
     true, predicted = noisy(60, 70)
     data = bytearray(encode_residual(true, predicted, uniform_bound(1)))
-    head = 13 + int.from_bytes(data[9:13], "little")
-    data[head + 4 : head + 8] = size.to_bytes(4, "little")
+    place = first_site(data) + SIZES
+    data[place : place + 4] = size.to_bytes(4, "little")
     with pytest.raises(ImageFileError, match="damaged"):
         decode_residual(bytes(data), predicted, "it")
 
@@ -183,13 +212,13 @@ def test_a_group_of_more_numbers_than_pixels_is_refused() -> None:
 
     true, predicted = noisy(2, 2)
     data = encode_residual(true, predicted, uniform_bound(0))
-    head = 13 + int.from_bytes(data[9:13], "little")
-    sizes = np.frombuffer(data, "<u4", 32, head + 4)
+    first = first_site(data)
+    sizes = np.frombuffer(data, "<u4", 32, first + SIZES)
     (used,) = np.flatnonzero(sizes)
     many = pcodec.standalone.simple_compress(np.zeros(1 << 24, np.int16), pcodec.ChunkConfig())
     changed = sizes.copy()
     changed[used] = len(many)
-    crafted = data[: head + 4] + changed.tobytes() + many + data[head + 4 * 33 + int(sizes.sum()) :]
+    crafted = data[: first + SIZES] + changed.tobytes() + many + data[behind(data, first) :]
     with pytest.raises(ImageFileError, match="a group has other than 1 numbers"):
         decode_residual(crafted, predicted, "it")
 
