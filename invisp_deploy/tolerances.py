@@ -47,6 +47,9 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "linear-light-raw": Tolerance(
         0.03, "relative", "highlights of 2x2 squares of a mosaic in codes of 8 bits beside the same demosaiced"
     ),
+    "tone-mapped-light": Tolerance(
+        0.06, "relative", "light out of codes of 8 bits and a JPEG of gains, above a tenth of white"
+    ),
     "engine-most": Tolerance(90, "dB", "asked of an 8-bit engine at most: one code of a golden input is about 100"),
     "engine-self": Tolerance(
         3.5,

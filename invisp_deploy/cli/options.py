@@ -18,6 +18,7 @@
     --raw-budget, --max-error, --max-noise, --archive, --lossless
                         what a JPEG carries of its RAW (run, stream; --raw-budget in eval roundtrip, too)
     --hdr, --web        a gain map for screens; large layers behind a JPEG's pixels (run, stream)
+    --tone-map          a JPEG of linear light (run)
     --max-pixels        megapixels that a file may claim before it is refused (run, stream, show)
     --held-out          RAW files that are measured on and nothing else (train, calibrate)
     --seed              equal seeds give equal results

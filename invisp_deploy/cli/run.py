@@ -20,7 +20,7 @@ from invisp_deploy.cli.batch import Batch, batch_of, work_in_order
 from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence, shown
 from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, version_option
 from invisp_deploy.errors import InvispError, OutputError, RequestError, failure_of
-from invisp_deploy.formats.walk import JPEG_SUFFIXES, is_linear, is_picture
+from invisp_deploy.formats.walk import JPEG_SUFFIXES, is_picture
 
 if TYPE_CHECKING:
     from invisp_deploy.isp.frame import ColorMatrix
@@ -60,6 +60,7 @@ class RunCommand(InvispCommand):
 @click.option(
     "--jobs", default=1, show_default=True, type=click.IntRange(1, 64), help="Files at a time; each takes --memory."
 )
+@click.option("--tone-map", is_flag=True, help="A JPEG with its highlights below white, and without a way back.")
 @click.option("--stream", is_flag=True, expose_value=False, help="The same as `invisp stream`, with its options.")
 @json_option
 @version_option
@@ -278,9 +279,9 @@ def _run(source: Path, target: Path, models: Models, options: RunOptions, *, qui
 
 def _print(source: Path, result: RunResult, *, shipped: bool) -> None:
     next_command = ""
-    if shipped and not is_picture(source) and is_picture(result.output):
+    if shipped and not is_picture(source) and result.way_back:
         next_command = shlex.join(["invisp-run", str(result.output), "-o", str(result.output.with_suffix(".dng"))])
-    if not result.graph and not shipped and not is_linear(result.output):
+    if not result.graph and not shipped and result.way_back:
         click.echo(
             "note: the model was not needed: the picture carries what gives its RAW back; --raw-budget 0 asks for it"
         )

@@ -164,7 +164,7 @@ def write_picture(
             if metadata.xmp:
                 text.add(b"iTXt", _PNG_XMP + bytes(5) + metadata.xmp)
             block = metadata.exif_block()
-            Image.fromarray(pixels).save(part, "PNG", exif=block, icc_profile=_srgb_profile(), pnginfo=text)
+            Image.fromarray(pixels).save(part, "PNG", exif=block, icc_profile=srgb_profile(), pnginfo=text)
         else:
             record = replace(record, digest=samples_digest(pixels))
             picture = _finished(picture, record)
@@ -229,7 +229,7 @@ def import_coder(path: Path) -> None:
         from PIL import Image
 
         Image.preinit()
-        _srgb_profile()
+        srgb_profile()
 
 
 def carried_record(path: str | Path, max_pixels: float = MAX_PIXELS) -> Record | None:
@@ -345,7 +345,7 @@ def _most_bytes(header: PictureHeader) -> int:
 
 def _notes_of_profile(header: PictureHeader) -> list[str]:
     """A note where a picture that is not as we rendered it says that its colours are others than sRGB."""
-    if not header.profile or header.profile == _srgb_profile():
+    if not header.profile or header.profile == srgb_profile():
         return []
     from PIL import ImageCms
 
@@ -359,7 +359,7 @@ def _notes_of_profile(header: PictureHeader) -> list[str]:
 def _coded(image: Any, how: dict[str, Any], *, small: bool) -> bytes:
     """small: with Huffman codes made for the picture, for which libjpeg keeps all of its coefficients."""
     stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
-    image.save(stream, "JPEG", icc_profile=_srgb_profile(), optimize=small, **how)
+    image.save(stream, "JPEG", icc_profile=srgb_profile(), optimize=small, **how)
     return stream.getvalue()
 
 
@@ -414,7 +414,7 @@ def _carried(record: Record, picture: Picture, *, in_jpeg: bool = False) -> Laye
 
 
 @lru_cache(maxsize=1)
-def _srgb_profile() -> bytes:
+def srgb_profile() -> bytes:
     """LittleCMS's sRGB profile with a fixed date, so that equal input gives equal bytes."""
     from PIL import ImageCms
 
@@ -426,7 +426,7 @@ def _srgb_profile() -> bytes:
 def _write_tiff(path: Path, pixels: Pixels, record: Record, metadata: Metadata, picture: Picture) -> None:
     import tifffile
 
-    carried, profile = packed_for_tiff(to_packets(_carried(record, picture), _MOST_TIFF)), _srgb_profile()
+    carried, profile = packed_for_tiff(to_packets(_carried(record, picture), _MOST_TIFF)), srgb_profile()
     tifffile.imwrite(
         path,
         pixels,

@@ -14,17 +14,16 @@ from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.finished import is_negative
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.hdr import writer_for
 from invisp_deploy.formats.metadata import NONE
 from invisp_deploy.formats.picture import Picture, bit_depth, import_coder, read_picture, record_in
 from invisp_deploy.formats.picture_header import read_picture_header
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.formats.walk import check_readable_kind, is_linear, is_picture
+from invisp_deploy.formats.walk import check_readable_kind, is_picture
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.frame import FrameFacts
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.isp.steps import Array
-from invisp_deploy.rendering.hdr import LinearPicture, linear_of, render_linear
+from invisp_deploy.rendering.hdr import LinearPicture, becomes_light, linear_of, render_linear
 from invisp_deploy.rendering.model import Model, Models
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.recover import recover, recover_by, restore, restoring_of, way_back_of
@@ -49,7 +48,8 @@ class RunResult:
     graph between them; seconds: all, with opening the model.
     forced: the file is of another camera than the weights', or was rendered by others. light: where the white balance
     is from, `as shot`, `given`, or `daylight` where the file has none. runtime: what computed it. graph: by a
-    graph or engine, else by what the picture carries, and how far off that may be is part of `runtime`.
+    graph or engine, else by what the picture carries, and how far off that may be is part of `runtime`. way_back: from
+    the output; linear light has none.
     notes: sentences on what was read that is not as it was rendered, and on what the output does not hold.
     """
 
@@ -68,6 +68,7 @@ class RunResult:
     light: str = "as shot"
     runtime: str = ""
     graph: bool = True
+    way_back: bool = True
     notes: tuple[str, ...] = ()
 
 
@@ -113,8 +114,9 @@ def save(output: Path, made: Picture | RawFrame | LinearPicture, options: RunOpt
         made.save(output, overwrite=options.overwrite)
         return made.notes
     if isinstance(made, LinearPicture):
-        made.save(output, quality=options.quality, overwrite=options.overwrite)
-        return made.notes
+        return made.notes + made.save(
+            output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite
+        )
     return made.notes + made.save(
         output,
         quality=options.quality,
@@ -145,7 +147,7 @@ def run_path(
     path: Path, output: Path, models: Models, options: RunOptions, start: StartProgress = lambda total: silent
 ) -> RunResult:
     """`run_file` of what a file holds, by the model for it, which is opened while the file is decoded; without a model
-    a picture to .exr or .avif.
+    a picture to linear light.
 
     What was decoded is given back before the result is written: coders need memory of their own.
 
@@ -159,14 +161,13 @@ def run_path(
         kind = "a picture" if is_picture(path) else "a RAW file"
         raise ContractError(f"{path} is {kind}, and the graph {takes}: pass the graph of the other direction.")
     check_readable_kind(path)
-    if is_linear(output):
-        writer_for(output)  # before any work is done
+    light = becomes_light(output, options)
     with _opening(models, path, output, options):
         decoded = decode(path, options)
     decoding = time.perf_counter() - begun
     _check_explicit(decoded, options.explicit, path)
     made: Picture | RawFrame | LinearPicture
-    if isinstance(decoded, Picture) and is_linear(output):
+    if light and isinstance(decoded, Picture):
         made, result = _light(decoded, output, start, name=str(path))
     else:
         made, result = _make(decoded, output, models.for_file(decoded), options, start, name=str(path))
@@ -184,7 +185,7 @@ def _opening(models: Models, path: Path, output: Path, options: RunOptions) -> I
 
     def prepare() -> None:
         with suppress(Exception):
-            if is_picture(path) and is_linear(output):
+            if is_picture(path) and becomes_light(output, options):
                 return
             if is_picture(path):
                 header = read_picture_header(path, options.max_pixels)
@@ -192,7 +193,7 @@ def _opening(models: Models, path: Path, output: Path, options: RunOptions) -> I
                     return
                 models.for_record(record_in(header, str(path))).runtime(Direction.INVERSE, header.bits)
             else:
-                models.for_record(None).runtime(Direction.FORWARD, _bits(output))
+                models.for_record(None).runtime(Direction.FORWARD, _bits(output, options))
             import_coder(output)
 
     thread = threading.Thread(target=prepare)
@@ -240,9 +241,8 @@ def _light(picture: Picture, output: Path, start: StartProgress, *, name: str) -
     height, width = made.linear.shape[:2]
     start(height * width)(height * width)
     seconds = time.perf_counter() - begun
-    return made, RunResult(
-        output, height, width, network_seconds=seconds, runtime="the inverse of its curve", graph=False
-    )
+    how = "the inverse of its curve"
+    return made, RunResult(output, height, width, network_seconds=seconds, runtime=how, graph=False, way_back=False)
 
 
 def _make(
@@ -274,17 +274,17 @@ def _make(
 def _rendered(
     frame: RawFrame, output: Path, model: Model, options: RunOptions, start: StartProgress, *, name: str
 ) -> tuple[Picture | LinearPicture, RunResult]:
-    runtime = model.runtime(Direction.FORWARD, _bits(output))
+    runtime = model.runtime(Direction.FORWARD, _bits(output, options))
     aligned = AlignedFrame(frame, runtime, name=name, force=options.force)
 
     def make(tiling: Tiling, progress: Progress) -> Picture | LinearPicture:
-        if is_linear(output):
+        if becomes_light(output, options):
             return render_linear(aligned, runtime, tiling, progress)
         return render_aligned(aligned, runtime, tiling, options.raw_budget, progress)
 
     made, done = _timed(runtime, aligned.mosaic, options, start, aligned.recipe, make)
     if isinstance(made, LinearPicture):
-        done = replace(done, height=made.linear.shape[0], width=made.linear.shape[1])
+        done = replace(done, height=made.linear.shape[0], width=made.linear.shape[1], way_back=False)
     light = _light_of(frame.facts, options)
     return made, replace(done, output=output, forced=not aligned.fits, light=light)
 
@@ -318,9 +318,9 @@ def _recovered(
     )
 
 
-def _bits(output: Path) -> int:
+def _bits(output: Path, options: RunOptions) -> int:
     """Of the codes that a file is made of: linear light of the finer ones."""
-    return 16 if is_linear(output) else bit_depth(output)
+    return 16 if becomes_light(output, options) else bit_depth(output)
 
 
 def _light_of(facts: FrameFacts, options: RunOptions) -> str:

@@ -1,4 +1,4 @@
-"""A picture as linear light, in which white is no end: what OpenEXR and AVIF hold."""
+"""A picture as linear light, in which white is no end: what OpenEXR, AVIF and tone-mapped JPEGs hold."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Final
 import numpy as np
 
 from invisp_deploy.errors import ImageFileError, RequestError
-from invisp_deploy.formats.hdr import Linear, write_avif, write_exr
+from invisp_deploy.formats.hdr import Linear, write_avif, write_exr, writer_for
 from invisp_deploy.formats.metadata import Metadata
 from invisp_deploy.formats.orientation import upright
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.pixels import clipped_pixels
-from invisp_deploy.formats.walk import LINEAR_SUFFIXES
+from invisp_deploy.formats.tone_mapped import write_tone_mapped
+from invisp_deploy.formats.walk import JPEG_SUFFIXES, LINEAR_SUFFIXES, is_linear
 from invisp_deploy.isp.steps import Bt709
+from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.render import AlignedFrame, render_aligned
 from invisp_deploy.rendering.tiled import Progress, silent
 from invisp_deploy.rendering.tiles import Tiling
@@ -36,15 +38,35 @@ class LinearPicture:
     metadata: Metadata
     notes: tuple[str, ...] = ()
 
-    def save(self, path: str | Path, *, quality: int = 90, overwrite: bool = True) -> None:
-        """Write it as .exr or .avif, of which the quality is, whole or not at all. Raises RequestError,
-        MissingExtraError, OutputError.
+    def save(
+        self, path: str | Path, *, quality: int = 90, subsampling: str = "4:2:2", overwrite: bool = True
+    ) -> tuple[str, ...]:
+        """Write it as .exr, .avif, or .jpg (tone mapped, with a gain map), whole or not at all; a sentence on each
+        thing that the file does not hold. quality: of the two latter. Raises RequestError, MissingExtraError,
+        OutputError.
         """
         path = Path(path)
+        if path.suffix.lower() in JPEG_SUFFIXES:
+            return write_tone_mapped(
+                path, self.linear, self.metadata, quality=quality, subsampling=subsampling, overwrite=overwrite
+            )
         if path.suffix.lower() == ".exr":
             write_exr(path, self.linear, self.metadata, overwrite=overwrite)
         else:
             write_avif(path, self.linear, self.metadata, quality=quality, overwrite=overwrite)
+        return ()
+
+
+def becomes_light(path: Path, options: RunOptions) -> bool:
+    """Whether an output of that name holds linear light, and no way back.
+
+    Raises RequestError where tones are to be mapped and it is no JPEG; MissingExtraError without what writes it.
+    """
+    if options.tone_map and path.suffix.lower() not in JPEG_SUFFIXES:
+        raise RequestError(f"`tone_map` makes a JPEG with a gain map, got the name {path.name}: name a .jpg.")
+    if is_linear(path):
+        writer_for(path)
+    return options.tone_map or is_linear(path)
 
 
 def linear_of(picture: Picture, *, name: str = "the picture") -> LinearPicture:

@@ -33,7 +33,7 @@ class RunOptions:
     force: go on with another camera, other weights, edited pixels or no record. explicit: values given by hand.
     max_pixels: megapixels that a file may claim to have. raw_budget: what pictures carry of their RAW; 0 on the way
     back leaves aside what they carry, all but the record. web: of a JPEG, layers larger than a segment stand behind
-    the picture.
+    the picture. tone_map: make a JPEG whose highlights are brought below white, with a gain map and no way back.
     """
 
     quality: int = 90
@@ -49,3 +49,4 @@ class RunOptions:
     max_pixels: float = MAX_PIXELS
     raw_budget: RawBudget = field(default_factory=RawBudget)
     web: bool = False
+    tone_map: bool = False

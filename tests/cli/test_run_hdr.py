@@ -27,6 +27,7 @@ from invisp_deploy.formats.jpeg import header_of_jpeg, written_by_pillow
 from invisp_deploy.formats.multi_picture import second_picture
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.sidedata.predictor import predictor_size
 from invisp_deploy.tolerances import TOLERANCES
 from tests.cli.refusal import refused, refused_at_once
 from tests.formats.test_metadata import SAID
@@ -217,7 +218,8 @@ def test_several_files_become_jpegs_and_not_light(raw: Path, tmp_path: Path) -> 
 def test_a_gain_map_for_eyes_is_as_fine_as_they_get(raw: Path, tmp_path: Path) -> None:
     result = made(raw, "-o", tmp_path / "fine.jpg", "--model", "closed-form", "--hdr")
     assert "nothing lies above white" not in result.stderr
-    made(raw, "-o", tmp_path / "small.jpg", "--model", "closed-form", "--raw-budget", "4kB")
+    little = predictor_size(2) + 2500  # which leaves the map less than it takes
+    made(raw, "-o", tmp_path / "small.jpg", "--model", "closed-form", "--raw-budget", little)
     fine, small = (read_picture(tmp_path / name).gain_map for name in ("fine.jpg", "small.jpg"))
     assert fine is not None
     assert small is not None
@@ -256,3 +258,31 @@ def test_for_the_web_the_residual_stands_behind_the_pixels(frame: RawFrame, tmp_
     place, _ = second_picture(header_of_jpeg(data)) or (0, 0)
     photo.write_bytes(data[:place])
     assert "has lost its" in made(photo, "-o", tmp_path / "back.dng", "--overwrite").stderr
+
+
+def test_tones_are_mapped_of_a_picture_and_of_its_raw_file_alike(raw: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    made(raw, "-o", photo, "--model", "closed-form")
+    shown = []
+    for source, name in ((photo, "a"), (raw, "b")):
+        result = made(source, "-o", tmp_path / f"{name}.jpg", "--tone-map", "--model", "closed-form")
+        assert "121x160" in result.stdout
+        assert "next:" not in result.stdout
+        assert "--raw-budget" not in result.stdout
+        with Image.open(tmp_path / f"{name}.jpg") as image:
+            assert image.size == (121, 160)
+            shown.append(np.asarray(image).astype(int))
+    made(photo, "-o", tmp_path / "a.exr")
+    assert np.abs(shown[0] - shown[1]).mean() < 8
+    light = values_of(tmp_path / "a.exr")
+    hdr = imagecodecs.ultrahdr_decode((tmp_path / "a.jpg").read_bytes(), boost=16.0)[..., :3].astype(float)
+    assert hdr.max() > 1.5
+    assert np.median(np.abs(hdr / np.maximum(light, 0.01) - 1)) < TOLERANCES["tone-mapped-light"].limit
+    back = run(tmp_path / "a.jpg", "-o", tmp_path / "back.dng")
+    refused_at_once(back, 1, "carries no way back")
+
+
+@pytest.mark.parametrize("name", ["a.exr", "a.png", "a.dng"])
+def test_tones_are_mapped_into_jpegs_alone(name: str, raw: Path, tmp_path: Path) -> None:
+    result = run(raw, "-o", tmp_path / name, "--tone-map")
+    refused_at_once(result, 2, "--tone-map makes a JPEG with a gain map", name, "name a .jpg")
