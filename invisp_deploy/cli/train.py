@@ -59,10 +59,10 @@ _size_options: Final = together(
     click.option("--blocks", type=int, help="Instead of the named configuration's."),
     click.option("--growth", type=int, help="Instead of the named configuration's."),
     click.option("--squeeze", type=int, help="Instead of the named configuration's."),
-    click.option("--depth", type=int, help="Convolutions in each of F, G and H.  [default: 5]"),
-    click.option("--first", type=int, help="Channels of x1 in a coupling.  [default: half]"),
-    click.option("--kind", type=click.Choice(KINDS), help="Of F, G and H.  [default: dense]"),
-    click.option("--coupling", type=click.Choice(COUPLINGS), help="additive: no H.  [default: affine]"),
+    click.option("--depth", type=int, help="Convolutions in each of F, G and H; instead of its."),
+    click.option("--first", type=int, help="Channels of x1 in a coupling; instead of its."),
+    click.option("--kind", type=click.Choice(KINDS), help="Of F, G and H; instead of its."),
+    click.option("--coupling", type=click.Choice(COUPLINGS), help="additive: no H; instead of its."),
 )
 
 run_options: Final = together(
