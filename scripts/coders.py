@@ -26,12 +26,21 @@ from invisp_deploy.errors import InvispError
 from invisp_deploy.evaluation.metrics import raw_psnr
 from invisp_deploy.files import write_whole
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.rendering.model import Model, load
+from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.report.coders import coders_page, draw_coders
 from invisp_deploy.sidedata.noise import SensorNoise, frame_noise
-from invisp_deploy.sidedata.residual import Bound, decode_residual, encode_residual, uniform_bound
+from invisp_deploy.sidedata.options import RawBudget
+from invisp_deploy.sidedata.residual import (
+    RESIDUAL_LAYER,
+    Bound,
+    decode_residual,
+    encode_residual,
+    uniform_bound,
+)
 
 DNS: Final = (0, 2, 4, 8)
 DEVIATIONS: Final = (1, 2, 3)
@@ -65,14 +74,18 @@ def measured(raws: Sequence[Path]) -> dict[str, Any]:
 
 
 def measured_file(path: Path, model: Model) -> dict[str, Any]:
-    """Sizes are in bits of a pixel of the mosaic."""
+    """Sizes are in bits of a pixel of the mosaic. plain: the JPEG without a residual; jpeg: beside one, without it."""
     frame = read_raw(path)
     with TemporaryDirectory() as name:
-        jpeg, dng = Path(name) / "a.jpg", Path(name) / "a.dng"
-        model.render(frame).save(jpeg)
+        plain, exact, dng = (Path(name) / each for each in ("plain.jpg", "exact.jpg", "a.dng"))
+        model.render(frame).save(plain)
+        model.render(frame, RunOptions(raw_budget=RawBudget(max_error=0))).save(exact)
         frame.save(dng)
-        predicted = np.ascontiguousarray(model.recover(jpeg).mosaic)
-        sizes = [each.stat().st_size for each in (path, dng, jpeg)]
+        predicted = np.ascontiguousarray(model.recover(plain).mosaic)
+        if not np.array_equal(model.recover(exact).mosaic, frame.mosaic):
+            sys.exit(f"{path} did not come back bit for bit.")
+        sizes = [each.stat().st_size for each in (path, dng, plain, exact)]
+        sizes[-1] -= len(read_picture(exact).layers[RESIDUAL_LAYER])
     noise = known_noise(frame)
     bounds = {str(most): uniform_bound(most) for most in DNS}
     if noise is not None:
@@ -83,7 +96,7 @@ def measured_file(path: Path, model: Model) -> dict[str, Any]:
         "camera": frame.camera,
         "size": [frame.mosaic.shape[1], frame.mosaic.shape[0]],
         "noise": noise and {"gain": noise.gain, "read": noise.read, "stated": noise.stated},
-        **dict(zip(("source", "dng", "jpeg"), rates, strict=True)),
+        **dict(zip(("source", "dng", "plain", "jpeg"), rates, strict=True)),
         "predicted": against(frame, predicted),
         "bounds": {label: at_bound(frame, predicted, bound) for label, bound in bounds.items()},
     }

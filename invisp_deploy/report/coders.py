@@ -92,7 +92,7 @@ def _curves(figure: Any, files: Sequence[Coded]) -> None:
 
 def _points(row: Coded, coder: str = "ours", psnr: str = "psnr") -> list[tuple[float, float]]:
     """Bits and PSNR at each bound of σ, the narrowest last; ours begins with what is stored without a bound."""
-    start = [(row["jpeg"], row["predicted"])] if coder == "ours" else []
+    start = [(row["plain"], row["predicted"])] if coder == "ours" else []
     keys = [key for key in _BOUNDS if key.endswith("s") and key in row["bounds"]]
     return start + [(row["jpeg"] + row["bounds"][key][coder], row["bounds"][key][psnr]) for key in keys]
 

@@ -8,10 +8,13 @@ without an order by pcodec (Loncaric, arXiv 2502.06112). The little that neighbo
 taken first: the sites come one after the other, and what the neighbours of those before differed by is weighed, by
 weights that are fitted and stored, and added to the prediction.
 
-Bytes of the layer, little-endian: version, rows, columns, least and greatest DN, size of the bound; the bound as
-compressed pairs of the predicted DN from which it holds and D; then for each band of rows the largest difference of
-neighbours that counts, and for each site of it the CRC-32 of the DN that come back, the eight weights in 1024ths, the
-sizes of its groups, and the groups.
+Many cameras store numbers that a curve spreads over a wider range, and most DN never occur. So where nothing is to be
+lost, the mosaic and the prediction are counted among the DN that do: by their ranks.
+
+Bytes of the layer, little-endian: version, rows, columns, least and greatest DN, sizes of the bound and of the DN that
+occur; the bound as compressed pairs of the predicted DN from which it holds and D; where that is 0 everywhere, which DN
+occur, as compressed bits; then for each band of rows the largest difference of neighbours that counts, and for each
+site of it the CRC-32 of the DN that come back, the eight weights in 1024ths, the sizes of its groups, and the groups.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -35,7 +39,7 @@ Bound = npt.NDArray[np.uint16]
 
 _DNS: Final = 1 << 16
 _VERSION: Final = 1
-_HEAD: Final = struct.Struct("<BHHHHI")
+_HEAD: Final = struct.Struct("<BHHHHII")
 _BAND: Final = 1 << 22
 """Pixels that are coded at once, about: what is held beside the two mosaics."""
 
@@ -67,7 +71,9 @@ _CODED_AT: Final = 10
 """pcodec's level of 12: each of the last two takes less than 0.05 % off, each of the two before 0.1 %."""
 
 _Plane = npt.NDArray[np.uint16]
-"""(h, w) DN of one site in one band."""
+"""(h, w) of one site in one band: DN, or what is counted for them."""
+
+_Values = npt.NDArray[np.uint16]
 
 _Known = npt.NDArray[np.int32]
 """What the predictions of pixels differ by, DN: a band's with a border, or views of it."""
@@ -88,13 +94,17 @@ def encode_residual(true: Mosaic, predicted: Mosaic, bound: Bound) -> bytes:
     """
     if true.shape != predicted.shape:
         raise RequestError(f"A residual is between mosaics of one size, got {true.shape} and {predicted.shape}.")
-    least, most = int(true.min()), int(true.max())
     runs = _runs(bound)
-    parts = [_HEAD.pack(_VERSION, *true.shape, least, most, len(runs)), runs]
+    if bound.any():
+        scale, occurring = _Scale(int(true.min()), int(true.max())), b""
+    else:
+        met = np.bincount(true.ravel(), minlength=_DNS) > 0
+        scale, occurring = _Scale.of(met), zlib.compress(np.packbits(met).tobytes(), 9)
+    parts = [_HEAD.pack(_VERSION, *true.shape, scale.least, scale.most, len(runs), len(occurring)), runs, occurring]
     for rows in _bands(*true.shape):
         limit, known = 0, _unknown(predicted[rows])
         for site in _sites(predicted[rows]):
-            actual, base = (np.ascontiguousarray(mosaic[rows][site.pixels]) for mosaic in (true, predicted))
+            actual, base = (scale.counted(mosaic[rows][site.pixels]) for mosaic in (true, predicted))
             allowed = _allowed(bound, base)
             order, counts = _groups(base)
             difference = actual.astype(np.int32) - base
@@ -106,7 +116,7 @@ def encode_residual(true: Mosaic, predicted: Mosaic, bound: Bound) -> bytes:
             expected = _expected(base, seen, weights)
             steps = (actual - expected + allowed) // (2 * allowed + 1)
             groups = _coded(steps.astype(np.int16).ravel()[order], counts)
-            back = _restored(_decoded(groups, order, counts), expected, allowed, least, most)
+            back = _restored(_decoded(groups, order, counts), expected, allowed, scale)
             off = np.abs(back.astype(np.int32) - actual) - allowed
             if off.max() > 0:
                 raise OutputError(
@@ -114,7 +124,7 @@ def encode_residual(true: Mosaic, predicted: Mosaic, bound: Bound) -> bytes:
                     "does not decode what it encoded; install another release of it."
                 )
             site.learn(known, back, base, limit)
-            parts += [_SITE.pack(_checksum(back), *weights, *map(len, groups)), *groups]
+            parts += [_SITE.pack(_checksum(scale.dn(back)), *weights, *map(len, groups)), *groups]
     return b"".join(parts)
 
 
@@ -124,7 +134,7 @@ def decode_residual(data: bytes, predicted: Mosaic, source: str) -> Mosaic:
     Raises ImageFileError, which names `source`, for a layer that is damaged or was made for another prediction;
     MissingExtraError without pcodec.
     """
-    least, most, bound, place = _head(data, predicted, source)
+    bound, scale, place = _head(data, predicted, source)
     mosaic: Mosaic = np.empty(predicted.shape, np.uint16)
     for rows in _bands(*predicted.shape):
         limit, known = 0, _unknown(predicted[rows])
@@ -139,18 +149,19 @@ def decode_residual(data: bytes, predicted: Mosaic, source: str) -> Mosaic:
             ends = np.cumsum([place + _SITE.size, *sizes], dtype=np.int64).tolist()
             if ends[-1] > len(data):
                 raise _damaged(source, "it is cut short")
-            base = np.ascontiguousarray(predicted[rows][site.pixels])
+            base = scale.counted(predicted[rows][site.pixels])
             order, counts = _groups(base)
             try:
                 stored = _decoded([data[start:end] for start, end in zip(ends, ends[1:], strict=False)], order, counts)
             except (RuntimeError, ValueError) as error:
                 raise _damaged(source, str(error)) from error
             expected = _expected(base, site.seen(known), weights)
-            back = _restored(stored, expected, _allowed(bound, base), least, most)
-            if _checksum(back) != check:
+            back = _restored(stored, expected, _allowed(bound, base), scale)
+            dn = scale.dn(back)
+            if _checksum(dn) != check:
                 raise _damaged(source, "its checksum is wrong, or it belongs to another prediction")
             site.learn(known, back, base, limit)
-            mosaic[rows][site.pixels] = back
+            mosaic[rows][site.pixels] = dn
             place = ends[-1]
     if place != len(data):
         raise _damaged(source, f"it has {len(data) - place} bytes too many")
@@ -159,32 +170,75 @@ def decode_residual(data: bytes, predicted: Mosaic, source: str) -> Mosaic:
 
 def residual_bound(data: bytes, source: str) -> Bound:
     """The bound that a layer was made with. Raises ImageFileError as `decode_residual`."""
-    return _head(data, None, source)[2]
+    return _head(data, None, source)[0]
 
 
-def _head(data: bytes, predicted: Mosaic | None, source: str) -> tuple[int, int, Bound, int]:
-    """Least and greatest DN, the bound, and where the first band begins."""
+@dataclass(frozen=True)
+class _Scale:
+    """How DN are counted: as they are, or by rank among those that occur. least, most: DN that come back."""
+
+    least: int
+    most: int
+    occurring: _Values | None = None
+
+    @classmethod
+    def of(cls, met: npt.NDArray[np.bool_]) -> _Scale:
+        """met: (65536,), which DN occur, one at least."""
+        occurring = np.flatnonzero(met).astype(np.uint16)
+        return cls(int(occurring[0]), int(occurring[-1]), occurring)
+
+    @cached_property
+    def _ranks(self) -> _Values:
+        """(65536,): of the DN that occurs and is the nearest."""
+        values = np.empty(0, np.uint16) if self.occurring is None else self.occurring
+        between = (values[:-1].astype(np.int32) + values[1:] + 1) // 2
+        return np.searchsorted(between, np.arange(_DNS), side="right").astype(np.uint16)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The least and the greatest number that is counted to."""
+        return (self.least, self.most) if self.occurring is None else (0, len(self.occurring) - 1)
+
+    def counted(self, dn: _Plane) -> _Plane:
+        return np.ascontiguousarray(dn) if self.occurring is None else np.take(self._ranks, dn)
+
+    def dn(self, counted: _Plane) -> _Plane:
+        return counted if self.occurring is None else np.take(self.occurring, counted)
+
+
+def _head(data: bytes, predicted: Mosaic | None, source: str) -> tuple[Bound, _Scale, int]:
+    """The bound, how DN are counted, and where the first band begins."""
     if len(data) < _HEAD.size:
         raise _damaged(source, f"it has {len(data)} bytes")
-    version, rows, columns, least, most, size = _HEAD.unpack_from(data)
+    version, rows, columns, least, most, *sizes = _HEAD.unpack_from(data)
     if version != _VERSION or least > most:
         raise _damaged(source, f"version {version}, DN {least} to {most}")
     if predicted is not None and predicted.shape != (rows, columns):
-        raise _damaged(
-            source, f"it is of {rows}x{columns} pixels, the mosaic has {'x'.join(map(str, predicted.shape))}"
-        )
-    place = _HEAD.size + size
+        size = "x".join(map(str, predicted.shape))
+        raise _damaged(source, f"it is of {rows}x{columns} pixels, the mosaic has {size}")
+    runs, bits = _HEAD.size + sizes[0], _HEAD.size + sum(sizes)
+    pairs = _inflated(data[_HEAD.size : runs], 4 * _DNS, source)
+    starts, bounds = np.frombuffer(pairs[: len(pairs) // 4 * 4], "<u2").reshape(-1, 2).T.astype(np.int64)
+    if not starts.size or starts[0] != 0 or (np.diff(starts) <= 0).any():
+        raise _damaged(source, "its bound cannot be read")
+    bound = np.repeat(bounds, np.diff(starts, append=_DNS)).astype(np.uint16)
+    if bound.any():
+        return bound, _Scale(least, most), bits
+    met = np.unpackbits(np.frombuffer(_inflated(data[runs:bits], _DNS // 8, source), np.uint8))
+    if met.size != _DNS or not met.any():
+        raise _damaged(source, "which DN occur cannot be read")
+    return bound, _Scale.of(met > 0), bits
+
+
+def _inflated(data: bytes, most: int, source: str) -> bytes:
     inflate = zlib.decompressobj()
     try:
-        pairs = inflate.decompress(data[_HEAD.size : place], 4 * _DNS)
+        found = inflate.decompress(data, most)
     except zlib.error as error:
         raise _damaged(source, str(error)) from error
-    if not inflate.eof or not pairs or len(pairs) % 4:
-        raise _damaged(source, "its bound cannot be read")
-    starts, bounds = np.frombuffer(pairs, "<u2").reshape(-1, 2).T.astype(np.int64)
-    if starts[0] != 0 or (np.diff(starts) <= 0).any():
-        raise _damaged(source, "its bound cannot be read")
-    return least, most, np.repeat(bounds, np.diff(starts, append=_DNS)).astype(np.uint16), place
+    if not inflate.eof:
+        raise _damaged(source, "its head cannot be read")
+    return found
 
 
 def _runs(bound: Bound) -> bytes:
@@ -349,15 +403,13 @@ def _decoded(groups: list[bytes], order: npt.NDArray[np.intp], counts: npt.NDArr
     return stored
 
 
-def _restored(
-    stored: npt.NDArray[np.int16], expected: npt.NDArray[np.int32], allowed: Any, least: int, most: int
-) -> _Plane:
-    """DN of a site. None lies outside those of the true mosaic, which takes none further from it."""
+def _restored(stored: npt.NDArray[np.int16], expected: npt.NDArray[np.int32], allowed: Any, scale: _Scale) -> _Plane:
+    """What comes back of a site. None lies outside the true mosaic's DN, which takes none further from it."""
     values = stored.reshape(expected.shape).astype(np.int32)
     values *= 2 * allowed + 1
     values += expected
     np.bitwise_and(values, _DNS - 1, out=values, where=allowed == 0)  # 16 bits hold a difference but for its 65536
-    return values.clip(least, most, out=values).astype(np.uint16)
+    return values.clip(*scale.ends, out=values).astype(np.uint16)
 
 
 def _checksum(plane: _Plane) -> int:

@@ -36,6 +36,7 @@ def one(name: str, more: float = 0.0) -> dict[str, Any]:
         "noise": {"gain": 0.1, "read": 1.0, "stated": False},
         "source": 10.0,
         "dng": 6.0,
+        "plain": 1.25,
         "jpeg": 1.0,
         "predicted": 48.25,
         "bounds": found,

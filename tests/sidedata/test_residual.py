@@ -115,6 +115,17 @@ def test_what_neighbours_share_is_not_coded_again(most: int) -> None:
     assert bits[0] < bits[1] - 0.05
 
 
+@pytest.mark.parametrize("apart", [1, 3, 16])
+def test_dn_that_never_occur_cost_nothing(apart: int) -> None:
+    """As cameras store them whose numbers a curve spreads."""
+    true, predicted = noisy(600, 800)
+    alone = len(encode_residual(true, predicted, uniform_bound(0)))
+    beside = (predicted * apart + apart // 3).clip(0, 65535).astype(np.uint16)
+    data = encode_residual(true * np.uint16(apart), beside, uniform_bound(0))
+    assert len(data) < 1.001 * alone + 100
+    assert np.array_equal(decode_residual(data, beside, "it"), true * apart)
+
+
 def test_a_prediction_that_is_right_costs_next_to_nothing() -> None:
     true, _ = noisy(400, 600)
     assert len(encode_residual(true, true, uniform_bound(0))) < 4000
@@ -176,7 +187,7 @@ SIZES = 4 + 2 * 8
 
 def first_site(data: bytes) -> int:
     """Behind the head, its bound and what the first band says for all sites."""
-    return 13 + int.from_bytes(data[9:13], "little") + 2
+    return 17 + int.from_bytes(data[9:13], "little") + int.from_bytes(data[13:17], "little") + 2
 
 
 def behind(data: bytes, site: int) -> int:
