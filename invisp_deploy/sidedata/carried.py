@@ -67,7 +67,7 @@ class Carried:
         self._deep = pixels.dtype == np.uint16  # their way through the network is exact to a few DN; no filter is
         self._frame = frame if budget.bounded or budget.most is not None else None
         self._alignment = alignment
-        found = brighter(mosaic, recipe, pixels)
+        found = brighter(mosaic, recipe, pixels, for_eyes=budget.hdr)
         most: float = math.inf if budget.hdr else MOST_HIGHLIGHTS
         if budget.most is not None:
             most = budget.most - predictor_size(2) - _GAIN_MAP_SIZE

@@ -18,6 +18,7 @@ from invisp_deploy.formats.pixels import Pixels, clipped_pixels, pixels_of
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.sidedata.linear import OFFSET, WHITE, Highlights, by_site, light
+from invisp_deploy.sidedata.saturation import Shares, saturated_from
 
 Stops = npt.NDArray[np.uint16]
 """Gains, in 4096ths of a stop."""
@@ -44,14 +45,18 @@ class Brighter:
     count: npt.NDArray[np.uint8]
 
 
-def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> Brighter | None:
+def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels, *, for_eyes: bool = False) -> Brighter | None:
     """Compare a mosaic (H, W) with its picture (H, W, 3), both even; None where nothing lies above white.
+
+    for_eyes: saturated is what piles up in this mosaic (`saturated_from`), and no colour is left where all are; else it
+    is what reaches the stated white, from which the mosaic comes back more exactly.
 
     Where a colour of the sensor is saturated, the scene is taken for no more coloured than the mean of the two others:
     a blown sky is white on a screen of high range, and not the colour of the gains. Back on the sensor that is
     saturated again, so nothing is lost by it.
     """
     height, width = mosaic.shape
+    ends = saturated_from(mosaic, recipe) if for_eyes else None
     stops = np.zeros((height // 2, width // 2, 3), np.uint16)  # pages that are never written take no memory
     count = np.zeros((height // 2, width // 2), np.uint8)
     for top in range(0, height // 2, _STRIP):
@@ -61,7 +66,7 @@ def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> Brighter | None:
         there = clipped > 0
         if there.any():
             count[strip] = clipped
-            scene = _scene(by_site(mosaic[rows])[:, there], recipe)
+            scene = _scene(by_site(mosaic[rows])[:, there], recipe, ends)
             shown = light(pixels[rows], 2 * top, None).reshape(3, 4, *there.shape)[:, :, there].mean(axis=1) / WHITE
             above = np.log2(np.maximum(scene + OFFSET / WHITE, OFFSET / WHITE) / (shown + OFFSET / WHITE))
             stops[strip][there] = np.rint(np.clip(above * _STOP, 0, _MOST)).T
@@ -131,17 +136,21 @@ def highlights_of(gain_map: GainMap, height: int, width: int) -> Highlights | No
     return None
 
 
-def _scene(sites: npt.NDArray[np.uint16], recipe: Recipe) -> npt.NDArray[np.float64]:
-    """(4, n) DN -> (3, n): linear sRGB of each square, 1 at the picture's white."""
+def _scene(sites: npt.NDArray[np.uint16], recipe: Recipe, ends: Shares | None) -> npt.NDArray[np.float64]:
+    """(4, n) DN -> (3, n): linear sRGB of each square, 1 at the picture's white. ends: where colours saturate, for
+    eyes.
+    """
     black = np.reshape(recipe.black, (4, 1))
     share = (sites - black) / (recipe.white - black)
     colours = np.array(["RGB".index(each) for each in recipe.cfa])
     camera = np.stack([share[colours == colour].mean(axis=0) for colour in range(3)])
-    saturated = np.stack([(share[colours == colour] >= _SATURATED).any(axis=0) for colour in range(3)])
+    from_ = [_SATURATED] * 3 if ends is None else ends
+    saturated = np.stack([(share[colours == colour] >= from_[colour]).any(axis=0) for colour in range(3)])
     camera *= np.reshape(recipe.gains, (3, 1))
     others = (camera.sum(axis=0) - camera) / 2
     whole = np.where(saturated, np.maximum(camera, others), camera)
-    whole = np.where(saturated.all(axis=0), np.maximum(whole, max(recipe.gains)), whole)
+    least = max(recipe.gains) if ends is None else whole.max(axis=0)
+    whole = np.where(saturated.all(axis=0), np.maximum(whole, least), whole)
     return whole if recipe.matrix is None else np.array(recipe.matrix) @ whole
 
 
