@@ -54,7 +54,7 @@ _MOST_TIFF: Final = 1 << 30
 class JpegForm:
     """How a JPEG is coded. quality: 1 to 100. subsampling: of `SUBSAMPLINGS`.
 
-    small: 3 to 9 % smaller with the same pixels, for a third more time and twice the memory of coding. web: layers
+    small: progressive, 6 to 10 % smaller with the same pixels, for twice the time and memory of coding. web: layers
     larger than a segment stand behind the picture.
     """
 
@@ -357,9 +357,9 @@ def _notes_of_profile(header: PictureHeader) -> list[str]:
 
 
 def _coded(image: Any, how: dict[str, Any], *, small: bool) -> bytes:
-    """small: with Huffman codes made for the picture, for which libjpeg keeps all of its coefficients."""
+    """small: in scans with Huffman codes made for them, for which libjpeg keeps all coefficients."""
     stream = io.BytesIO()  # given a file, Pillow takes a short write on a full disk for a whole one
-    image.save(stream, "JPEG", icc_profile=srgb_profile(), optimize=small, **how)
+    image.save(stream, "JPEG", icc_profile=srgb_profile(), progressive=small, **how)
     return stream.getvalue()
 
 

@@ -89,7 +89,8 @@ class Carried:
         height, width = self._shape
         recipe = self._recipe
         highlights = None if self.gain_map is None else highlights_of(self.gain_map, height, width)
-        open_ = fitted_filters(rows, self._open, height, recipe, highlights, closed_form_filters(recipe), clipped=False)
+        start, relative = closed_form_filters(recipe), self._budget.bounded
+        open_ = fitted_filters(rows, self._open, height, recipe, highlights, start, clipped=False, relative=relative)
         clipped = None
         if highlights is not None:
             clipped = fitted_filters(rows, self._clipped, height, recipe, highlights, open_, clipped=True)

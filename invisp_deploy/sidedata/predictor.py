@@ -41,8 +41,11 @@ _EXACT: Final = 1 << 53
 _AT_ONCE: Final = 5400
 """Columns of a matrix product: below this OpenBLAS takes no threads, which wait for each other on a busy machine."""
 
-_BLOCK: Final = 128
+_BLOCK: Final = 40
 """The same of a product of samples with themselves."""
+
+_DARK: Final = 0.01
+"""Share of white at which noise is no more that of light."""
 
 _NEAR: Final = 1e-9
 _NEAR_CLIPPED: Final = 1e-6
@@ -151,14 +154,17 @@ def fitted_filters(
     near: Filters,
     *,
     clipped: bool,
+    relative: bool = False,
 ) -> Filters:
     """Least squares between a stored picture of `height` rows and strips of its true mosaic.
 
     samples: of each strip, which pair of rows it begins with, and its (2n, W) DN. clipped: fit the pixels that the
-    picture clips, else the others. near: what is changed no more than the pixels ask for. What reaches the recipe's
-    white is left out: there the sensor says nothing.
+    picture clips, else the others. relative: errors count by the noise of their light, as for a residual, and not all
+    alike, as for a mean square. near: what is changed no more than the pixels ask for. What reaches the recipe's white
+    is left out: there the sensor says nothing.
     """
     sums, with_target = np.zeros((4, TAPS, TAPS)), np.zeros((4, TAPS))
+    places = [_places(site).index(("RGB".index(recipe.cfa[site]) * 4 + site, 1, 1)) for site in range(4)]
     for top, strip in samples:
         bottom = top + len(strip) // 2
         planes = _padded(rows, top, bottom, height // 2, highlights)
@@ -166,8 +172,11 @@ def fitted_filters(
         for site, target in enumerate(by_site(strip)):
             taken = (target < recipe.white) & (blown[site] == clipped)
             if taken.any():
-                seen = _in_blocks(_neighbours(planes, site)[:, taken.ravel()])
-                wanted = _in_blocks(target[taken].astype(np.float64)[None])
+                around, there = _neighbours(planes, site)[:, taken.ravel()], target[taken].astype(np.float64)[None]
+                if relative:
+                    weight = 1 / np.sqrt(around[places[site]] / WHITE + _DARK)
+                    around, there = around * weight, there * weight
+                seen, wanted = _in_blocks(around), _in_blocks(there)
                 sums[site] += np.matmul(seen, seen.transpose(0, 2, 1)).sum(axis=0)
                 with_target[site] += np.matmul(seen, wanted.transpose(0, 2, 1)).sum(axis=0)[:, 0]
     found = []

@@ -62,6 +62,25 @@ def test_a_blown_sky_is_white_on_a_screen_of_high_range(frame: RawFrame, rendere
     assert np.ptp(there, axis=1).max() < 0.02, "and of no colour"
 
 
+def test_where_green_alone_is_saturated_it_is_no_less_than_the_others(frame: RawFrame, rendered: Picture) -> None:
+    """Magenta skies are what a screen of high range would show otherwise."""
+    record = rendered.record
+    assert record is not None
+    found = brighter(frame.mosaic, record.recipe, rendered.pixels)
+    assert found is not None
+    sites = [frame.mosaic[row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    green_alone = (sites[1] == 4095) & (sites[2] == 4095) & (sites[0] < 3900) & (sites[3] < 3900) & (found.count == 4)
+    assert green_alone.sum() > 100
+    y = rendered.pixels.astype(float) / 255
+    shown = np.where(y < 0.081, y / 4.5, ((y + 0.099) / 1.099) ** (1 / 0.45)).reshape(100, 2, 130, 2, 3).mean((1, 3))
+    scene = (shown + 1 / 64) * 2.0 ** (found.stops / 4096) - 1 / 64
+    red, green, blue = (scene @ np.linalg.inv(np.array(record.recipe.matrix)).T)[green_alone].T
+    both = (red + blue) / 2
+    brighter_than_white = both > 1.1
+    assert brighter_than_white.sum() > 50
+    assert (green / both)[brighter_than_white].min() > 0.93
+
+
 @pytest.mark.parametrize("most", [64_000, 2_500, 1_000, 900])
 def test_the_finest_map_that_fits_is_taken(frame: RawFrame, rendered: Picture, most: int) -> None:
     record = rendered.record
