@@ -41,8 +41,8 @@ _EXACT: Final = 1 << 53
 _AT_ONCE: Final = 5400
 """Columns of a matrix product: below this OpenBLAS takes no threads, which wait for each other on a busy machine."""
 
-_BLOCK: Final = 40
-"""The same of a product of samples with themselves."""
+_BLOCK: Final = 180
+"""The same of a product of half of the samples with the other."""
 
 _DARK: Final = 0.01
 """Share of white at which noise is no more that of light."""
@@ -177,7 +177,7 @@ def fitted_filters(
                     weight = 1 / np.sqrt(around[places[site]] / WHITE + _DARK)
                     around, there = around * weight, there * weight
                 seen, wanted = _in_blocks(around), _in_blocks(there)
-                sums[site] += np.matmul(seen, seen.transpose(0, 2, 1)).sum(axis=0)
+                sums[site] += _with_themselves(seen)
                 with_target[site] += np.matmul(seen, wanted.transpose(0, 2, 1)).sum(axis=0)[:, 0]
     found = []
     for total, both, first in zip(sums, with_target, near / 2.0**_POINT, strict=True):
@@ -219,6 +219,18 @@ def _in_blocks(samples: Whole) -> Whole:
     count = samples.shape[1]
     filled = np.pad(samples, ((0, 0), (0, -count % _BLOCK)))
     return np.ascontiguousarray(filled.reshape(len(samples), -1, _BLOCK).transpose(1, 0, 2))
+
+
+def _with_themselves(blocks: Whole) -> Whole:
+    """(blocks, TAPS, `_BLOCK`) -> (TAPS, TAPS): sums of products of all pairs of rows, by quarters."""
+    half = TAPS // 2
+    sums = np.empty((TAPS, TAPS))
+    parts = slice(0, half), slice(half, TAPS)
+    for rows, columns in ((0, 0), (0, 1), (1, 1)):
+        right = blocks[:, parts[columns]].transpose(0, 2, 1)
+        sums[parts[rows], parts[columns]] = np.matmul(blocks[:, parts[rows]], right).sum(axis=0)
+    sums[parts[1], parts[0]] = sums[parts[0], parts[1]].T
+    return sums
 
 
 def _padded(rows: Rows, top: int, bottom: int, pairs: int, highlights: Highlights | None) -> Whole:
