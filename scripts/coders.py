@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -79,13 +80,17 @@ def measured_file(path: Path, model: Model) -> dict[str, Any]:
     with TemporaryDirectory() as name:
         plain, exact, dng = (Path(name) / each for each in ("plain.jpg", "exact.jpg", "a.dng"))
         model.render(frame).save(plain)
-        model.render(frame, RunOptions(raw_budget=RawBudget(max_error=0))).save(exact)
+        model.render(frame, RunOptions(raw_budget=RawBudget(max_error=0))).save(exact, small=True)
         frame.save(dng)
-        predicted = np.ascontiguousarray(model.recover(plain).mosaic)
-        if not np.array_equal(model.recover(exact).mosaic, frame.mosaic):
+        alone = model.recover(plain).mosaic
+        picture = read_picture(exact)
+        if not np.array_equal(model.recover(picture).mosaic, frame.mosaic):
             sys.exit(f"{path} did not come back bit for bit.")
+        layers = dict(picture.layers)
+        residual = layers.pop(RESIDUAL_LAYER)
+        predicted = np.ascontiguousarray(model.recover(replace(picture, layers=layers)).mosaic)
         sizes = [each.stat().st_size for each in (path, dng, plain, exact)]
-        sizes[-1] -= len(read_picture(exact).layers[RESIDUAL_LAYER])
+        sizes[-1] -= len(residual)
     noise = known_noise(frame)
     bounds = {str(most): uniform_bound(most) for most in DNS}
     if noise is not None:
@@ -97,7 +102,7 @@ def measured_file(path: Path, model: Model) -> dict[str, Any]:
         "size": [frame.mosaic.shape[1], frame.mosaic.shape[0]],
         "noise": noise and {"gain": noise.gain, "read": noise.read, "stated": noise.stated},
         **dict(zip(("source", "dng", "plain", "jpeg"), rates, strict=True)),
-        "predicted": against(frame, predicted),
+        "predicted": against(frame, alone),
         "bounds": {label: at_bound(frame, predicted, bound) for label, bound in bounds.items()},
     }
 

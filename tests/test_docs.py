@@ -109,6 +109,15 @@ def test_the_tables_of_cpus_are_those_that_were_measured(tmp_path: Path) -> None
     assert fresh.read_text(encoding="utf-8") == read("performance"), "run scripts/cpu_runtimes.py"
 
 
+def test_the_tables_of_coders_are_those_that_were_measured(tmp_path: Path) -> None:
+    fresh = tmp_path / "layers.md"
+    fresh.write_text(re.sub(r"(<!-- begin coders -->\n).*?(<!-- end coders -->)", r"\1\2", read("layers"), flags=re.S))
+    command = [sys.executable, str(ROOT / "scripts" / "coders.py"), str(fresh), str(DOCS / "measured" / "coders.json")]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("layers"), "run scripts/coders.py"
+    assert (tmp_path / "images" / "coders.png").read_bytes() == (DOCS / "images" / "coders.png").read_bytes()
+
+
 MEASURED = DOCS / "measured" / "files.json"
 
 

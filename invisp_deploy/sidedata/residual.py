@@ -98,7 +98,9 @@ def encode_residual(true: Mosaic, predicted: Mosaic, bound: Bound) -> bytes:
     if bound.any():
         scale, occurring = _Scale(int(true.min()), int(true.max())), b""
     else:
-        met = np.bincount(true.ravel(), minlength=_DNS) > 0
+        met = np.zeros(_DNS, np.bool_)
+        for rows in _bands(*true.shape):  # `bincount` takes eight bytes for each pixel
+            met |= np.bincount(true[rows].ravel(), minlength=_DNS) > 0
         scale, occurring = _Scale.of(met), zlib.compress(np.packbits(met).tobytes(), 9)
     parts = [_HEAD.pack(_VERSION, *true.shape, scale.least, scale.most, len(runs), len(occurring)), runs, occurring]
     for rows in _bands(*true.shape):
@@ -314,7 +316,9 @@ def _weights(difference: npt.NDArray[np.int32], seen: list[_Known | None], limit
     if usual.sum() < _FEWEST:
         return weights
     columns, target = all_seen[usual].astype(np.float64), wanted[usual].astype(np.float64)
-    found = np.linalg.lstsq(columns.T @ columns, columns.T @ target, rcond=None)[0]
+    # not `@`, whose threads wait for each other on a busy machine
+    squares, products = np.einsum("ni,nj->ij", columns, columns), np.einsum("ni,n->i", columns, target)
+    found = np.linalg.lstsq(squares, products, rcond=None)[0]
     for place, weight in zip(places, found, strict=True):
         weights[place] = int(np.clip(np.rint(weight * (1 << _POINT)), -_HEAVIEST, _HEAVIEST))
     return weights
