@@ -104,7 +104,7 @@ def render_linear(
     picture = replace(picture, notes=aligned.frame.notes)  # the others are of a way back, which is not written
     if aligned.recipe.color != "srgb":
         return linear_of(picture)
-    found = brighter(aligned.mosaic, aligned.recipe, picture.pixels, for_eyes=True)
+    found = brighter(aligned.mosaic, aligned.recipe, picture.pixels)
     return linear_by(picture, None if found is None else all_highlights(found))
 
 

@@ -29,6 +29,7 @@ from invisp_deploy.sidedata.predictor import (
     predictor_size,
 )
 from invisp_deploy.sidedata.residual import RESIDUAL_LAYER, Bound, encode_residual, uniform_bound
+from invisp_deploy.sidedata.saturation import in_dn, saturated_at
 
 _TIMES: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
 """Multiples of the noise that a budget is filled with."""
@@ -67,18 +68,20 @@ class Carried:
         self._deep = pixels.dtype == np.uint16  # their way through the network is exact to a few DN; no filter is
         self._frame = frame if budget.bounded or budget.most is not None else None
         self._alignment = alignment
-        found = brighter(mosaic, recipe, pixels, for_eyes=budget.hdr)
+        found = brighter(mosaic, recipe, pixels)
         most: float = math.inf if budget.hdr else MOST_HIGHLIGHTS
         if budget.most is not None:
             most = budget.most - predictor_size(2) - _GAIN_MAP_SIZE
         self.gain_map: GainMap | None = None if found is None else fitted_gain_map(found, most)
         self._open = _strips(mosaic, np.arange(len(mosaic) // 2 // _STRIP), _SAMPLES)
         self._clipped: list[tuple[int, Mosaic]] = []
+        self._ends = (recipe.white,) * 4
         if found is not None and self.gain_map is not None:
             rows = found.count[: len(found.count) // _STRIP * _STRIP].reshape(-1, _STRIP * found.count.shape[1])
             counts = (rows > 0).sum(axis=1)
             among = np.flatnonzero(counts)
             self._clipped = _strips(mosaic, among, _CLIPPED_SAMPLES, per_strip=float(counts[among].mean()))
+            self._ends = in_dn(found.ends, recipe)
 
     def __call__(self, rows: Rows, digest: str) -> dict[str, bytes]:
         """The layers of a picture whose file gives these rows and whose record has that digest.
@@ -90,11 +93,15 @@ class Carried:
         recipe = self._recipe
         highlights = None if self.gain_map is None else highlights_of(self.gain_map, height, width)
         start, relative = closed_form_filters(recipe), self._budget.bounded
-        open_ = fitted_filters(rows, self._open, height, recipe, highlights, start, clipped=False, relative=relative)
+        white = int(np.ceil(recipe.white))
+        of_open = (self._open, height, recipe, (recipe.white,) * 4, highlights, start)
+        open_ = fitted_filters(rows, *of_open, clipped=False, relative=relative)
         clipped = None
         if highlights is not None:
-            clipped = fitted_filters(rows, self._clipped, height, recipe, highlights, open_, clipped=True)
-        predictor = Predictor(int(np.ceil(recipe.white)), open_, clipped, digest[:DIGITS])
+            of_clipped = (self._clipped, height, recipe, self._ends, highlights, open_)
+            clipped = fitted_filters(rows, *of_clipped, clipped=True)
+        saturated = saturated_at(self._clipped, self._ends, white)
+        predictor = Predictor(white, saturated, open_, clipped, digest[:DIGITS])
         if self._frame is not None:
             pixels = rows(0, height)
             predicted = self._alignment.inverse(predictor.predict(pixels, highlights))

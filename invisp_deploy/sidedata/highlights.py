@@ -31,6 +31,9 @@ _SCALES: Final = (2, 4, 8, 16)
 _LARGEST: Final = 1 << 23
 """Pixels of a map: libjpeg holds all of a picture for the Huffman code that fits it best."""
 
+_ABOVE: Final = 1.02
+"""What is saturated is taken for so much brighter, so that it comes back saturated through the map's JPEG."""
+
 _LEAST: Final = 1 / 16
 """Stops above white from which a map says something."""
 
@@ -38,25 +41,23 @@ _LEAST: Final = 1 / 16
 @dataclass(frozen=True)
 class Brighter:
     """How much brighter the scene is than the picture. stops: (H / 2, W / 2, 3), 0 where the picture does not clip.
-    count: (H / 2, W / 2) uint8, pixels of each square that clip.
+    count: (H / 2, W / 2) uint8, pixels of each square that clip. ends: from where on colours are saturated.
     """
 
     stops: Stops
     count: npt.NDArray[np.uint8]
+    ends: Shares
 
 
-def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels, *, for_eyes: bool = False) -> Brighter | None:
+def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> Brighter | None:
     """Compare a mosaic (H, W) with its picture (H, W, 3), both even; None where nothing lies above white.
-
-    for_eyes: saturated is what piles up in this mosaic (`saturated_from`), and no colour is left where all are; else it
-    is what reaches the stated white, from which the mosaic comes back more exactly.
 
     Where a colour of the sensor is saturated, the scene is taken for no more coloured than the mean of the two others:
     a blown sky is white on a screen of high range, and not the colour of the gains. Back on the sensor that is
     saturated again, so nothing is lost by it.
     """
     height, width = mosaic.shape
-    ends = saturated_from(mosaic, recipe) if for_eyes else None
+    ends: Shares | None = None
     stops = np.zeros((height // 2, width // 2, 3), np.uint16)  # pages that are never written take no memory
     count = np.zeros((height // 2, width // 2), np.uint8)
     for top in range(0, height // 2, _STRIP):
@@ -66,11 +67,12 @@ def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels, *, for_eyes: bool =
         there = clipped > 0
         if there.any():
             count[strip] = clipped
+            ends = saturated_from(mosaic, recipe) if ends is None else ends
             scene = _scene(by_site(mosaic[rows])[:, there], recipe, ends)
             shown = light(pixels[rows], 2 * top, None).reshape(3, 4, *there.shape)[:, :, there].mean(axis=1) / WHITE
             above = np.log2(np.maximum(scene + OFFSET / WHITE, OFFSET / WHITE) / (shown + OFFSET / WHITE))
             stops[strip][there] = np.rint(np.clip(above * _STOP, 0, _MOST)).T
-    return Brighter(stops, count) if stops.max(initial=0) >= _LEAST * _STOP else None
+    return Brighter(stops, count, ends) if ends is not None and stops.max(initial=0) >= _LEAST * _STOP else None
 
 
 def fitted_gain_map(found: Brighter, most: float) -> GainMap | None:
@@ -136,25 +138,18 @@ def highlights_of(gain_map: GainMap, height: int, width: int) -> Highlights | No
     return None
 
 
-def _scene(sites: npt.NDArray[np.uint16], recipe: Recipe, ends: Shares | None) -> npt.NDArray[np.float64]:
-    """(4, n) DN -> (3, n): linear sRGB of each square, 1 at the picture's white. ends: where colours saturate, for
-    eyes.
-    """
+def _scene(sites: npt.NDArray[np.uint16], recipe: Recipe, ends: Shares) -> npt.NDArray[np.float64]:
+    """(4, n) DN -> (3, n): linear sRGB of each square, 1 at the picture's white. ends: where colours saturate."""
     black = np.reshape(recipe.black, (4, 1))
     share = (sites - black) / (recipe.white - black)
     colours = np.array(["RGB".index(each) for each in recipe.cfa])
     camera = np.stack([share[colours == colour].mean(axis=0) for colour in range(3)])
-    from_ = [_SATURATED] * 3 if ends is None else ends
-    saturated = np.stack([(share[colours == colour] >= from_[colour]).any(axis=0) for colour in range(3)])
+    saturated = np.stack([(share[colours == colour] >= ends[colour]).any(axis=0) for colour in range(3)])
     camera *= np.reshape(recipe.gains, (3, 1))
     others = (camera.sum(axis=0) - camera) / 2
-    whole = np.where(saturated, np.maximum(camera, others), camera)
-    least = max(recipe.gains) if ends is None else whole.max(axis=0)
-    whole = np.where(saturated.all(axis=0), np.maximum(whole, least), whole)
+    whole = np.where(saturated, np.maximum(camera * _ABOVE, others), camera)
+    whole = np.where(saturated.all(axis=0), whole.max(axis=0), whole)
     return whole if recipe.matrix is None else np.array(recipe.matrix) @ whole
-
-
-_SATURATED: Final = 0.995
 
 
 def _reduced(found: Brighter, step: int) -> Stops:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -50,7 +50,7 @@ _DARK: Final = 0.01
 _NEAR: Final = 1e-9
 _NEAR_CLIPPED: Final = 1e-6
 """How fast filters are held where they begin, as a share of what their pixels say; highlights are often few."""
-_HEAD: Final = struct.Struct("<BBH8s8s")
+_HEAD: Final = struct.Struct("<BB5H8s8s")
 _VERSION: Final = 1
 
 Filters = npt.NDArray[np.int32]
@@ -59,7 +59,7 @@ Filters = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Predictor:
-    """white: largest DN that it gives.
+    """white: largest DN that it gives. saturated: the same of each site of the 2x2 pattern where the picture clips.
 
     open: for all pixels; None where the network's inverse is nearer. clipped: for pixels that the picture clips and a
     gain map has; None where there is no map. picture: what the record's digest begins with, so that a picture with
@@ -68,6 +68,7 @@ class Predictor:
     """
 
     white: int
+    saturated: tuple[int, int, int, int]
     open: Filters | None
     clipped: Filters | None
     picture: str
@@ -77,7 +78,8 @@ class Predictor:
         """The layer `predictor`: a head, then little-endian int32."""
         parts = [each for each in (self.open, self.clipped) if each is not None]
         kinds = (self.open is not None) | (self.clipped is not None) << 1 | bool(self.decoded) << 2
-        head = _HEAD.pack(_VERSION, kinds, self.white, *map(bytes.fromhex, (self.picture, self.decoded)))
+        digests = map(bytes.fromhex, (self.picture, self.decoded))
+        head = _HEAD.pack(_VERSION, kinds, self.white, *self.saturated, *digests)
         return head + b"".join(each.astype("<i4").tobytes() for each in parts)
 
     @classmethod
@@ -85,7 +87,7 @@ class Predictor:
         """Inverse of `to_bytes`. Raises ImageFileError, which names `source`, for what it never wrote."""
         if len(data) < _HEAD.size:
             raise _damaged(source, f"it has {len(data)} bytes")
-        version, kinds, white, picture, decoded = _HEAD.unpack_from(data)
+        version, kinds, white, *saturated, picture, decoded = _HEAD.unpack_from(data)
         if version != _VERSION or kinds not in (1, 2, 3, 5, 7):
             raise _damaged(source, f"version {version}, kinds {kinds}")
         count = (kinds & 3).bit_count()
@@ -94,7 +96,15 @@ class Predictor:
         filters = np.frombuffer(data, "<i4", offset=_HEAD.size).astype(np.int32).reshape(-1, 4, TAPS)
         each = iter(filters)
         of_open, of_clipped = (next(each) if kinds & kind else None for kind in (1, 2))
-        return cls(white, of_open, of_clipped, picture.hex(), decoded.hex() if kinds & 4 else "")
+        first, second, third, fourth = saturated
+        return cls(
+            white,
+            (first, second, third, fourth),
+            of_open,
+            of_clipped,
+            picture.hex(),
+            decoded.hex() if kinds & 4 else "",
+        )
 
     def predict(self, pixels: Pixels, highlights: Highlights | None, base: Mosaic | None = None) -> Mosaic:
         """(H, W, 3), both even -> (H, W) uint16 DN; where `open` is None, `base` with its clipped pixels replaced.
@@ -112,10 +122,10 @@ class Predictor:
             planes = _padded(lambda first, last: pixels[first:last], top, bottom, height // 2, highlights)
             sites = by_site_of(mosaic[2 * top : 2 * bottom])
             if everywhere is not None:
-                for site, made in zip(sites, _filtered(planes, everywhere, self.white), strict=True):
+                for site, made in zip(sites, _filtered(planes, everywhere, (self.white,) * 4), strict=True):
                     site[...] = made
             if where_clipped is not None and (clipped := clipped_pixels(pixels[2 * top : 2 * bottom])).any():
-                made_there = _filtered(planes, where_clipped, self.white)
+                made_there = _filtered(planes, where_clipped, self.saturated)
                 for site, made, there in zip(sites, made_there, by_site(clipped), strict=True):
                     np.copyto(site, made, where=there, casting="unsafe")
         return mosaic
@@ -150,6 +160,7 @@ def fitted_filters(
     samples: Iterable[tuple[int, Mosaic]],
     height: int,
     recipe: Recipe,
+    ends: Sequence[float],
     highlights: Highlights | None,
     near: Filters,
     *,
@@ -160,8 +171,8 @@ def fitted_filters(
 
     samples: of each strip, which pair of rows it begins with, and its (2n, W) DN. clipped: fit the pixels that the
     picture clips, else the others. relative: errors count by the noise of their light, as for a residual, and not all
-    alike, as for a mean square. near: what is changed no more than the pixels ask for. What reaches the recipe's white
-    is left out: there the sensor says nothing.
+    alike, as for a mean square. near: what is changed no more than the pixels ask for. ends: DN of each site from which
+    it is left out, because there the sensor says nothing.
     """
     sums, with_target = np.zeros((4, TAPS, TAPS)), np.zeros((4, TAPS))
     places = [_places(site).index(("RGB".index(recipe.cfa[site]) * 4 + site, 1, 1)) for site in range(4)]
@@ -170,7 +181,7 @@ def fitted_filters(
         planes = _padded(rows, top, bottom, height // 2, highlights)
         blown = by_site(clipped_pixels(rows(2 * top, 2 * bottom)))
         for site, target in enumerate(by_site(strip)):
-            taken = (target < recipe.white) & (blown[site] == clipped)
+            taken = (target < ends[site]) & (blown[site] == clipped)
             if taken.any():
                 around, there = _neighbours(planes, site)[:, taken.ravel()], target[taken].astype(np.float64)[None]
                 if relative:
@@ -259,8 +270,8 @@ def _checked(coefficients: Filters | None, highlights: Highlights | None) -> _Fi
     return filters, coefficients[:, -1:].astype(np.float64) * WHITE + 2.0 ** (_POINT - 1)
 
 
-def _filtered(planes: Whole, by_filter: _Filter, white: int) -> Whole:
-    """(12, n + 2, w + 2) -> (4, n, w) DN."""
+def _filtered(planes: Whole, by_filter: _Filter, most: tuple[int, ...]) -> Whole:
+    """(12, n + 2, w + 2) -> (4, n, w) DN, of each site at most so many."""
     filters, constants = by_filter
     rows, columns = planes.shape[1] - 2, planes.shape[2]
     flat = np.concatenate([planes.reshape(12, -1), np.zeros((12, 2))], axis=1)
@@ -271,7 +282,7 @@ def _filtered(planes: Whole, by_filter: _Filter, white: int) -> Whole:
             start = row * columns + column
             sums += np.matmul(filters[row, column], flat[:, start : start + rows * columns], out=part)
     sums *= 2.0**-_POINT
-    np.clip(np.floor(sums, out=sums), 0, white, out=sums)
+    np.clip(np.floor(sums, out=sums), 0, np.reshape(most, (4, 1)), out=sums)
     return sums.reshape(4, rows, columns)[:, :, :-2]
 
 

@@ -5,6 +5,7 @@ Pixels that saturate pile up at one level, with their noise around it; a scene's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -52,3 +53,24 @@ def saturated_from(mosaic: Mosaic, recipe: Recipe) -> Shares:
         if counts[fullest] >= _TIMES * (below + 1) and counts[fullest - 1 :].sum() >= _SHARE * counts.sum():
             found[colour] = fullest / _BINS - _NOISE
     return found
+
+
+def in_dn(shares: Shares, recipe: Recipe) -> tuple[float, float, float, float]:
+    """Of R, G and B -> DN of the sites of the recipe's pattern, row by row."""
+    colours = ["RGB".index(letter) for letter in recipe.cfa]
+    first, second, third, fourth = (
+        float(black + shares[colour] * (recipe.white - black))
+        for black, colour in zip(recipe.black, colours, strict=True)
+    )
+    return first, second, third, fourth
+
+
+def saturated_at(strips: Sequence[tuple[int, Mosaic]], ends: Sequence[float], white: int) -> tuple[int, int, int, int]:
+    """The median DN of each site from its end on, in strips of a mosaic; white where none has so many."""
+    levels = []
+    for site, (row, column) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        values = [strip[row::2, column::2] for _, strip in strips]
+        there = np.concatenate([each[each >= ends[site]] for each in values]) if values else np.empty(0)
+        levels.append(int(np.median(there)) if there.size else white)
+    first, second, third, fourth = levels
+    return first, second, third, fourth

@@ -76,7 +76,7 @@ def test_a_budget_holds(model: Model, tmp_path: Path) -> None:
         picture = read_picture(tmp_path / "a.jpg")
         carried = sum(map(len, picture.layers.values())) + len(picture.gain_map.image if picture.gain_map else b"")
         assert carried <= most
-    with pytest.raises(RequestError, match="takes 1236 bytes"):
+    with pytest.raises(RequestError, match="takes 1244 bytes"):
         model.render(blown_frame(), RunOptions(raw_budget=RawBudget(500)))
 
 

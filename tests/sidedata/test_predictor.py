@@ -27,6 +27,7 @@ def picture(height: int = 96, width: int = 130, seed: int = 1, most: int = 240) 
 
 
 NOTHING = np.zeros((4, TAPS), np.int32)
+ENDS = (4095,) * 4
 
 
 def recipe(cfa: str) -> Recipe:
@@ -57,7 +58,7 @@ def predicted_in_integers(predictor: Predictor, pixels: np.ndarray, y: int, x: i
 def test_prediction_is_the_same_in_plain_integers() -> None:
     rng = np.random.default_rng(7)
     filters = rng.integers(-(1 << 18), 1 << 18, (4, TAPS)).astype(np.int32)
-    predictor = Predictor(3000, filters, None, "0" * 16)
+    predictor = Predictor(3000, (3000,) * 4, filters, None, "0" * 16)
     pixels = picture(20, 5000 * 2 + 6)  # wider than what is filtered at once
     made = predictor.predict(pixels, None)
     assert made.dtype == np.uint16
@@ -82,8 +83,8 @@ def test_a_mosaic_that_is_a_filter_of_the_picture_is_found(cfa: str) -> None:
         mosaic[site // 2 :: 2, site % 2 :: 2] = sharp[site // 2 :: 2, site % 2 :: 2, "RGB".index(letter)]
     dn = np.rint(900 + 2000 * mosaic).astype(np.uint16)  # nothing is cut off at 0
     strips = [(pair, dn[2 * pair : 2 * pair + 2]) for pair in range(2, height // 2 - 2)]
-    filters = fitted_filters(lambda a, b: pixels[a:b], strips, height, recipe(cfa), None, NOTHING, clipped=False)
-    made = Predictor(4095, filters, None, "0" * 16).predict(pixels, None)
+    filters = fitted_filters(lambda a, b: pixels[a:b], strips, height, recipe(cfa), ENDS, None, NOTHING, clipped=False)
+    made = Predictor(4095, (4095,) * 4, filters, None, "0" * 16).predict(pixels, None)
     inner = (slice(4, -4), slice(4, -4))
     assert np.abs(made[inner].astype(int) - dn[inner]).max() <= 4
     assert np.abs(np.roll(dn, 1, 0)[inner].astype(int) - dn[inner]).max() > 100, "it was no constant"
@@ -98,7 +99,7 @@ def test_clipped_pixels_have_a_filter_of_their_own() -> None:
     flat[:, -1] = 1000 * (1 << POINT) // WHITE
     other = flat.copy()
     other[:, -1] *= 2
-    both = Predictor(4095, flat, other, "0" * 16)
+    both = Predictor(4095, (4095,) * 4, flat, other, "0" * 16)
     np.testing.assert_array_equal(both.predict(pixels, highlights), np.where(clipped, 2000, 1000))
     assert (both.predict(pixels, None) == 1000).all(), "without a map there is nothing to take"
     base = np.full(pixels.shape[:2], 7, np.uint16)
@@ -110,7 +111,7 @@ def test_clipped_pixels_have_a_filter_of_their_own() -> None:
 def test_without_pixels_the_filters_stay_where_they_began() -> None:
     pixels = picture(16, 16)
     start = closed_form_filters(recipe("GRBG"))
-    made = fitted_filters(lambda a, b: pixels[a:b], [], 16, recipe("GRBG"), None, start, clipped=False)
+    made = fitted_filters(lambda a, b: pixels[a:b], [], 16, recipe("GRBG"), ENDS, None, start, clipped=False)
     np.testing.assert_array_equal(made, start)
 
 
@@ -120,7 +121,7 @@ def test_the_start_is_the_closed_forms_way_back(cfa: str) -> None:
     pixels, numbers = picture(), recipe(cfa)
     y = pixels.astype(np.float32) / 255
     expected = undevelop(np.ascontiguousarray(y.transpose(2, 0, 1)), numbers)
-    made = Predictor(4095, closed_form_filters(numbers), None, "0" * 16).predict(pixels, None)
+    made = Predictor(4095, (4095,) * 4, closed_form_filters(numbers), None, "0" * 16).predict(pixels, None)
     inside = (expected > 128) & (expected < 4095)  # what the float way back clips, too
     assert inside.mean() > 0.5
     assert np.abs(made.astype(int) - expected)[inside].max() <= 1
@@ -129,13 +130,17 @@ def test_the_start_is_the_closed_forms_way_back(cfa: str) -> None:
 def test_a_flat_picture_gives_its_level_back() -> None:
     pixels = np.full((64, 64, 3), 120, np.uint8)
     mosaic = np.full((64, 64), 700, np.uint16)
-    filters = fitted_filters(lambda a, b: pixels[a:b], [(0, mosaic)], 64, recipe("GBRG"), None, NOTHING, clipped=False)
-    assert np.abs(Predictor(4095, filters, None, "0" * 16).predict(pixels, None).astype(int) - 700).max() <= 1
+    filters = fitted_filters(
+        lambda a, b: pixels[a:b], [(0, mosaic)], 64, recipe("GBRG"), ENDS, None, NOTHING, clipped=False
+    )
+    assert (
+        np.abs(Predictor(4095, (4095,) * 4, filters, None, "0" * 16).predict(pixels, None).astype(int) - 700).max() <= 1
+    )
 
 
 def test_bytes_and_back_and_what_is_damaged() -> None:
     filters = np.arange(4 * TAPS, dtype=np.int32).reshape(4, TAPS)
-    whole = Predictor(16383, filters, -filters, "0123456789abcdef")
+    whole = Predictor(16383, (16383,) * 4, filters, -filters, "0123456789abcdef")
     data = whole.to_bytes()
     assert len(data) < 2500
     again = Predictor.from_bytes(data, "x.jpg")
@@ -159,4 +164,4 @@ def test_coefficients_that_would_not_be_exact_are_refused() -> None:
     huge = np.full((4, TAPS), 2**31 - 1, np.int32)
     bright = Highlights(np.zeros((48, 65, 3), np.uint8), 64, 2)
     with pytest.raises(ImageFileError, match="too large"):
-        Predictor(4095, huge, None, "0" * 16).predict(picture(), bright)
+        Predictor(4095, (4095,) * 4, huge, None, "0" * 16).predict(picture(), bright)
