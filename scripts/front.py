@@ -87,7 +87,7 @@ def paint(figure: Any, rows: Sequence[Row]) -> None:
             axes.plot(*zip(*points, strict=True), "o", color=f"C{seed}", label=f"mean of the files, seed {seed}")
         longer = [(row["macs"], row[metric]) for row in networks if row["steps"] > ordinary]
         if longer:
-            axes.plot(*zip(*longer, strict=True), "o", mfc="none", mec="C0", ms=9, label="seed 0, twice the steps")
+            axes.plot(*zip(*longer, strict=True), "o", mfc="none", mec="C0", ms=9, label="seed 0, more steps")
         worst = [(row["macs"], row[f"worst {metric}"]) for row in networks if row["steps"] == ordinary]
         axes.plot(*zip(*worst, strict=True), "_", color="0.4", label="the worst file")
         for name, macs in {row["name"]: row["macs"] for row in means}.items():
