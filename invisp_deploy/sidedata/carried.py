@@ -28,7 +28,7 @@ from invisp_deploy.sidedata.predictor import (
     fitted_filters,
     predictor_size,
 )
-from invisp_deploy.sidedata.residual import RESIDUAL_LAYER, Bound, encode_residual, uniform_bound
+from invisp_deploy.sidedata.residual import RESIDUAL_LAYER, Bound, encode_residual, least_residual, uniform_bound
 from invisp_deploy.sidedata.saturation import in_dn, saturated_at
 
 _TIMES: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
@@ -73,12 +73,12 @@ class Carried:
         if budget.most is not None:
             most = budget.most - predictor_size(2) - _GAIN_MAP_SIZE
         self.gain_map: GainMap | None = None if found is None else fitted_gain_map(found, most)
-        self._open = _strips(mosaic, np.arange(len(mosaic) // 2 // _STRIP), _SAMPLES)
+        starts = np.arange(0, len(mosaic) // 2, _STRIP)  # the last strip may be a shorter one
+        self._open = _strips(mosaic, np.arange(starts.size), _SAMPLES)
         self._clipped: list[tuple[int, Mosaic]] = []
         self._ends = (recipe.white,) * 4
         if found is not None and self.gain_map is not None:
-            rows = found.count[: len(found.count) // _STRIP * _STRIP].reshape(-1, _STRIP * found.count.shape[1])
-            counts = (rows > 0).sum(axis=1)
+            counts = np.add.reduceat((found.count > 0).sum(axis=1), starts)
             among = np.flatnonzero(counts)
             self._clipped = _strips(mosaic, among, _CLIPPED_SAMPLES, per_strip=float(counts[among].mean()))
             self._ends = in_dn(found.ends, recipe)
@@ -132,10 +132,12 @@ class Carried:
         if len(residual) <= most:
             return residual
         times, fitting = _smallest_bound(frame, predicted, most)
-        can = f"`max_noise` {times:g} fits with {len(fitting):,} bytes" if fitting else "no bound fits"
+        can, do = "no bound fits", "leave the bound out"
+        if fitting:
+            can, do = f"`max_noise` {times:g} fits with {len(fitting):,} bytes", "ask for that"
         raise RequestError(
             f"The RAW within its bound needs {len(residual):,} bytes beside the predictor and the highlights, and "
-            f"`raw_budget` leaves {max(most, 0):,.0f}: {can}; ask for that, or give more room."
+            f"`raw_budget` leaves {max(most, 0):,.0f}: {can}; {do}, or give more room."
         )
 
 
@@ -148,6 +150,8 @@ def _smallest_bound(frame: RawFrame, predicted: Mosaic, most: float) -> tuple[fl
     the noise is not known.
     """
     found = (0.0, b"")
+    if most < least_residual(*predicted.shape):
+        return found
     try:
         noise = frame_noise(frame)
     except RequestError:

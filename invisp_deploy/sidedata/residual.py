@@ -170,6 +170,11 @@ def decode_residual(data: bytes, predicted: Mosaic, source: str) -> Mosaic:
     return mosaic
 
 
+def least_residual(height: int, width: int) -> int:
+    """Bytes that the layer of a mosaic of that size takes at least: its tables."""
+    return _HEAD.size + sum(_LIMIT.size + 4 * _SITE.size for _ in _bands(height, width))
+
+
 def residual_bound(data: bytes, source: str) -> Bound:
     """The bound that a layer was made with. Raises ImageFileError as `decode_residual`."""
     return _head(data, None, source)[0]

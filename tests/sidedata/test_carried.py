@@ -174,3 +174,33 @@ def test_a_bound_that_does_not_fit_says_what_does(model: Model, tmp_path: Path) 
     with pytest.raises(RequestError, match=r"needs [\d,]+ bytes .* leaves [\d,]+: `max_noise` [\d.]+ fits"):
         model.render(blown_frame(600, 800), options).save(tmp_path / "a.jpg")
     assert not (tmp_path / "a.jpg").exists()
+
+
+def test_where_no_bound_fits_that_is_said(model: Model, tmp_path: Path) -> None:
+    options = RunOptions(raw_budget=RawBudget(2000, max_error=0))
+    with pytest.raises(RequestError, match="no bound fits; leave the bound out, or give more room"):
+        model.render(dark_frame(), options).save(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 3), (2, 500), (6, 64)])
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_the_smallest_frames_carry_theirs(model: Model, size: tuple[int, int], suffix: str, tmp_path: Path) -> None:
+    frame, path = blown_frame(*size), tmp_path / f"a.{suffix}"
+    for options in (RunOptions(), RunOptions(raw_budget=RawBudget(max_error=0))):
+        model.render(frame, options, bits=16 if suffix == "tif" else 8).save(path, overwrite=True)
+        assert read_picture(path).gain_map is not None
+        back = model.recover(path).mosaic
+        assert back.shape == size
+    np.testing.assert_array_equal(back, frame.mosaic)
+
+
+def test_highlights_in_the_last_rows_alone_are_carried(model: Model, tmp_path: Path) -> None:
+    """Of 102 rows the last two belong to no whole strip of samples."""
+    frame = dark_frame(102, 200)
+    frame.mosaic[-2:, 50:90] = 3900  # red and blue clip in the picture, and nothing in the sensor
+    model.render(frame).save(tmp_path / "a.jpg", subsampling="4:4:4", quality=98)
+    assert read_picture(tmp_path / "a.jpg").gain_map is not None
+    with_, without = (
+        model.recover(tmp_path / "a.jpg", options).mosaic[-2:, 55:85] for options in (RunOptions(), ALONE)
+    )
+    assert np.abs(with_.astype(int) - 3900).mean() < np.abs(without.astype(int) - 3900).mean() / 2
