@@ -99,6 +99,7 @@ def allowed() -> dict[str, tuple[set[str], set[str]]]:
     table = re.search(r"\| room \|.*?\n\|[-|]+\n(.*?)\n\n", text, re.S)
     assert table is not None
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+    assert len({row[0] for row in rows}) == len(rows), "a room stands in the table twice"
     return {row[0]: tuple({name for name in cell.split(", ") if name} for cell in row[2:4]) for row in rows}  # type: ignore[misc]
 
 

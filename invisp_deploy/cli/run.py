@@ -20,7 +20,7 @@ from invisp_deploy.cli.batch import Batch, batch_of, work_in_order
 from invisp_deploy.cli.common import InvispCommand, print_json, progress, result_line, say_error, sentence, shown
 from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, version_option
 from invisp_deploy.errors import InvispError, OutputError, RequestError, failure_of
-from invisp_deploy.formats.walk import JPEG_SUFFIXES, is_picture
+from invisp_deploy.formats.walk import JPEG_SUFFIXES, PICTURE_SUFFIXES, is_picture
 
 if TYPE_CHECKING:
     from invisp_deploy.isp.frame import ColorMatrix
@@ -202,15 +202,26 @@ def note_left_out(left_out: Mapping[Path, int]) -> None:
 
 
 def note_unused_options(suffixes: Collection[str]) -> None:
-    """A line on options of JPEGs that were given where none is written; suffixes: of the files that are. The quality is
-    an AVIF's, too.
+    """Lines on options of JPEGs, and of what pictures carry, that were given where none is written; suffixes: of the
+    files that are. The quality is an AVIF's, too; a budget of 0 leaves aside what a picture carries.
     """
-    source = click.get_current_context().get_parameter_source
-    taken = {name: set(JPEG_SUFFIXES) for name in ("quality", "subsampling", "hdr", "web")}
-    taken["quality"].add(".avif")
-    given = [name for name in taken if source(name) is ParameterSource.COMMANDLINE and not taken[name] & set(suffixes)]
-    if given:
-        click.echo(f"note: --{' and --'.join(given)} changed nothing: no JPEG is written", err=True)
+    context = click.get_current_context()
+    tone_map, leaves_aside = context.params.get("tone_map"), context.params["raw_budget"] == 0
+    carrying = ["raw_budget", "max_error", "max_noise", "archive", "lossless"]
+    jpegs, pictures = set(JPEG_SUFFIXES), set(() if tone_map else PICTURE_SUFFIXES)
+    taken = {name: (pictures, "picture that carries its RAW") for name in carrying}
+    taken |= {name: (jpegs, "JPEG") for name in ("quality", "subsampling", "hdr", "web")}
+    taken["quality"] = jpegs | {".avif"}, "JPEG"
+    if leaves_aside:
+        taken["raw_budget"] = pictures | {".dng"}, taken["raw_budget"][1]
+    if tone_map:
+        taken["hdr"] = taken["web"] = taken["lossless"]
+    unused: dict[str, list[str]] = {}
+    for name, (kinds, what) in taken.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and not kinds & set(suffixes):
+            unused.setdefault(what, []).append(f"--{name.replace('_', '-')}")
+    for what, names in unused.items():
+        click.echo(f"note: {' and '.join(names)} changed nothing: no {what} is written", err=True)
 
 
 def options_of(options: dict[str, Any]) -> RunOptions:

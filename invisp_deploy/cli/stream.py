@@ -92,7 +92,7 @@ def _stream(request: StreamRequest, output: Path, report: Path | None, *, as_jso
     command = click.get_current_context().command
     with output_folder(output), _checked(report, request), open_source(request) as source:
         note_left_out(source.left_out)
-        note_unused_options([".jpg"] if source.runtime.card.direction is Direction.FORWARD else [])
+        note_unused_options([".jpg" if source.runtime.card.direction is Direction.FORWARD else ".dng"])
         pipeline = Pipeline(
             source.frames,
             work_for(source.runtime, output, request.options, source.pipe, source.decoded, lambda line: live.say(line)),

@@ -24,7 +24,7 @@ class RawFrame(FrameFacts):
     mosaic: (H, W) uint16, DN, at least 2x2.
     metadata: what the file says of the picture for people.
     negative: what a DNG says of its development beside that; None for a file that is no DNG.
-    notes: sentences on what the file holds and the frame does not.
+    notes: sentences on what the file holds and the frame does not; of a picture, on what is not as it was rendered.
     preview: (h, w, 3) uint8 sRGB in sensor order for files that hold one; None where there is none yet.
     """
 

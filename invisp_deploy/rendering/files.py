@@ -267,7 +267,6 @@ def _make(
         graph=False,
         forced=carried.record.forced,
         light=_light_of(carried.record.facts, options),
-        notes=decoded.notes + carried.notes,
     )
 
 
@@ -314,7 +313,6 @@ def _recovered(
         output=output,
         forced=way_back.forced or way_back.weights != runtime.card.weights,
         light=_light_of(way_back.facts, options),
-        notes=picture.notes + (carried.notes if carried else ()),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from invisp_deploy.contract import CFA_PATTERNS
@@ -69,7 +71,7 @@ def restore(carried: Restoring, name: str, progress: Progress = silent) -> RawFr
     negative = _negative(way_back, picture)
     mosaic = carried.mosaic(name)
     progress(picture.pixels[..., 0].size)
-    return _frame(way_back, picture, mosaic, negative)
+    return _frame(way_back, picture, mosaic, negative, carried)
 
 
 def recover_by(
@@ -89,14 +91,17 @@ def recover_by(
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
     run_tiles(runtime, tiling, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
     own = np.ascontiguousarray(way_back.alignment.inverse(mosaic)) if carried is None else carried.mosaic(name, mosaic)
-    return _frame(way_back, picture, own, negative)
+    return _frame(way_back, picture, own, negative, carried)
 
 
-def _frame(way_back: Record, picture: Picture, mosaic: Mosaic, negative: Negative | None) -> RawFrame:
-    """The frame of a mosaic, with a small picture to look at."""
+def _frame(
+    way_back: Record, picture: Picture, mosaic: Mosaic, negative: Negative | None, carried: Restoring | None
+) -> RawFrame:
+    """The frame of a mosaic, with a small picture to look at, and with what is to be told of both."""
     shown = way_back.alignment.inverse(picture.pixels)
     preview = reduced(shown if shown.dtype == np.uint8 else (shown >> 8).astype(np.uint8), PREVIEW_EDGE)
-    return RawFrame.of(way_back.facts, mosaic, picture.metadata, preview, negative)
+    frame = RawFrame.of(way_back.facts, mosaic, picture.metadata, preview, negative)
+    return replace(frame, notes=picture.notes + (carried.notes if carried else ()))
 
 
 def _negative(way_back: Record, picture: Picture) -> Negative | None:

@@ -249,5 +249,11 @@ def test_options_of_jpegs_are_told_where_none_is_written(card: Path, tmp_path: P
     assert told in run(card / "a.dng", "-o", tmp_path / "a.png", *options).stderr
     assert told in run(photo, "-o", tmp_path / "back.dng", *options).stderr
     assert "changed nothing" not in run(card / "a.dng", "-o", tmp_path / "b.png").stderr
+    told = "note: --raw-budget and --lossless changed nothing: no picture that carries its RAW is written"
+    options = ("--raw-budget", "5MB", "--lossless", "--overwrite")
+    assert "changed nothing" not in run(card / "a.dng", "-o", tmp_path / "b.png", *options).stderr
+    assert told in run(photo, "-o", tmp_path / "back.dng", *options).stderr
+    assert told in run(card / "a.dng", "-o", tmp_path / "tone.jpg", "--tone-map", *options).stderr
+    assert "changed nothing" not in run(photo, "-o", tmp_path / "alone.dng", "--raw-budget", 0).stderr
     words = [str(photo), "-o", str(tmp_path / "out"), "--quality", "80"]
     assert "note: --quality changed nothing" in CliRunner().invoke(stream_command, words).stderr

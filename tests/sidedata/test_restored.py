@@ -74,6 +74,17 @@ def test_the_means_say_how_far_off_a_raw_may_be(model: Model, photo: Path, exact
     assert said == ["its predictor", "its residual, exact", "its residual, within 7 DN"]
 
 
+def test_a_bound_by_noise_is_told_for_what_the_sensor_gives(model: Model, tmp_path: Path) -> None:
+    """Not for DN above its white, where the noise would be several times that."""
+    frame = blown_frame(600, 800)
+    model.render(frame, RunOptions(raw_budget=RawBudget(max_noise=3))).save(tmp_path / "a.jpg")
+    carried = restoring(read_picture(tmp_path / "a.jpg"), "x")
+    assert carried is not None
+    most = int(carried.means.split()[-2])
+    off = np.abs(model.recover(tmp_path / "a.jpg").mosaic.astype(int) - frame.mosaic)
+    assert off.max() <= most < 1.5 * 3 * np.sqrt(frame.white / 65536 * frame.white + 1)
+
+
 def test_pixels_of_another_decoder_are_refused_where_it_matters(model: Model, exact: Path, photo: Path) -> None:
     """One code of one pixel, as a GPU's decoder gives it; the file is the one that was written."""
     for path in (exact, photo):
@@ -102,7 +113,9 @@ def test_without_its_residual_or_gain_map_the_rest_is_used_and_told(model: Model
         assert words in carried.notes[0]
         assert "not within its bound" in carried.notes[0]
         assert carried.means == "its predictor"
-        assert model.recover(changed).mosaic.shape == (200, 260)
+        back = model.recover(changed)
+        assert back.mosaic.shape == (200, 260)
+        assert words in back.notes[0], "whoever has the frame is told"
 
 
 def test_a_residual_of_another_picture_is_refused(model: Model, exact: Path, tmp_path: Path) -> None:

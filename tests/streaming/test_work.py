@@ -14,12 +14,14 @@ from invisp_deploy.errors import ContractError, ImageFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.ifd import text
-from invisp_deploy.formats.picture import read_picture
+from invisp_deploy.formats.picture import Picture, read_picture
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.rendering.files import decode, infer, save
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.sidedata.options import RawBudget
+from invisp_deploy.sidedata.residual import RESIDUAL_LAYER
 from invisp_deploy.streaming.pipe_format import PipeFormat
 from invisp_deploy.streaming.pipeline import Frame, Pipeline
 from invisp_deploy.streaming.sources import played
@@ -86,6 +88,24 @@ def test_what_an_output_does_not_hold_is_told(small_frame: RawFrame, tmp_path: P
             f"note: {tmp_path / 'long.dng'}: ImageDescription of 70001 bytes does not fit a JPEG and was left out"
         ]
     assert read_picture(tmp_path / "long.jpg").metadata.make == ""
+
+
+def test_what_a_picture_has_lost_is_told(small_frame: RawFrame, tmp_path: Path) -> None:
+    exact = RunOptions(raw_budget=RawBudget(max_error=0))
+    picture = infer(small_frame, runtime(Direction.FORWARD), exact, name="a")
+    assert isinstance(picture, Picture)
+    picture.save(tmp_path / "whole.png")
+    whole = read_picture(tmp_path / "whole.png")
+    layers = {name: data for name, data in whole.layers.items() if name != RESIDUAL_LAYER}
+    replace(whole, layers=layers).save(tmp_path / "a.png")
+    said: list[str] = []
+    work = work_for(runtime(Direction.INVERSE), tmp_path, RunOptions(), say=said.append)
+    pipeline = Pipeline(played([tmp_path / "a.png"]), work, threading.Event())
+    pipeline.start()
+    assert pipeline.wait(60)
+    assert pipeline.done == 1
+    path = tmp_path / "a.png"
+    assert said == [f"note: {path}: {path} has lost its residual: the RAW is not within its bound."]
 
 
 def test_an_output_that_is_there_is_kept(dngs: list[Path], tmp_path: Path) -> None:
