@@ -69,6 +69,12 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "processes": Tolerance(
         1e-5, "absolute", "losses of two processes against one with the same batch: another order of sums, six steps"
     ),
+    "registered": Tolerance(
+        0.1, "pixels", "along an axis at the corners of a made picture, of windows of 64 pixels under noise and JPEG"
+    ),
+    "registered-psnr": Tolerance(
+        34, "dB, at least", "a picture through bicubic interpolation against the same scene on the mosaic's own grid"
+    ),
     "shipped-rgb-psnr": Tolerance(
         36, "dB, at least", "regression gate of the shipped model: JPEG of a crop of the sample to LibRaw's rendering"
     ),
