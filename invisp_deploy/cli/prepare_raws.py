@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, print_json, progress, sentence
+from invisp_deploy.cli.common import InvispCommand, print_json, progress, sentence, shown
 from invisp_deploy.cli.options import (
     PATH,
     jobs_option,
@@ -30,6 +30,14 @@ from invisp_deploy.errors import RequestError
 @subsampling_option
 @click.option("--test-share", type=float, help="Part of the files that is held out.  [default: 0.15]")
 @click.option("--test-list", type=PATH, help="Names of the files that are held out, one a line, instead of a share.")
+@click.option(
+    "--target",
+    default="libraw",
+    show_default=True,
+    metavar="beside|preview|FOLDER",
+    help="Pictures to learn: the JPEG beside each file, the preview inside it, or those of a folder.",
+)
+@click.option("--render", default="", metavar="COMMAND", help="Makes each picture: 'darktable-cli {raw} {out}'.")
 @seed_option
 @jobs_option
 @resume_option
@@ -40,6 +48,7 @@ def raws_command(
     made: tuple[Path, ...],
     test_share: float | None,
     test_list: Path | None,
+    target: str,
     jobs: int | None,
     resume: bool,
     as_json: bool,
@@ -48,12 +57,14 @@ def raws_command(
     """Make a dataset of RAW files (or folders of them), of one camera or of several.
 
     Each becomes its mosaic, memory-mapped in training, and LibRaw's rendering as a JPEG; 15 % are held out.
+    Pictures by other programs, the camera's own among them, are registered with the mosaic first.
 
     \b
     invisp prepare raws photos/ -o data/
     invisp prepare raws photos/ -o data/ --made dngs/ --test-list test.txt
+    invisp prepare raws photos/ -o data/ --target beside
     """
-    from invisp_deploy.dataset.options import PrepareOptions, read_names
+    from invisp_deploy.dataset.options import BESIDE, LIBRAW, PREVIEW, PrepareOptions, read_names
     from invisp_deploy.dataset.prepare import Refused, prepare
     from invisp_deploy.dataset.sources import sources_in
 
@@ -63,7 +74,9 @@ def raws_command(
         options["test_names"] = read_names(test_list)
     elif test_share is not None:
         options["test_share"] = test_share
-    settings = PrepareOptions(**options)
+    if target not in (LIBRAW, BESIDE, PREVIEW):
+        target = str(Path(target).absolute())
+    settings = PrepareOptions(target=target, **options)
     sources = sources_in(paths, made)
 
     told: list[Refused] = []
@@ -96,6 +109,7 @@ def raws_command(
                 print_json({"dataset": output, **unfinished, "refused": [vars(one) for one in told]})
             raise
     shots = dataset.train + dataset.test
+    registered = {shot.source: found for shot in shots if (found := shot.facts.registration) is not None}
     counts = {
         "train": len(dataset.train),
         "test": len(dataset.test),
@@ -107,8 +121,11 @@ def raws_command(
     }
     if as_json:
         facts = {"dataset": output, "finished": True, "camera": dataset.camera, **counts}
-        print_json({**facts, "refused": [vars(one) for one in refused]})
+        told_of = {source: found.to_dict() for source, found in registered.items()}
+        print_json({**facts, "registered": told_of, "refused": [vars(one) for one in refused]})
     else:
+        for source, found in sorted(registered.items()):
+            click.echo(f"{shown(source)}: {found}")
         megabytes = (counts["mosaic_bytes"] + counts["jpeg_bytes"]) / 1e6
         click.echo(
             f"wrote {output} ({megabytes:.1f} MB) of {dataset.camera or 'unnamed cameras'}: {counts['train']} files "

@@ -4,7 +4,7 @@
 
     DATA/dataset.json         format, options, every file with its split and facts, refused files
     DATA/mosaics/NAME.npy     (H, W) uint16 DN, sensor order
-    DATA/targets/NAME.jpg     LibRaw's rendering of it, sensor order
+    DATA/targets/NAME.jpg     LibRaw's rendering of it, or another program's, sensor order
     DATA/facts/NAME.json      written last of the three: the shot is complete
     DATA/preparing.json       the options, there until dataset.json is written
 """
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.options import PrepareOptions
+from invisp_deploy.dataset.registration import Registration
 from invisp_deploy.dataset.strips import StripJpeg
 from invisp_deploy.errors import DatasetError, InvispError
 from invisp_deploy.formats.frame import RawFrame
@@ -35,7 +36,7 @@ from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.plain_json import parse_json
 
 DATASET_FORMAT: Final = "invisp-dataset"
-VERSION: Final = 1
+VERSION: Final = 2
 DATASET_FILE: Final = "dataset.json"
 PREPARING_FILE: Final = "preparing.json"
 
@@ -51,6 +52,8 @@ class ShotFacts:
     raw_bytes, jpeg_bytes, mosaic_bytes: sizes of the three files; jpeg_crc: CRC-32 of the picture.
     height, width: pixels of the mosaic; brightest: DN of the brightest pixel at each position of the 2x2 pattern.
     frame: what the RAW file states of the mosaic; metadata: what it says of the picture for people.
+    registration: how another program's picture lies on the RAW file's mosaic, None for LibRaw's rendering.
+    picture_bytes: size of its file; top, left: where in the mosaic the part begins that it shows, which alone is kept.
     """
 
     name: str
@@ -65,6 +68,10 @@ class ShotFacts:
     brightest: tuple[int, int, int, int]
     frame: FrameFacts
     metadata: Metadata
+    registration: Registration | None = None
+    picture_bytes: int = 0
+    top: int = 0
+    left: int = 0
 
     def brightest_frame(self) -> RawFrame:
         """A frame of one 2x2 square of the brightest pixels: its levels are those of the whole frame."""
@@ -89,6 +96,8 @@ class ShotFacts:
         sizes = [data[f"{kind}_bytes"] for kind in ("raw", "jpeg", "mosaic")]
         if min(sizes) < 1 or min(data["height"], data["width"]) < 2:
             raise ValueError("a size is too small for a file")
+        if min(data["picture_bytes"], data["top"], data["left"]) < 0 or data["top"] % 2 or data["left"] % 2:
+            raise ValueError("a part of a mosaic begins at even places")
         brightest = data["brightest"]
         if len(brightest) != 4 or not all(type(level) is int and 0 <= level <= 65535 for level in brightest):
             raise ValueError(f"the brightest pixels are {brightest}, expected four DN from 0 to 65535")
@@ -96,6 +105,7 @@ class ShotFacts:
             "brightest": tuple(brightest),
             "frame": facts_from_json(data["frame"]),
             "metadata": Metadata.from_bytes(base64.b64decode(data["metadata"], validate=True)),
+            "registration": None if data["registration"] is None else Registration.from_dict(data["registration"]),
         }
         return cls(**{**data, **decoded})
 
@@ -103,7 +113,10 @@ class ShotFacts:
 _KINDS: Final[dict[type, tuple[str, ...]]] = {
     str: ("name", "source", "metadata"),
     bool: ("made",),
-    int: ("raw_bytes", "jpeg_bytes", "mosaic_bytes", "jpeg_crc", "height", "width"),
+    int: (
+        *("raw_bytes", "jpeg_bytes", "mosaic_bytes", "jpeg_crc", "height", "width"),
+        *("picture_bytes", "top", "left"),
+    ),
     list: ("brightest",),
 }
 
@@ -170,7 +183,7 @@ class Shot:
         return RawFrame.of(self.facts.frame, mosaic, self.facts.metadata)
 
     def target(self, window: Window | None = None) -> npt.NDArray[np.uint8]:
-        """LibRaw's rendering, (h, w, 3) uint8 sRGB in sensor order, whole or of a window.
+        """LibRaw's rendering or another program's, (h, w, 3) uint8 sRGB in sensor order, whole or of a window.
 
         Only what the window needs is read and decoded; the first access reads the file once, to check and index it.
         Raises DatasetError for a picture that is missing or is not what was written.

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
+LIBRAW: Final = "libraw"
+BESIDE: Final = "beside"
+PREVIEW: Final = "preview"
+"""What a target is, where it is no folder."""
+
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """quality (1 to 100) and subsampling of the pictures; the split by share and seed, or by names.
+    """quality (1 to 100) and subsampling of the pictures; the split by share and seed, or by names; the target.
 
     test_share: part of the camera's own files that is held out, from 0 to below 1. test_names: those that are, as
     names with or without ending; then share and seed decide nothing.
+    target: `libraw` for LibRaw's rendering, `beside` for the JPEG beside each RAW file, `preview` for that inside it,
+    or a folder of pictures, by name. render: a command that makes the picture instead, with `{raw}` and `{out}` in it;
+    empty for none.
     """
 
     quality: int = 90
@@ -26,6 +35,8 @@ class PrepareOptions:
     seed: int = 0
     test_share: float = 0.15
     test_names: tuple[str, ...] | None = None
+    target: str = LIBRAW
+    render: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
@@ -34,6 +45,15 @@ class PrepareOptions:
             raise RequestError(f"`subsampling` must be one of {', '.join(SUBSAMPLINGS)}, got {self.subsampling!r}.")
         if not 0 <= self.test_share < 1:
             raise RequestError(f"`test_share` must be at least 0 and below 1, got {self.test_share}.")
+        if self.render and self.target != LIBRAW:
+            raise RequestError("`target` and `render` exclude each other: pass one.")
+        if self.render:
+            _check_command(self.render)
+
+    @property
+    def of_others(self) -> bool:
+        """Whether the pictures are another program's, which must be registered."""
+        return bool(self.render) or self.target != LIBRAW
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -44,12 +64,24 @@ class PrepareOptions:
         if not isinstance(data, Mapping) or set(data) != {field.name for field in fields(cls)}:
             raise ValueError("the options are not those expected")
         kinds = {"quality": (int,), "subsampling": (str,), "seed": (int,), "test_share": (int, float)}
+        kinds |= {"target": (str,), "render": (str,)}
         if wrong := [name for name, kind in kinds.items() if type(data[name]) not in kind]:
             raise ValueError(f"the option {wrong[0]} is {data[wrong[0]]!r}")
         names = data["test_names"]
         if names is not None and (not isinstance(names, list) or not all(isinstance(name, str) for name in names)):
             raise ValueError(f"the option test_names is {names!r}")
         return cls(**{**data, "test_names": None if names is None else tuple(names)})
+
+
+def _check_command(command: str) -> None:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise RequestError(f"`render` is no command, {error}: quote it as in a shell, got {command!r}.") from error
+    if missing := [place for place in ("{raw}", "{out}") if not any(place in word for word in words[1:])]:
+        raise RequestError(
+            f"`render` must name {' and '.join(missing)}, where the RAW file and the picture go, got {command!r}."
+        )
 
 
 def read_names(path: Path) -> tuple[str, ...]:

@@ -33,11 +33,14 @@ from invisp_deploy.dataset.open import (
     open_dataset,
 )
 from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out_names
+from invisp_deploy.dataset.registration import Registration, on_mosaic, register, shown_part
 from invisp_deploy.dataset.sources import SourceFile
 from invisp_deploy.dataset.strips import jpeg_with_restarts
+from invisp_deploy.dataset.targets import check_pictures, picture_for, stored_picture
 from invisp_deploy.errors import DatasetError, RequestError, failure_of
 from invisp_deploy.files import output_folder, whole_file, write_whole
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.pixels import Rgb8
 from invisp_deploy.formats.raw import read_raw, render_libraw
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.plain_json import parse_json
@@ -66,21 +69,22 @@ def prepare(
     resume: go on with what a killed run left, or mend and extend a finished dataset: shots that are as they were
     written stay, refused files are tried again. The files of before must all be named again.
     Files that are refused are told and left out; they are sorted by path in what is returned.
-    Raises RequestError for another split list than the files allow, an output that exists, or a resume
-    with other options or files; OutputError where a file cannot be written; DatasetError if no file could be used
-    or a worker process died.
+    Raises RequestError for another split list than the files allow, an output that exists, a folder of pictures or a
+    program that is not there, or a resume with other options or files; OutputError where a file cannot be written;
+    DatasetError if no file could be used or a worker process died.
     """
     check_names([source.path.name for source in sources if not source.made], options)
+    check_pictures(options)
     _check_folder(folder, options, sources, resume=resume)
     with output_folder(folder):
         _begin(folder, options)
-        done = {source.name: facts for source in sources if (facts := _finished(folder, source)) is not None}
+        done = {source.name: facts for source in sources if (facts := _finished(folder, source, options)) is not None}
         tasks = []
         for source in sources:
             if source.name in done:
                 on_file(source.path)
             else:
-                tasks.append(Task(source, folder, options.quality, options.subsampling))
+                tasks.append(Task(source, folder, options))
         refused = []
         for task, outcome in _outcomes(tasks, jobs):
             if isinstance(outcome, str):
@@ -205,12 +209,23 @@ def _json(data: Any) -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """A RAW file, the dataset's folder, and what its picture is coded with."""
+    """A RAW file, the dataset's folder, and what its picture is and is coded with."""
 
     source: SourceFile
     folder: Path
-    quality: int
-    subsampling: str
+    options: PrepareOptions
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What a shot learns towards, (h, w, 3) uint8, and the part of the frame that it shows."""
+
+    pixels: Rgb8
+    frame: RawFrame
+    registration: Registration | None = None
+    picture_bytes: int = 0
+    top: int = 0
+    left: int = 0
 
 
 def _facts_path(folder: Path, name: str) -> Path:
@@ -228,9 +243,11 @@ def write_shot(task: Task) -> ShotFacts | str:
         pixels = render_libraw(path)
         if pixels.shape[:2] != frame.mosaic.shape:
             return f"{path}: LibRaw renders {pixels.shape[:2]}, the mosaic is {frame.mosaic.shape}."
-        picture = jpeg_with_restarts(pixels, task.quality, task.subsampling)
+        target = _registered(path, frame, pixels, task.options) if task.options.of_others else _Target(pixels, frame)
+        frame = target.frame
+        picture = jpeg_with_restarts(target.pixels, task.options.quality, task.options.subsampling)
         raw_bytes = path.stat().st_size
-        facts = _facts(task, frame, raw_bytes, picture)
+        facts = _facts(task, target, raw_bytes, picture)
     except Exception as error:  # whatever it is: the other files have nothing to do with it
         return str(failure_of(error, str(path)))
     shot = Shot(task.folder, facts)
@@ -242,12 +259,26 @@ def write_shot(task: Task) -> ShotFacts | str:
     return facts
 
 
-def _finished(folder: Path, source: SourceFile) -> ShotFacts | None:
-    """Facts of a file that was prepared before and is still as it was written, from a source of that size."""
+def _registered(path: Path, frame: RawFrame, rendering: Rgb8, options: PrepareOptions) -> _Target:
+    """The other program's picture, on the grid of the part of the mosaic that it shows."""
+    picture, size = picture_for(path, options)
+    try:
+        found = register(rendering, picture)
+        window = shown_part(found, rendering.shape[:2], picture.shape[:2])
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    part = RawFrame.of(frame.facts, frame.mosaic[window], frame.metadata)
+    return _Target(on_mosaic(picture, found, window), part, found, size, window[0].start, window[1].start)
+
+
+def _finished(folder: Path, source: SourceFile, options: PrepareOptions) -> ShotFacts | None:
+    """Facts of a file that was prepared before and is still as it was written, from files of those sizes."""
     try:
         facts = ShotFacts.from_dict(parse_json(_facts_path(folder, source.name).read_text(encoding="utf-8")))
         made = source.made or facts.metadata.made_from_photograph
-        same_source = (facts.made, facts.raw_bytes) == (made, source.path.stat().st_size)
+        picture = stored_picture(source.path, options)
+        sizes = (source.path.stat().st_size, facts.picture_bytes if picture is None else picture.stat().st_size)
+        same_source = (facts.made, facts.raw_bytes, facts.picture_bytes) == (made, *sizes)
         shot = Shot(folder, facts)
         shot.check()
         shot.frame  # noqa: B018  maps the mosaic, which finds a wrong shape
@@ -257,8 +288,8 @@ def _finished(folder: Path, source: SourceFile) -> ShotFacts | None:
     return facts if same_source and whole else None
 
 
-def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> ShotFacts:
-    mosaic = frame.mosaic
+def _facts(task: Task, target: _Target, raw_bytes: int, picture: bytes) -> ShotFacts:
+    frame, mosaic = target.frame, target.frame.mosaic
     a, b, c, d = (int(mosaic[row::2, column::2].max()) for row in (0, 1) for column in (0, 1))
     return ShotFacts(
         name=task.source.name,
@@ -273,6 +304,10 @@ def _facts(task: Task, frame: RawFrame, raw_bytes: int, picture: bytes) -> ShotF
         brightest=(a, b, c, d),
         frame=frame.facts,
         metadata=frame.metadata,
+        registration=target.registration,
+        picture_bytes=target.picture_bytes,
+        top=target.top,
+        left=target.left,
     )
 
 

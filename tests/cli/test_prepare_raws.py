@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from invisp_deploy.cli.main import main
 from invisp_deploy.dataset.open import open_dataset
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.formats.raw import read_raw, render_libraw
 from tests.cli.refusal import refused_at_once as refused
 
 
@@ -24,10 +25,10 @@ from tests.cli.refusal import refused_at_once as refused
 def folder(small_frame: RawFrame, tmp_path: Path) -> Callable[..., Path]:
     """Fills a folder with small DNGs."""
 
-    def fill(name: str, *names: str, model: str = "Canon EOS 30D") -> Path:
+    def fill(name: str, *names: str, model: str = "Canon EOS 30D", size: tuple[int, int] = (64, 80)) -> Path:
         (tmp_path / name).mkdir(exist_ok=True)
         for index, one in enumerate(names):
-            part = np.ascontiguousarray(small_frame.mosaic[2 * index : 2 * index + 64, :80])
+            part = np.ascontiguousarray(small_frame.mosaic[2 * index : 2 * index + size[0], : size[1]])
             write_dng(tmp_path / name / f"{one}.dng", replace(small_frame, mosaic=part, model=model))
         return tmp_path / name
 
@@ -145,3 +146,32 @@ def test_an_interrupt_keeps_the_json_of_what_is_done(
     assert [Path(row["path"]).name for row in told["refused"]] == ["b.dng"]
     monkeypatch.undo()
     assert json.loads(raws(sources, "-o", tmp_path / "data", "--json", "--resume").stdout)["finished"] is True
+
+
+def test_pictures_of_other_programs_are_told_file_by_file(folder: Callable[..., Path], tmp_path: Path) -> None:
+    """Here of a program that renders as LibRaw does and cuts a rim off."""
+    good, out = folder("raws", "a", "b", size=(200, 240)), tmp_path / "data"
+    (tmp_path / "pictures").mkdir()
+    for path in good.iterdir():
+        Image.fromarray(render_libraw(path)[4:-4, 6:-6]).save(tmp_path / "pictures" / f"{path.stem}.png")
+    (tmp_path / "pictures" / "b.png").unlink()
+    result = raws(good, "-o", out, "--target", tmp_path / "pictures")
+    assert result.exit_code == 1
+    assert "b.dng: no picture of its name in" in result.stderr
+    assert result.stdout.splitlines()[0].startswith(f"{good / 'a.dng'}: as it was, scale 1.0")
+    again = raws(good, "-o", out, "--target", tmp_path / "pictures", "--resume", "--json")
+    (found,) = json.loads(again.stdout)["registered"].values()
+    assert found["rows"][0] == pytest.approx(-4, abs=0.5)
+    assert found["columns"][0] == pytest.approx(-6, abs=0.5)
+
+
+def test_targets_that_cannot_be(folder: Callable[..., Path], tmp_path: Path) -> None:
+    good, out = folder("raws", "a"), ("-o", tmp_path / "data")
+    refused(raws(good, *out, "--target", tmp_path / "absent"), 2, "--target is beside, preview, libraw or a folder")
+    refused(raws(good, *out, "--render", "no-such-program {raw} {out}"), 2, "--render starts 'no-such-program'")
+    refused(raws(good, *out, "--render", "cp {raw}"), 2, "--render must name {out}")
+    refused(raws(good, *out, "--render", "cp {raw} {out}", "--target", "beside"), 2, "--target and --render exclude")
+    small = raws(good, *out, "--target", "beside")
+    assert small.exit_code == 1
+    assert small.stderr.splitlines()[-1].startswith("Error: None of the 1 files could be used: ")
+    assert not (tmp_path / "data").exists()

@@ -79,7 +79,31 @@ def test_wrong_options_name_themselves(wrong: dict[str, object]) -> None:
 
 
 def test_options_survive_json() -> None:
-    for options in (PrepareOptions(), PrepareOptions(70, "4:4:4", 3, 0.2, ("a", "b"))):
+    for options in (PrepareOptions(), PrepareOptions(70, "4:4:4", 3, 0.2, ("a", "b"), "beside")):
         assert PrepareOptions.from_dict(json.loads(json.dumps(options.to_dict()))) == options
     with pytest.raises(ValueError, match="options"):
         PrepareOptions.from_dict({"quality": 90})
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("darktable-cli {raw}", r"`render` must name \{out\}, where"),
+        ("{raw} {out}", r"`render` must name \{raw\}, where"),  # the program is none of them
+        ("convert", r"must name \{raw\} and \{out\}"),
+        ("convert '{raw} {out}", "is no command, No closing quotation: quote it"),
+    ],
+)
+def test_a_command_must_say_where_files_go(command: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        PrepareOptions(render=command)
+
+
+def test_a_target_and_a_command_exclude_each_other() -> None:
+    with pytest.raises(RequestError, match="`target` and `render` exclude each other"):
+        PrepareOptions(target="preview", render="dcraw {raw} {out}")
+    assert [PrepareOptions(**given).of_others for given in ({}, {"target": "beside"}, {"render": "a {raw} {out}"})] == [
+        False,
+        True,
+        True,
+    ]  # type: ignore[arg-type]

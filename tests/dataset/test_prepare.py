@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import Refused, prepare
 from invisp_deploy.dataset.sources import sources_in
 from invisp_deploy.errors import DatasetError, OutputError, RequestError
+from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.raw import read_raw
+from invisp_deploy.formats.pixels import Rgb8
+from invisp_deploy.formats.raw import read_raw, render_libraw
+from invisp_deploy.tolerances import TOLERANCES
 from invisp_deploy.training.many_cameras import ManyCameras
 from invisp_deploy.training.one_camera import OneCamera
 from invisp_deploy.training.synthesis import make_dngs
@@ -270,6 +274,7 @@ def test_an_output_that_exists_and_a_resume_of_nothing_are_refused(
         ({"subsampling": "4:2:0"}, "subsampling 4:2:2, now 4:2:0"),
         ({"seed": 1}, "seed 0, now 1"),
         ({"test_names": ("a",)}, r"test_names None, now \('a',\)"),
+        ({"target": "beside"}, "target libraw, now beside"),
     ],
 )
 def test_other_options_do_not_resume(changed: dict[str, Any], words: str, raws: Path, tmp_path: Path) -> None:
@@ -360,3 +365,94 @@ def test_a_hidden_file_of_a_process_that_was_killed_early_is_no_dataset(raws: Pa
     (tmp_path / ".preparing.json.0123abcd.part").write_text("{")
     prepare(sources_in([raws]), tmp_path, PrepareOptions())
     assert [path for path in tmp_path.rglob("*") if path.name.startswith(".")] == []
+
+
+@pytest.fixture(scope="session")
+def paired(small_frame: RawFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two RAW files, and beside each what a camera made of it: mirrored, 6 rows and 9 columns cut off, other tones.
+
+    Must not be written to.
+    """
+    folder = tmp_path_factory.mktemp("paired")
+    for name, turn in (("a", 1), ("b", -1)):
+        frame = replace(small_frame, mosaic=np.ascontiguousarray(small_frame.mosaic[::turn]))
+        if turn < 0:
+            frame = replace(frame, cfa="GBRG")
+        write_dng(folder / f"{name}.dng", frame)
+        camera = camera_picture(folder / f"{name}.dng")
+        Image.fromarray(camera).save(folder / f"{name}.JPG", quality=92)
+    return folder
+
+
+def camera_picture(path: Path) -> Rgb8:
+    shown = render_libraw(path)[6:-2, 9:-3] / 255
+    return np.ascontiguousarray((255 * np.clip(1.2 * shown**0.6 - 0.1, 0, 1)).round().astype(np.uint8)[:, ::-1])
+
+
+def test_pictures_of_the_camera_are_registered_and_the_mosaic_is_cut_to_them(paired: Path, tmp_path: Path) -> None:
+    dataset, refused = prepare(sources_in([paired]), tmp_path / "data", PrepareOptions(target="beside"))
+    assert refused == []
+    for shot in (*dataset.train, *dataset.test):
+        found = shot.facts.registration
+        assert found is not None
+        assert found.orientation == 2
+        np.testing.assert_allclose(found.rows, (-6, 1), atol=0.1)
+        np.testing.assert_allclose(found.columns, (-9, 1), atol=0.1)
+        assert shot.facts.picture_bytes == Path(shot.source).with_suffix(".JPG").stat().st_size
+        assert (shot.facts.top, shot.facts.left) == (8, 12)  # two more are interpolated from, and the phase is kept
+        frame = read_raw(Path(shot.source))
+        height, width = shot.frame.mosaic.shape
+        assert 242 <= height <= 244
+        assert 238 <= width <= 240
+        np.testing.assert_array_equal(shot.frame.mosaic, frame.mosaic[8 : 8 + height, 12 : 12 + width])
+        assert shot.frame.cfa == frame.cfa
+        wanted = camera_picture(Path(shot.source))[2 : 2 + height, ::-1][:, 3 : 3 + width]
+        error = (shot.target().astype(float) - wanted) / 255
+        assert 10 * np.log10(1 / (error**2).mean()) > TOLERANCES["registered-psnr"].limit
+
+
+def test_pairs_that_are_none_are_refused_one_by_one(paired: Path, tmp_path: Path) -> None:
+    """A missing partner, another frame's picture, and a small one; with the partner there it is taken up again."""
+    folder = Path(shutil.copytree(paired, tmp_path / "paired"))
+    for name in "cde":
+        shutil.copy(paired / "a.dng", folder / f"{name}.dng")
+    noise = np.random.default_rng(0).integers(0, 256, (250, 240, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "d.jpg")
+    Image.fromarray(camera_picture(folder / "a.dng")).resize((80, 80)).save(folder / "e.jpg")
+    options = PrepareOptions(target="beside")
+    dataset, refused = prepare(sources_in([folder]), tmp_path / "data", options)
+    assert [shot.name for shot in sorted(dataset.train + dataset.test, key=lambda shot: shot.name)] == ["a", "b"]
+    reasons = {Path(one.path).stem: one.reason for one in refused}
+    assert set(reasons) == {"c", "d", "e"}
+    assert "no picture of its name" in reasons["c"]
+    assert reasons["d"].startswith(f"{folder / 'd.dng'}: the picture ")
+    assert "80x80, less than half" in reasons["e"]
+    shutil.copy(paired / "a.JPG", folder / "c.jpg")
+    _, refused = prepare(sources_in([folder]), tmp_path / "data", options, resume=True)
+    assert {Path(one.path).stem for one in refused} == {"d", "e"}
+
+
+def test_a_picture_that_changed_is_registered_again(paired: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(paired, tmp_path / "paired"))
+    options = PrepareOptions(target="beside")
+    prepare(sources_in([folder]), tmp_path / "data", options)
+    before = contents(tmp_path / "data")
+    prepare(sources_in([folder]), tmp_path / "data", options, resume=True)
+    assert contents(tmp_path / "data") == before
+    Image.fromarray(camera_picture(folder / "a.dng")[:, ::-1]).save(folder / "a.JPG", quality=80)
+    again, _ = prepare(sources_in([folder]), tmp_path / "data", options, resume=True)
+    found = {shot.name: shot.facts.registration for shot in again.train + again.test}
+    assert [one.orientation for _, one in sorted(found.items()) if one is not None] == [1, 2]
+
+
+def test_a_command_that_fails_on_some_files_ends_nothing(paired: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import pathlib, shutil, sys\nraw, out = map(pathlib.Path, sys.argv[1:])\n"
+        "sys.exit('no profile') if raw.stem == 'a' else shutil.copy(raw.with_suffix('.JPG'), out)\n"
+    )
+    options = PrepareOptions(render=f"{sys.executable} {program} {{raw}} {{out}}")
+    dataset, refused = prepare(sources_in([paired]), tmp_path / "data", options, jobs=2)
+    assert [shot.name for shot in dataset.train] == ["b"]
+    (one,) = refused
+    assert one.reason.endswith("ended with 1 and said: no profile")
