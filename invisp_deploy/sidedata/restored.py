@@ -40,7 +40,8 @@ class Restoring:
         """What the mosaic is made by, and how far off it may be, in words."""
         if not self.residual:
             return "its predictor"
-        bound = residual_bound(self.residual, "the picture")[: self.predictor.white + 1]  # none is predicted above
+        brightest = max(self.predictor.white, *self.predictor.saturated)  # none is predicted above
+        bound = residual_bound(self.residual, "the picture")[: brightest + 1]
         least, most = int(bound.min()), int(bound.max())
         within = f"{most} DN" if least == most else f"{least} to {most} DN"
         return f"its residual, within {within}" if most else "its residual, exact"

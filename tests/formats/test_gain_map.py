@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -250,3 +251,15 @@ def test_a_picture_without_one_says_nothing_of_it(tmp_path: Path) -> None:
     for word in (b"MPF\0", b"hdrgm", b"21496", b"gainmap", b"http://ns.adobe.com/xap"):
         assert word not in data
     assert read_picture(tmp_path / "a.jpg").gain_map is None
+
+
+def test_the_numbers_stand_where_iso_21496_1_has_them(path: Path) -> None:
+    """In the picture its version alone, in the map all of it; Chromium shows less than HDR without either flag."""
+    data, name = path.read_bytes(), b"urn:iso:std:iso:ts:21496:-1\0"
+    in_picture, in_map = (at.start() for at in re.finditer(re.escape(name), data))
+    for at, size in ((in_picture, 4), (in_map, 141)):
+        assert data[at - 4 : at] == b"\xff\xe2" + struct.pack(">H", 2 + len(name) + size)
+    assert data[in_picture + len(name) :][:4] == bytes(4)
+    minimum, writer, flags = struct.unpack_from(">HHB", data, in_map + len(name))
+    assert (minimum, writer) == (0, 0)
+    assert flags == 0x80 | 0x40, "three channels, in the picture's colours; no common denominator, not backward"

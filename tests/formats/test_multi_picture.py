@@ -106,3 +106,13 @@ def test_what_is_cut_off_leaves_the_rest(web: Path) -> None:
         assert (found.layers, found.gain_map) == ({"small": b"kept"}, None)
         assert [note for note in found.notes if "gain map" not in note] == []
         assert found.record is not None
+
+
+def test_its_sizes_are_those_of_the_pictures(web: Path) -> None:
+    data = web.read_bytes()
+    index = header_of_jpeg(data).index
+    (_, first, place, *_), (_, second, offset, *_) = (struct.unpack_from(">IIIHH", index, at) for at in (50, 66))
+    assert place == 0
+    assert first + second == len(data)
+    assert data[first - 2 : first + 2] == b"\xff\xd9\xff\xd8"
+    assert data.index(b"MPF\0") + 4 + offset == first

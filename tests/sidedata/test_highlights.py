@@ -13,7 +13,7 @@ from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.pixels import clipped_pixels
 from invisp_deploy.rendering.model import load
 from invisp_deploy.rendering.options import RunOptions
-from invisp_deploy.sidedata.highlights import brighter, fitted_gain_map, highlights_of
+from invisp_deploy.sidedata.highlights import Brighter, brighter, fitted_gain_map, highlights_of
 from invisp_deploy.sidedata.options import RawBudget
 from tests.sidedata.frames import blown_frame, dark_frame
 
@@ -129,3 +129,22 @@ def test_neither_is_one_whose_pixels_are_cut_off() -> None:
     size = int.from_bytes(image[scan + 2 : scan + 4], "big")
     assert highlights_of(GainMap(image, 16), 200, 260) is not None
     assert highlights_of(GainMap(image[: scan + size] + jpeg.END, 16), 200, 260) is None
+
+
+def test_a_coarser_map_has_the_mean_of_what_clips() -> None:
+    rng = np.random.default_rng(2)
+    stops = rng.integers(0, 2 * 4096, (128, 160, 3)).astype(np.uint16)
+    count = rng.integers(0, 5, (128, 160)).astype(np.uint8)
+    made = fitted_gain_map(Brighter(stops * (count > 0)[..., None], count, np.ones(3)), 12_000)
+    assert made is not None
+    shown = highlights_of(made, 256, 320)
+    assert shown is not None
+    assert shown.scale > 2
+    step = shown.scale // 2
+    weight = count.reshape(128 // step, step, 160 // step, step, 1).astype(float)
+    mean = (stops.reshape(128 // step, step, 160 // step, step, 3) * weight).sum((1, 3)) / np.maximum(
+        weight.sum((1, 3)), 1
+    )
+    off = shown.codes * (made.stops / 255) - mean / 4096
+    assert abs(off.mean()) < 0.01
+    assert off.std() < 0.75 * (mean / 4096).std(), "what is left is the map's JPEG"

@@ -165,3 +165,21 @@ def test_coefficients_that_would_not_be_exact_are_refused() -> None:
     bright = Highlights(np.zeros((48, 65, 3), np.uint8), 64, 2)
     with pytest.raises(ImageFileError, match="too large"):
         Predictor(4095, (4095,) * 4, huge, None, "0" * 16).predict(picture(), bright)
+
+
+def test_errors_may_count_by_the_noise_of_their_light() -> None:
+    """Where no filter is right everywhere, dark pixels are nearer by that one, and bright ones by the other."""
+    pixels, numbers = picture(), recipe("RGGB")
+    light = (pixels / 255.0)[..., 1]
+    dn = np.rint(128 + 3000 * light**3).astype(np.uint16)
+    strips = [(pair, dn[2 * pair : 2 * pair + 2]) for pair in range(len(dn) // 2)]
+    off = {}
+    for relative in (False, True):
+        filters = fitted_filters(
+            lambda a, b: pixels[a:b], strips, 96, numbers, ENDS, None, NOTHING, clipped=False, relative=relative
+        )
+        made = Predictor(4095, (4095,) * 4, filters, None, "0" * 16).predict(pixels, None)
+        square = np.square(made.astype(float) - dn)
+        off[relative] = square[light < 0.2].mean(), square[light > 0.6].mean()
+    assert off[True][0] < 0.9 * off[False][0]
+    assert off[False][1] < off[True][1]

@@ -254,3 +254,12 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
     for way in (lambda: encode_residual(true, predicted, uniform_bound(0)), lambda: decode_residual(data, true, "it")):
         with pytest.raises(MissingExtraError, match=r"`pcodec`, which is not installed: pip install .*archive"):
             way()
+
+
+def test_a_mosaic_of_every_dn_comes_back_from_the_worst_prediction() -> None:
+    """Differences of more than 16 bits hold."""
+    true = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
+    predicted = true[::-1, ::-1].copy()
+    np.testing.assert_array_equal(
+        decode_residual(encode_residual(true, predicted, uniform_bound(0)), predicted, "it"), true
+    )

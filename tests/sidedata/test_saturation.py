@@ -76,3 +76,11 @@ def test_what_is_saturated_comes_back_at_its_own_level(shares: tuple[float, floa
     for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
         ours, true = (each[4 + row : 16 : 2, column::2].astype(float) for each in (back, frame.mosaic))
         assert abs(ours.mean() - true.mean()) < 0.002 * WHITE
+
+
+def test_a_few_hot_pixels_are_no_end() -> None:
+    frame = dark_frame(1000, 1000)
+    frame.mosaic[10:30:2, 10] = WHITE
+    assert np.isinf(saturated_from(frame.mosaic, frame.recipe(UNIVERSAL))).all()
+    frame.mosaic[10:900:2, 10:20] = WHITE
+    assert np.isfinite(saturated_from(frame.mosaic, frame.recipe(UNIVERSAL))).any()
