@@ -57,7 +57,8 @@ class Record:
             or not 0 <= self.quality <= 100
         ):
             raise ImageFileError(
-                f"A picture of {self.width!r}x{self.height!r} with {added} and the quality {self.quality!r} cannot be."
+                f"A picture that carries its way back has sides of 2 to {LARGEST_SIDE} and a quality up to 100, got "
+                f"{self.width!r}x{self.height!r} with {added} and the quality {self.quality!r}: crop the RAW file."
             )
         texts = (self.weights, self.precision, self.subsampling)
         if not all(isinstance(text, str) for text in texts) or not isinstance(self.forced, bool):

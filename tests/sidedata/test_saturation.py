@@ -15,7 +15,7 @@ from invisp_deploy.rendering.model import load
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.sidedata.highlights import all_highlights, brighter
 from invisp_deploy.sidedata.options import RawBudget
-from invisp_deploy.sidedata.saturation import saturated_from
+from invisp_deploy.sidedata.saturation import in_dn, saturated_from
 from tests.sidedata.frames import blown_frame, dark_frame
 
 BLACK, WHITE = 128, 4095
@@ -84,3 +84,11 @@ def test_a_few_hot_pixels_are_no_end() -> None:
     assert np.isinf(saturated_from(frame.mosaic, frame.recipe(UNIVERSAL))).all()
     frame.mosaic[10:900:2, 10:20] = WHITE
     assert np.isfinite(saturated_from(frame.mosaic, frame.recipe(UNIVERSAL))).any()
+
+
+@pytest.mark.parametrize("cfa", ["RGGB", "GRBG", "GBRG", "BGGR"])
+def test_shares_of_colours_are_dn_of_their_sites(cfa: str) -> None:
+    recipe = replace(dark_frame().recipe(UNIVERSAL), cfa=cfa, black=(10, 20, 30, 40), white=1040)
+    shares = {"R": 0.5, "G": 1.0, "B": np.inf}
+    expected = [black + shares[letter] * (1040 - black) for letter, black in zip(cfa, recipe.black, strict=True)]
+    assert in_dn(np.array(list(shares.values())), recipe) == tuple(expected)
