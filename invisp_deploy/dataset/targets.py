@@ -23,6 +23,11 @@ from invisp_deploy.formats.walk import JPEG_SUFFIXES, PICTURE_SUFFIXES
 SECONDS: Final = 600
 """What a command may take for one file."""
 
+_EXIF: Final = 0x8769
+_COLOR_SPACE: Final = 0xA001
+_UNCALIBRATED: Final = 0xFFFF
+"""Tags of Exif, and the only value beside that of sRGB."""
+
 _LINES: Final = 3
 """Of what a command said, told of one that failed: the reason is seldom the very last."""
 
@@ -76,10 +81,25 @@ def _pixels(path: Path) -> Rgb8:
     picture = read_picture(path)
     if profile := [note for note in picture.notes if note.startswith("its colours are of the profile")]:
         raise DatasetError(f"{path} is not in sRGB, {profile[0].partition(' and ')[0]}: save it in sRGB.")
+    if _is_of_another_space(path):
+        raise DatasetError(f"{path} is not in sRGB, its Exif says so (Adobe RGB in most cameras): save it in sRGB.")
     pixels = picture.pixels
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     return ((pixels.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)  # a 257th, rounded
+
+
+def _is_of_another_space(path: Path) -> bool:
+    """Whether a JPEG without a profile states a colour space other than sRGB (Exif 2.3, 4.6.5, ColorSpace)."""
+    from PIL.JpegImagePlugin import JpegImageFile  # of this format alone, and without Pillow's own limit
+
+    with path.open("rb") as stream:
+        if stream.read(2) != b"\xff\xd8":
+            return False
+        stream.seek(0)
+        image = JpegImageFile(stream)
+        space = image.getexif().get_ifd(_EXIF).get(_COLOR_SPACE)
+        return space == _UNCALIBRATED and not image.info.get("icc_profile")
 
 
 def _preview(raw: Path, folder: Path) -> Path:

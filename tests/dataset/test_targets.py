@@ -18,6 +18,7 @@ from invisp_deploy.dataset import targets as module
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.targets import check_pictures, picture_for, stored_picture
 from invisp_deploy.errors import DatasetError, ImageFileError, MissingFileError, RequestError
+from invisp_deploy.formats.picture import srgb_profile
 from tests.dataset.scenes import Rgb8
 
 PIXELS: Rgb8 = np.add.outer(np.arange(40), np.arange(0, 180, 3))[..., None].repeat(3, 2).astype(np.uint8)
@@ -79,6 +80,23 @@ def test_a_damaged_picture_and_one_of_other_colours_are_refused(raw: Path) -> No
         DatasetError, match=r"IMG_1\.x\.jpg is not in sRGB, its colours are of the profile Lab.*save it in"
     ):
         picture_for(raw, BESIDE)
+
+
+def test_the_colours_of_a_camera_set_to_adobe_rgb_are_refused(raw: Path) -> None:
+    """It states no profile, but that it is not sRGB; with a profile that is sRGB's, that counts."""
+    path = raw.with_name("IMG_1.x.jpg")
+    for space, profile in ((1, b""), (0xFFFF, srgb_profile())):
+        Image.fromarray(PIXELS).save(path, exif=stating(space), icc_profile=profile)
+        assert picture_for(raw, BESIDE)[0].shape == PIXELS.shape
+    Image.fromarray(PIXELS).save(path, exif=stating(0xFFFF))
+    with pytest.raises(DatasetError, match=r"IMG_1\.x\.jpg is not in sRGB, its Exif says so"):
+        picture_for(raw, BESIDE)
+
+
+def stating(space: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA001] = space
+    return exif
 
 
 def test_the_preview_is_that_of_the_file(sample_raw: Path, tmp_path: Path) -> None:
