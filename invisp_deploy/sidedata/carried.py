@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -33,6 +34,9 @@ from invisp_deploy.sidedata.saturation import in_dn, saturated_at
 
 _TIMES: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
 """Multiples of the noise that a budget is filled with."""
+
+_ERRORS: Final = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
+"""The same in DN, for a frame that does not show its noise."""
 
 MOST_HIGHLIGHTS: Final = 64_000
 """Bytes of a gain map where no budget is named."""
@@ -131,10 +135,10 @@ class Carried:
         residual = encode_residual(frame.mosaic, predicted, asked)
         if len(residual) <= most:
             return residual
-        times, fitting = _smallest_bound(frame, predicted, most)
+        instead, fitting = _smallest_bound(frame, predicted, most)
         can, do = "no bound fits", "leave the bound out"
         if fitting:
-            can, do = f"`max_noise` {times:g} fits with {len(fitting):,} bytes", "ask for that"
+            can, do = f"{instead} fits with {len(fitting):,} bytes", "ask for that"
         raise RequestError(
             f"The RAW within its bound needs {len(residual):,} bytes beside the predictor and the highlights, and "
             f"`raw_budget` leaves {max(most, 0):,.0f}: {can}; {do}, or give more room."
@@ -145,27 +149,33 @@ def _noise_bound(frame: RawFrame, times: float) -> Bound:
     return frame_noise(frame).bound(float(np.mean(frame.black)), times)
 
 
-def _smallest_bound(frame: RawFrame, predicted: Mosaic, most: float) -> tuple[float, bytes]:
-    """Of `_TIMES` the least for which a residual has at most `most` bytes, and that; empty where none has, and where
-    the noise is not known.
+def _smallest_bound(frame: RawFrame, predicted: Mosaic, most: float) -> tuple[str, bytes]:
+    """The least bound for which a residual has at most `most` bytes, as it is asked for, and that residual; empty where
+    none has. Bounds are multiples of the noise; where that is not known, DN.
     """
-    found = (0.0, b"")
+    found = ("", b"")
     if most < least_residual(*predicted.shape):
         return found
-    try:
-        noise = frame_noise(frame)
-    except RequestError:
-        return found
-    least, last = 0, len(_TIMES) - 1
+    option, numbers, bound_of = _askable(frame)
+    least, last = 0, len(numbers) - 1
     while least <= last:
         middle = (least + last) // 2
-        bound = noise.bound(float(np.mean(frame.black)), _TIMES[middle]) if _TIMES[middle] else uniform_bound(0)
-        residual = encode_residual(frame.mosaic, predicted, bound)
+        residual = encode_residual(frame.mosaic, predicted, bound_of(numbers[middle]))
         if len(residual) <= most:
-            found, last = (_TIMES[middle], residual), middle - 1
+            found, last = (f"`{option}` {numbers[middle]:g}", residual), middle - 1
         else:
             least = middle + 1
     return found
+
+
+def _askable(frame: RawFrame) -> tuple[str, tuple[float, ...], Callable[[float], Bound]]:
+    """What bounds on a frame are asked for by, numbers of it from the smallest bound on, and the bound of one."""
+    try:
+        noise = frame_noise(frame)
+    except RequestError:
+        return "max_error", _ERRORS, lambda most: uniform_bound(int(most))
+    black = float(np.mean(frame.black))
+    return "max_noise", _TIMES, lambda times: noise.bound(black, times) if times else uniform_bound(0)
 
 
 def _strips(

@@ -204,3 +204,17 @@ def test_highlights_in_the_last_rows_alone_are_carried(model: Model, tmp_path: P
         model.recover(tmp_path / "a.jpg", options).mosaic[-2:, 55:85] for options in (RunOptions(), ALONE)
     )
     assert np.abs(with_.astype(int) - 3900).mean() < np.abs(without.astype(int) - 3900).mean() / 2
+
+
+def test_a_budget_is_filled_where_the_noise_is_not_known_too(model: Model, tmp_path: Path) -> None:
+    """A frame of 128x128 shows too little of it, and an exact residual takes 15 kB."""
+    frame = dark_frame(128, 128)
+    off = []
+    for most in (1_300, 8_000, 40_000):
+        model.render(frame, RunOptions(raw_budget=RawBudget(most))).save(tmp_path / "a.jpg", overwrite=True)
+        picture = read_picture(tmp_path / "a.jpg")
+        assert sum(map(len, picture.layers.values())) <= most
+        off.append(int(np.abs(model.recover(tmp_path / "a.jpg").mosaic.astype(int) - frame.mosaic).max()))
+    assert off[0] > off[1] > off[2] == 0
+    with pytest.raises(RequestError, match=r"`max_error` [1-9]\d* fits with"):
+        model.render(frame, RunOptions(raw_budget=RawBudget(8_000, max_error=0))).save(tmp_path / "b.jpg")
