@@ -32,6 +32,7 @@ from invisp_deploy.rendering.tiled import Progress, plan_for, seam_error, silent
 from invisp_deploy.rendering.tiles import Tiling
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER
+from invisp_deploy.sidedata.residual import check_coder
 from invisp_deploy.sidedata.restored import Restoring
 
 _Made = TypeVar("_Made")
@@ -273,6 +274,8 @@ def _make(
 def _rendered(
     frame: RawFrame, output: Path, model: Model, options: RunOptions, start: StartProgress, *, name: str
 ) -> tuple[Picture | LinearPicture, RunResult]:
+    if options.raw_budget.bounded and not becomes_light(output, options):
+        check_coder()
     runtime = model.runtime(Direction.FORWARD, _bits(output, options))
     aligned = AlignedFrame(frame, runtime, name=name, force=options.force)
 

@@ -79,6 +79,11 @@ _Known = npt.NDArray[np.int32]
 """What the predictions of pixels differ by, DN: a band's with a border, or views of it."""
 
 
+def check_coder() -> None:
+    """Raise MissingExtraError where what codes a residual is not installed."""
+    _pcodec()
+
+
 def uniform_bound(most: int) -> Bound:
     """A bound of `most` DN everywhere, 0 for none. Raises RequestError for a number that is none of 0 to 65535."""
     if not 0 <= most < _DNS:

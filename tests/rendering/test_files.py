@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import sys
 import threading
 import weakref
 from collections import Counter
@@ -18,7 +19,7 @@ import pytest
 from PIL import Image
 
 from invisp_deploy.config import NetworkConfig
-from invisp_deploy.errors import GraphError, ImageFileError, RawFileError, RequestError
+from invisp_deploy.errors import GraphError, ImageFileError, MissingExtraError, RawFileError, RequestError
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.ifd import Entry, text
@@ -415,3 +416,13 @@ def test_a_damaged_negative_is_refused(tmp_path: Path) -> None:
     replace(picture, layers={"negative": b"nothing"}).save(tmp_path / "b.png")
     with pytest.raises(ImageFileError, match="carries of its negative is damaged"):
         run(tmp_path / "b.png", tmp_path / "b.dng", dimmed())
+
+
+def test_what_codes_a_bound_is_missed_before_anything_is_rendered(
+    graphs: Graphs, small_dng: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pcodec", None)
+    monkeypatch.setattr(files, "render_aligned", lambda *given: pytest.fail("it was rendered"))
+    with pytest.raises(MissingExtraError, match="archive"):
+        run(small_dng, tmp_path / "a.jpg", graphs.model(), RunOptions(raw_budget=RawBudget(max_error=0)))
+    assert list(tmp_path.iterdir()) == []
