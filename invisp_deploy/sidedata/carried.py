@@ -44,7 +44,7 @@ MOST_HIGHLIGHTS: Final = 64_000
 _GAIN_MAP_SIZE: Final = 1500
 """Bytes by which a gain map is described, about."""
 
-_SAMPLES, _CLIPPED_SAMPLES = 100_000, 30_000
+_SAMPLES, _CLIPPED_SAMPLES = 70_000, 30_000
 """2x2 squares that filters are fitted to; more change nothing in the second decimal of a decibel."""
 
 _STRIP: Final = 2

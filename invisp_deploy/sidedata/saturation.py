@@ -24,6 +24,9 @@ _LEAST: Final = 160
 """The bin from which a pile is looked for: 0.8 of white."""
 
 _LAST: Final = 260
+_LOOKED_AT: Final = 1 << 21
+"""Pixels, about, in rows all over a mosaic: a pile shows in a few."""
+
 _BELOW: Final = slice(-8, -3)
 """Bins that a pile is compared with, from its own: its noise is nearer."""
 
@@ -40,11 +43,12 @@ _NOISE: Final = 0.03
 def saturated_from(mosaic: Mosaic, recipe: Recipe) -> Shares:
     """From which share of white each colour of a mosaic (H, W) is saturated; infinite for one that nowhere is."""
     found = np.full(3, np.inf)
+    step = 2 * max(mosaic.size // _LOOKED_AT, 1)
     for colour, letter in enumerate("RGB"):
         counts = np.zeros(_LAST + 1)
         for site in range(4):
             if recipe.cfa[site] == letter:
-                values = np.bincount(mosaic[site // 2 :: 2, site % 2 :: 2].ravel())
+                values = np.bincount(mosaic[site // 2 :: step, site % 2 :: 2].ravel())
                 share = (np.arange(len(values)) - recipe.black[site]) / (recipe.white - recipe.black[site])
                 bins = np.clip(share * _BINS, 0, _LAST).astype(int)
                 counts += np.bincount(bins, weights=values, minlength=_LAST + 1)
