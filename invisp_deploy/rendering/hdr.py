@@ -15,6 +15,7 @@ from invisp_deploy.formats.metadata import Metadata
 from invisp_deploy.formats.orientation import upright
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.pixels import clipped_pixels
+from invisp_deploy.formats.record import Record
 from invisp_deploy.formats.tone_mapped import write_tone_mapped
 from invisp_deploy.formats.walk import JPEG_SUFFIXES, LINEAR_SUFFIXES, is_linear
 from invisp_deploy.isp.steps import Bt709
@@ -75,12 +76,7 @@ def linear_of(picture: Picture, *, name: str = "the picture") -> LinearPicture:
 
     Raises ImageFileError for one that carries no record, RequestError for one that was rendered in a camera's colours.
     """
-    if picture.record is None:
-        raise ImageFileError(
-            f"{name} carries no way back: it was not rendered by invisp, or its metadata was removed, so nothing says "
-            "what light its codes stand for; take the file as it was rendered."
-        )
-    if picture.record.recipe.color != "srgb":
+    if _record_of(picture, name).recipe.color != "srgb":
         raise RequestError(
             f"{name} was rendered in its camera's colours, which {' and '.join(LINEAR_SUFFIXES)} do not describe: "
             "render it by weights of sRGB."
@@ -90,6 +86,15 @@ def linear_of(picture: Picture, *, name: str = "the picture") -> LinearPicture:
         note = f"what {name} clips is left at white: its gain map is of another size than those that invisp makes."
         picture = replace(picture, notes=(*picture.notes, note))
     return linear_by(picture, found)
+
+
+def _record_of(picture: Picture, name: str) -> Record:
+    if picture.record is None:
+        raise ImageFileError(
+            f"{name} carries no way back: it was not rendered by invisp, or its metadata was removed, so nothing says "
+            "what light its codes stand for; take the file as it was rendered."
+        )
+    return picture.record
 
 
 def render_linear(
@@ -110,10 +115,9 @@ def render_linear(
 
 def linear_by(picture: Picture, highlights: Highlights | None) -> LinearPicture:
     """The light of a picture with a record: of its codes, and with v of a pixel that clips and a gain of s stops there,
-    (v + 1/64) 2 ** s - 1/64.
+    (v + 1/64) 2 ** s - 1/64. Raises ImageFileError for one without a record.
     """
-    pixels, record = picture.pixels, picture.record
-    assert record is not None
+    pixels, record = picture.pixels, _record_of(picture, "the picture")
     table = _light_of_codes(255 if pixels.dtype == np.uint8 else 65535)
     linear: Linear = np.empty(pixels.shape, np.float16)
     for top in range(0, len(pixels), _ROWS):
