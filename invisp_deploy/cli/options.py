@@ -9,6 +9,7 @@
     --pictures FOLDER   report.md with its pictures, for people (bench, calibrate)
     --model, --engine   a shipped model by its name, the folder of an export, or a graph or engine by its file:
                         what lies beside it is the other direction
+    --look              the same where pictures are made (run, stream): models differ by the look that they render
     --provider, --threads   where ONNX Runtime runs a graph, and on how many cores
     --memory            megabytes that one tile may take
     --tile              edge of a tile, pixels; an engine's may be HxW
@@ -83,19 +84,25 @@ pictures_option: Final = click.option(
 
 def _one_model(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> str | None:
     if len(given) > 1:
-        raise click.UsageError(f"--model and --engine name one model, got {' and '.join(given)}: pass one of them.")
+        *others, last = parameter.opts
+        raise click.UsageError(
+            f"{', '.join(others)} and {last} name one model, got {' and '.join(given)}: pass one of them."
+        )
     return given[0] if given else None
 
 
-def _model_option(default: str) -> Decorator[Any]:
+def _model_option(default: str, *names: str) -> Decorator[Any]:
+    """names: of the option, before the two that it has everywhere."""
     return click.option(
+        *names,
         "--model",
         "--engine",
         "model",
         multiple=True,  # so that a second one is refused, not taken instead
         callback=_one_model,
         metavar="NAME|FOLDER|FILE",
-        help=f"Shipped model ({', '.join(MODELS)}), folder of an export, or a graph or engine.  [default: {default}]",
+        help=f"Shipped {'look' if names else 'model'} ({', '.join(MODELS)}), folder of an export, or a graph or "
+        f"engine.  [default: {default}]",
     )
 
 
@@ -158,7 +165,7 @@ def together(*decorators: Decorator[Any]) -> Decorator[Any]:
 
 
 rendering_options: Final = together(
-    _model_option(f"{DEFAULT_MODEL}; for a picture the one that rendered it"),
+    _model_option(f"{DEFAULT_MODEL}; for a picture the one that rendered it", "--look"),
     provider_option,
     quality_option,
     subsampling_option,

@@ -86,7 +86,7 @@ def run_command(
     invisp-run photo.jpg -o photo.dng
     invisp-run photo.jpg -o photo.exr
     invisp-run card/ -o pictures/ --recursive --skip-existing
-    invisp-run --model closed-form photo.CR2 -o photo.jpg
+    invisp-run --look closed-form photo.CR2 -o photo.jpg
     invisp-run --engine forward.trt photo.CR2 -o photo.jpg
     """
     run_options = options_of(options)

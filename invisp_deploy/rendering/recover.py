@@ -18,6 +18,7 @@ from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.alignment import Alignment, alignment_for
 from invisp_deploy.isp.frame import FrameFacts, Mosaic
 from invisp_deploy.isp.recipe import recipe_for
+from invisp_deploy.models import model_of_weights
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
 from invisp_deploy.rendering.tiles import Tiling
@@ -136,14 +137,15 @@ def way_back_of(
             "with `white_balance`, `black`, `white` and `cfa` to recover a RAW file that may be far off."
         )
     if way_back.weights != card.weights and not options.force:
+        rendered_by, ours = (_shown(weights) for weights in (way_back.weights, card.weights))
         raise ContractError(
-            f"{name} was rendered by the weights {way_back.weights[:12]}, this model has {card.weights[:12]}: "
-            "take the model that rendered it, or pass `force` for a RAW file that may be far off."
+            f"{name} was rendered by the weights {rendered_by}, this model has {ours}: take the model that rendered "
+            "it, or pass `force` for a RAW file that may be far off."
         )
-    rendered, expected = ((each.color, each.curve) for each in (way_back.recipe, card.contract))
-    if rendered != expected:
+    domain, expected = ((each.color, each.curve) for each in (way_back.recipe, card.contract))
+    if domain != expected:
         raise ContractError(
-            f"{name} was rendered in {rendered[0]} RGB with the curve {rendered[1]}, this model works in {expected[0]} "
+            f"{name} was rendered in {domain[0]} RGB with the curve {domain[1]}, this model works in {expected[0]} "
             f"RGB with the curve {expected[1]}: take the model that rendered it."
         )
     if picture.pixels.dtype.itemsize * 8 != card.bits:
@@ -162,6 +164,12 @@ def way_back_of(
             "it with the inverse of the graph that rendered it."
         )
     return way_back
+
+
+def _shown(weights: str) -> str:
+    """The start of a digest, and the name of the shipped model that has it."""
+    name = model_of_weights(weights)
+    return weights[:12] + (f" ({name})" if name else "")
 
 
 def explicit_record(explicit: Explicit, picture: Picture, card: GraphCard, name: str) -> Record:

@@ -27,6 +27,9 @@ from invisp_deploy.runtimes.golden import golden_path, read_golden
 from invisp_deploy.runtimes.onnxruntime_ import OnnxRuntime
 from invisp_deploy.tolerances import TOLERANCES
 
+AS_LIBRAW = ("universal", "closed-form")
+"""What was made to render as LibRaw does; the others are looks of their own, measured by `invisp eval look`."""
+
 FILES = (*files_of("mosaic"), "weights.safetensors")
 
 
@@ -57,10 +60,11 @@ def test_graphs_and_weights_are_one_set(folder: Path, model: str, runtimes: dict
         card = runtime.card
         assert card.direction is direction
         assert card.weights == checkpoint.weights
-        assert card.config == checkpoint.config == CONFIGURATIONS[model]
+        assert card.config == checkpoint.config
         assert card.contract == checkpoint.contract
     assert model_of_weights(checkpoint.weights) == model
     assert checkpoint.contract == UNIVERSAL
+    assert model not in AS_LIBRAW or checkpoint.config == CONFIGURATIONS[model]
 
 
 def test_the_report_is_about_these_files(folder: Path, runtimes: dict[Direction, OnnxRuntime]) -> None:
@@ -90,7 +94,7 @@ def test_a_crop_of_a_real_file_survives_a_jpeg(model: str, sample_frame: RawFram
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)["metrics"]
-    assert figures["rgb-psnr"] >= TOLERANCES["shipped-rgb-psnr"].limit
+    assert model not in AS_LIBRAW or figures["rgb-psnr"] >= TOLERANCES["shipped-rgb-psnr"].limit
     assert figures["raw-psnr-paper"] >= TOLERANCES["shipped-raw-psnr-paper"].limit
     recovered = read_raw(tmp_path / "report" / "crop.dng")
     assert recovered.mosaic.shape == (512, 512)
