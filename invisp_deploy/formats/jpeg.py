@@ -183,6 +183,18 @@ def pixels_digest(data: bytes) -> str:
     equal coefficients that are coded differently have two digests. Raises ValueError for what is no JPEG.
     """
     header = header_of_jpeg(data)
+    digest = hashlib.sha256(digest_head(header))
+    start = header.scan.start if header.scan else 0
+    end = data.find(END, start)
+    digest.update(memoryview(data)[start : end if end >= 0 else len(data)])
+    return digest.hexdigest()
+
+
+def digest_head(header: JpegHeader) -> bytes:
+    """What the digest of a JPEG's pixels begins with, before the entropy-coded bytes: all that its header decides.
+
+    Raises ValueError for a JPEG without a scan.
+    """
     scan = header.scan
     if scan is None:
         raise ValueError("it has no scan")
@@ -191,10 +203,7 @@ def pixels_digest(data: bytes) -> str:
         *(header.frame == 0xC2, header.precision, header.height, header.width, header.ycc, planes),
         *(sorted(header.huffman.items()), header.restart, scan.components, scan.spectral, scan.bits),
     )
-    digest = hashlib.sha256(repr(decides).encode())
-    end = data.find(END, scan.start)
-    digest.update(memoryview(data)[scan.start : end if end >= 0 else len(data)])
-    return digest.hexdigest()
+    return repr(decides).encode()
 
 
 def segment(marker: int, body: bytes) -> bytes:

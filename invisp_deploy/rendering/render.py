@@ -29,7 +29,7 @@ class AlignedFrame:
     """
 
     def __init__(self, frame: RawFrame, runtime: Runtime, *, name: str = "the frame", force: bool = False) -> None:
-        card = runtime.card
+        self.card = card = runtime.card
         check_direction(runtime, Direction.FORWARD, name)
         self.frame = frame
         self.fits = card.contract.accepts(frame.make, frame.model)
@@ -41,6 +41,20 @@ class AlignedFrame:
         self.alignment = alignment_for(frame.mosaic.shape, frame.cfa, card.contract.cfa, card.multiple)
         self.mosaic = self.alignment.forward(frame.mosaic)
         self.recipe = frame.recipe(card.contract).shifted(self.alignment.top, self.alignment.left)
+
+    def record(self) -> Record:
+        """That of its picture, before that is written."""
+        height, width = self.mosaic.shape
+        return Record(
+            weights=self.card.weights,
+            precision=self.card.precision,
+            facts=self.frame.facts,
+            recipe=self.recipe,
+            alignment=self.alignment,
+            height=height,
+            width=width,
+            forced=not self.fits,
+        )
 
 
 def render(
@@ -74,16 +88,6 @@ def render_aligned(
     shape = (height, width, 3)
     pixels: Pixels = np.empty(shape, np.uint8) if runtime.card.bits == 8 else np.empty(shape, np.uint16)
     run_tiles(runtime, tiling, aligned.mosaic, aligned.recipe.numbers(), pixels, progress)
-    record = Record(
-        weights=runtime.card.weights,
-        precision=runtime.card.precision,
-        facts=aligned.frame.facts,
-        recipe=aligned.recipe,
-        alignment=aligned.alignment,
-        height=height,
-        width=width,
-        forced=not aligned.fits,
-    )
     negative, left_out = (aligned.frame.negative or Negative()).within()
     layers = {NEGATIVE_LAYER: negative.to_bytes()} if negative else {}
     notes = [f"not carried, for want of room: {what}" for what in left_out]
@@ -94,7 +98,7 @@ def render_aligned(
         notes.append("nothing lies above white: no gain map is written.")
     return Picture(
         pixels,
-        record,
+        aligned.record(),
         aligned.frame.metadata,
         layers,
         notes=(*aligned.frame.notes, *notes),
