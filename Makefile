@@ -29,7 +29,8 @@ demo: $(VENV)/.base ## RAW files of two cameras -> demo/*.jpg -> demo/*.dng, and
 	$(BIN)/invisp-run demo/canon_eos30d_IMG_0848.jpg demo/canon_powershot_s40_0101.jpg -o demo --overwrite
 	$(BIN)/invisp eval roundtrip $(SAMPLE) -o demo/report --overwrite
 
-test: $(VENV)/.test ## run the tests
+test: $(VENV)/.test ## run the tests; what examples/cpp is built with is installed if root
+	scripts/install_cpp.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fuzz: $(VENV)/.test ## read RUNS changed files of every kind; what breaks lies in work/fuzz

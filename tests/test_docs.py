@@ -37,6 +37,7 @@ PAGES = (
     "contract",
     "dataset",
     "deployment",
+    "embed",
     "engines",
     "evaluate",
     "export",
@@ -240,6 +241,7 @@ def test_pages_mention_no_option_that_does_not_exist() -> None:
 
     known = {"--constraint", "--yes", "--force-reinstall", "--no-deps", "--index-url", "--help"}
     known.add("--system-site-packages")  # of `python3 -m venv`
+    known.add("--build")  # of `cmake`
     for command in entry_points().values():
         known |= options_of(command)
     for page in PAGES:

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("samples/*.md")])
-OTHERS = {"git", "pip", "python", "python3"}
+OTHERS = {"git", "pip", "python", "python3", "apt-get", "cmake", "invisp_frame"}
 
 
 def entry_points() -> dict[str, click.Command]:
