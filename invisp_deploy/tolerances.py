@@ -50,6 +50,9 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "tone-mapped-light": Tolerance(
         0.06, "relative", "light out of codes of 8 bits and a JPEG of gains, above a tenth of white"
     ),
+    "nv12-codes": Tolerance(
+        2, "codes of 255", "GStreamer, whose weights are 8 bits and which rounds each pixel's chroma before the mean"
+    ),
     "engine-most": Tolerance(90, "dB", "asked of an 8-bit engine at most: one code of a golden input is about 100"),
     "engine-self": Tolerance(
         3.5,

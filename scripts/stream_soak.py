@@ -27,7 +27,7 @@ import numpy as np
 from invisp_deploy.device.machine import read_machine
 from invisp_deploy.formats.dng import write_dng
 from invisp_deploy.formats.raw import read_raw
-from invisp_deploy.graph_card import GraphCard
+from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.models import shipped_folder
 from invisp_deploy.rendering.options import RunOptions
@@ -35,6 +35,7 @@ from invisp_deploy.report.figures import write_figure
 from invisp_deploy.runtimes.around import StepsAround
 from invisp_deploy.runtimes.base import Feeds, Runtime, graph_specs
 from invisp_deploy.runtimes.open import open_runtime
+from invisp_deploy.streaming.output import Sink, open_output, parse_output
 from invisp_deploy.streaming.pipeline import STAGES, Frame, Pipeline
 from invisp_deploy.streaming.sources import played
 from invisp_deploy.streaming.work import work_for
@@ -138,9 +139,14 @@ def runtime_for(arguments: argparse.Namespace, threads: int) -> Runtime:
         return StepsAround(Waiting(runtime.card, arguments.device), runtime.card.bits)
 
 
+def folder_sink(output: Path, options: RunOptions) -> Sink:
+    with open_output(parse_output(str(output), None), print) as sink_for:
+        return sink_for(Direction.FORWARD, options)
+
+
 def alone(source: Path, output: Path, runtime: Any) -> dict[str, float]:
     """Frames a second of each stage by itself, after one frame through all of them as warm-up."""
-    work = work_for(runtime, output, RunOptions(overwrite=True))
+    work = work_for(runtime, folder_sink(output, RunOptions(overwrite=True)), RunOptions(overwrite=True))
     frames = list(played(sorted(source.iterdir())))
     warm = replace(frames[0])
     for stage in STAGES:
@@ -157,7 +163,8 @@ def alone(source: Path, output: Path, runtime: Any) -> dict[str, float]:
 def together(source: Path, output: Path, runtime: Any) -> float:
     """Frames a second of the stream, the runtime warm."""
     frames: list[Frame] = list(played(sorted(source.iterdir())))
-    pipeline = Pipeline(frames, work_for(runtime, output, RunOptions()), threading.Event())
+    work = work_for(runtime, folder_sink(output, RunOptions()), RunOptions())
+    pipeline = Pipeline(frames, work, threading.Event())
     pipeline.start()
     while not pipeline.wait(1):
         pass

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from invisp_deploy.cli.common import InvispCommand, json_text, print_json, result_line, say_error, sentence
-from invisp_deploy.cli.options import PATH, json_option, output_option, rendering_options, report_option, threads_option
+from invisp_deploy.cli.common import InvispCommand, json_text, print_json, result_line, say_error, sentence, shown
+from invisp_deploy.cli.options import PATH, json_option, rendering_options, report_option, threads_option
 from invisp_deploy.cli.run import note_left_out, note_unused_options, options_of
-from invisp_deploy.errors import InvispError
-from invisp_deploy.files import check_output, output_folder, write_whole
+from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.files import check_output, write_whole
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.streaming.queues import POLICIES
+from invisp_deploy.streaming.standard_output import FORMS
 
 if TYPE_CHECKING:
     from invisp_deploy.runtimes.base import Runtime
+    from invisp_deploy.streaming.output import Output
     from invisp_deploy.streaming.pipeline import Pipeline
     from invisp_deploy.streaming.request import StreamRequest
 
@@ -32,7 +34,14 @@ _STREAM = ("rate", "watch", "list_file", "pipe", "camera", "queue", "when_behind
 
 @click.command("stream", cls=InvispCommand)
 @click.argument("inputs", nargs=-1, type=PATH)
-@output_option("Folder; made if absent.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FOLDER|-|http://HOST:PORT/",
+    help="Folder, made if absent; standard output; an address where browsers see the stream.",
+)
+@click.option("--as", "form", type=click.Choice(FORMS), help=f"What goes to standard output.  [default: {FORMS[0]}]")
 @rendering_options
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Play the files at so many a second.")
 @click.option("--watch", is_flag=True, help="Take what appears in the folder from now on.")
@@ -50,7 +59,8 @@ _STREAM = ("rate", "watch", "list_file", "pipe", "camera", "queue", "when_behind
 @json_option
 def stream_command(
     inputs: tuple[Path, ...],
-    output: Path,
+    output: str,
+    form: str | None,
     model: str | None,
     provider: str | None,
     bits: str | None,
@@ -64,9 +74,14 @@ def stream_command(
     \b
     invisp stream frames/ -o pictures/
     invisp stream card/ --watch -o pictures/ --when-behind drop-oldest
+    invisp stream card/ --watch -o http://127.0.0.1:8080/
     """
+    from invisp_deploy.streaming.output import parse_output
     from invisp_deploy.streaming.request import StreamRequest
 
+    place = parse_output(output, form)
+    if as_json and output == "-":
+        raise RequestError("Standard output is the frames': leave `as_json` out and pass `report` FILE.")
     stream = {name: options.pop(name) for name in _STREAM}
     request = StreamRequest(
         inputs,
@@ -74,28 +89,35 @@ def stream_command(
         provider=provider,
         threads=threads or 0,
         bits=None if bits is None else int(bits),
-        options=options_of(options),
+        options=place.options_for(options_of(options)),
         **stream,
     )
-    sys.exit(_stream(request, output, report, as_json=as_json))
+    sys.exit(_stream(request, place, report, as_json=as_json))
 
 
-def _stream(request: StreamRequest, output: Path, report: Path | None, *, as_json: bool) -> int:
+def _stream(request: StreamRequest, output: Output, report: Path | None, *, as_json: bool) -> int:
     """Stream until the source ends or a signal comes; the exit code. Raises InvispError before the first frame, and
     where the stream could not go on.
     """
     from invisp_deploy.streaming.live import LiveLine, until_the_end
+    from invisp_deploy.streaming.output import open_output
     from invisp_deploy.streaming.pipeline import Pipeline
     from invisp_deploy.streaming.request import open_source
     from invisp_deploy.streaming.work import work_for
 
     command = click.get_current_context().command
-    with output_folder(output), _checked(report, request), open_source(request) as source:
+    with (
+        open_output(output, lambda line: click.echo(line, err=True)) as sink_for,
+        _checked(report, request),
+        open_source(request) as source,
+    ):
+        direction = source.runtime.card.direction
+        sink = sink_for(direction, request.options)
         note_left_out(source.left_out)
-        note_unused_options([".jpg" if source.runtime.card.direction is Direction.FORWARD else ".dng"])
+        note_unused_options(output.suffixes if direction is Direction.FORWARD else [".dng"])
         pipeline = Pipeline(
             source.frames,
-            work_for(source.runtime, output, request.options, source.pipe, source.decoded, lambda line: live.say(line)),
+            work_for(source.runtime, sink, request.options, source.pipe, source.decoded, lambda line: live.say(line)),
             source.stop,
             queue=request.queue,
             policy=request.when_behind,
@@ -125,7 +147,7 @@ def _finish(
     runtime: Runtime,
     signals: int,
     request: StreamRequest,
-    output: Path,
+    output: Output,
     report: Path | None,
     *,
     as_json: bool,
@@ -155,12 +177,12 @@ def _finish(
     return INTERRUPTED if signals else int(pipeline.failed > 0)
 
 
-def _print(data: dict[str, Any], output: Path, report: Path | None) -> None:
+def _print(data: dict[str, Any], output: Output, report: Path | None) -> None:
     counts = [f"{data['done']} of {data['taken']} frames done"]
     counts += [f"{data[name]} {name}" for name in ("dropped", "failed", "abandoned") if data[name]]
     click.echo(
         f"{', '.join(counts)}; {data['seconds']:.1f} s on {data['runtime']['name']}: "
-        f"{data['frames_per_second']:.2f} frames/s, {data['megapixels_per_second']:.2f} MP/s into {output}"
+        f"{data['frames_per_second']:.2f} frames/s, {data['megapixels_per_second']:.2f} MP/s into {shown(output.name)}"
     )
     for name, stage in data["stages"].items():
         click.echo(

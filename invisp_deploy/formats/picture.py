@@ -124,33 +124,16 @@ def write_picture(
     from PIL import Image
 
     suffix = path.suffix.lower()
-    pixels, record = picture.pixels, picture.record
-    if record is None:
-        raise RequestError("Only a picture that carries its way back is written: render one.")
+    pixels, record = picture.pixels, _record_of(picture)
     if pixels.dtype.itemsize * 8 != bit_depth(path):
         raise RequestError(f"{path} stores {bit_depth(path)} bits a colour, the picture has {pixels.dtype}.")
     if (gain_map := picture.gain_map) is not None:
         gain_map.check_size(*pixels.shape[:2])
-    metadata = of_picture(picture.metadata, record.facts.orientation, pixels.shape[1], pixels.shape[0])
+    metadata = _metadata_of(picture, record)
     notes: tuple[str, ...] = ()
     with whole_file(path, overwrite=overwrite) as part:
         if suffix in (".jpg", ".jpeg"):
-            metadata, notes = fitting_jpeg(metadata)
-            image = Image.fromarray(pixels)
-            block = b"Exif\0\0" + metadata.exif_block()
-            packet = metadata.xmp if gain_map is None and metadata.xmp else None
-            how = {"quality": form.quality, "subsampling": form.subsampling, "exif": block, "xmp": packet}
-            data = _coded(image, how, small=False)
-            record = replace(
-                record, quality=form.quality, subsampling=form.subsampling, digest=jpeg.pixels_digest(data)
-            )
-            if form.small:
-                data = _coded(image, how, small=True)
-                record = replace(record, own_codes=jpeg.pixels_digest(data))
-            del image
-            picture = _finished(picture, record, data)
-            pieces, more = _with_all(data, metadata.xmp, record, picture, web=form.web)
-            notes += more
+            pieces, notes = coded_jpeg(picture, form)
             with part.open("wb") as file:
                 file.writelines(pieces)
         elif suffix == ".png":
@@ -170,6 +153,45 @@ def write_picture(
             picture = _finished(picture, record)
             _write_tiff(part, pixels, record, of_tiff(metadata), picture)
     return notes
+
+
+def coded_jpeg(picture: Picture, form: JpegForm = JpegForm()) -> tuple[jpeg.Pieces, tuple[str, ...]]:
+    """The bytes of a JPEG file in pieces, with all that `write_picture` writes, and its sentences.
+
+    Raises RequestError for pixels other than uint8 and for a picture without a record, ImageFileError as
+    `write_picture`.
+    """
+    from PIL import Image
+
+    record = _record_of(picture)
+    if picture.pixels.dtype.itemsize != 1:
+        raise RequestError(f"A JPEG stores 8 bits a colour, the picture has {picture.pixels.dtype}.")
+    if (gain_map := picture.gain_map) is not None:
+        gain_map.check_size(*picture.pixels.shape[:2])
+    metadata, notes = fitting_jpeg(_metadata_of(picture, record))
+    image = Image.fromarray(picture.pixels)
+    block = b"Exif\0\0" + metadata.exif_block()
+    packet = metadata.xmp if gain_map is None and metadata.xmp else None
+    how = {"quality": form.quality, "subsampling": form.subsampling, "exif": block, "xmp": packet}
+    data = _coded(image, how, small=False)
+    record = replace(record, quality=form.quality, subsampling=form.subsampling, digest=jpeg.pixels_digest(data))
+    if form.small:
+        data = _coded(image, how, small=True)
+        record = replace(record, own_codes=jpeg.pixels_digest(data))
+    del image
+    pieces, more = _with_all(data, metadata.xmp, record, _finished(picture, record, data), web=form.web)
+    return pieces, notes + more
+
+
+def _record_of(picture: Picture) -> Record:
+    if picture.record is None:
+        raise RequestError("Only a picture that carries its way back is written: render one.")
+    return picture.record
+
+
+def _metadata_of(picture: Picture, record: Record) -> Metadata:
+    height, width = picture.pixels.shape[:2]
+    return of_picture(picture.metadata, record.facts.orientation, width, height)
 
 
 def read_picture(path: str | Path, *, force: bool = False, max_pixels: float = MAX_PIXELS) -> Picture:

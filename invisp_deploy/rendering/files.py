@@ -14,8 +14,18 @@ from invisp_deploy.errors import ContractError, RequestError
 from invisp_deploy.files import check_output
 from invisp_deploy.formats.finished import is_negative
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.jpeg import Pieces
 from invisp_deploy.formats.metadata import NONE
-from invisp_deploy.formats.picture import Picture, bit_depth, import_coder, read_picture, record_in
+from invisp_deploy.formats.picture import (
+    JpegForm,
+    Picture,
+    bit_depth,
+    coded_jpeg,
+    import_coder,
+    read_picture,
+    record_in,
+    write_picture,
+)
 from invisp_deploy.formats.picture_header import read_picture_header
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.formats.walk import check_readable_kind, is_picture
@@ -36,6 +46,7 @@ from invisp_deploy.sidedata.residual import check_coder
 from invisp_deploy.sidedata.restored import Restoring
 
 _Made = TypeVar("_Made")
+_Result = TypeVar("_Result", bound="Picture | RawFrame | LinearPicture")
 
 StartProgress = Callable[[int], Progress]
 """Called with the number of pixels ahead; returns what each tile is reported to."""
@@ -107,10 +118,7 @@ def save(output: Path, made: Picture | RawFrame | LinearPicture, options: RunOpt
 
     Returns a sentence on each thing that is left out without being asked for. Raises RequestError, OutputError.
     """
-    if options.no_metadata:
-        made = replace(made, metadata=NONE)
-    elif options.no_location:
-        made = replace(made, metadata=made.metadata.without_location())
+    made = _as_told(made, options)
     if isinstance(made, RawFrame):
         made.save(output, overwrite=options.overwrite)
         return made.notes
@@ -118,14 +126,24 @@ def save(output: Path, made: Picture | RawFrame | LinearPicture, options: RunOpt
         return made.notes + made.save(
             output, quality=options.quality, subsampling=options.subsampling, overwrite=options.overwrite
         )
-    return made.notes + made.save(
-        output,
-        quality=options.quality,
-        subsampling=options.subsampling,
-        small=options.raw_budget.bounded,  # who asks for that counts bytes
-        web=options.web,
-        overwrite=options.overwrite,
-    )
+    return made.notes + write_picture(output, made, _jpeg_form(options), overwrite=options.overwrite)
+
+
+def jpeg_of(picture: Picture, options: RunOptions) -> tuple[Pieces, tuple[str, ...]]:
+    """The bytes of the JPEG file that `save` writes of a picture, in pieces, and its sentences."""
+    pieces, notes = coded_jpeg(_as_told(picture, options), _jpeg_form(options))
+    return pieces, picture.notes + notes
+
+
+def _as_told(made: _Result, options: RunOptions) -> _Result:
+    if options.no_metadata:
+        return replace(made, metadata=NONE)
+    return replace(made, metadata=made.metadata.without_location()) if options.no_location else made
+
+
+def _jpeg_form(options: RunOptions) -> JpegForm:
+    small = options.raw_budget.bounded  # who asks for that counts bytes
+    return JpegForm(options.quality, options.subsampling, small, options.web)
 
 
 def check_target(output: Path, options: RunOptions, source: Path | None = None) -> None:

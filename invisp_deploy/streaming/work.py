@@ -9,12 +9,13 @@ from typing import Any
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
-from invisp_deploy.rendering.files import check_target, decode, infer, save
+from invisp_deploy.rendering.files import decode, infer
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.recover import way_back_of
 from invisp_deploy.rendering.render import AlignedFrame
 from invisp_deploy.rendering.tiled import check_direction, plan_for
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.streaming.output import Sink
 from invisp_deploy.streaming.pipe_format import PipeFormat
 from invisp_deploy.streaming.pipeline import Frame, Work
 
@@ -36,27 +37,22 @@ def check_pipe(pipe: PipeFormat, runtime: Runtime, options: RunOptions) -> None:
 
 def work_for(
     runtime: Runtime,
-    output: Path,
+    sink: Sink,
     options: RunOptions,
     pipe: PipeFormat | None = None,
     decoded: Mapping[Path, Picture] | None = None,
     say: Callable[[str], object] = lambda line: None,
 ) -> Work:
-    """RAW files or a pipe's mosaics to .jpg, pictures to .dng: what the runtime's direction says.
+    """RAW files or a pipe's mosaics to pictures, pictures to RAW: what the runtime's direction says.
 
-    output: an existing folder. An output that is there already is refused before its frame is decoded, unless
-    `options.overwrite`. Only `infer` touches the runtime's `run`. decoded: pictures that are read already.
+    sink: takes them. Only `infer` touches the runtime's `run`. decoded: pictures that are read already.
     say: told a line on each thing that an output does not hold.
     """
     known = dict(decoded or {})
     inverse = runtime.card.direction is Direction.INVERSE
-    suffix = ".dng" if inverse else ".jpg"
-
-    def target(frame: Frame) -> Path:
-        return output / f"{frame.stem}{suffix}"
 
     def decode_frame(frame: Frame) -> Any:
-        check_target(target(frame), options, frame.load if pipe is None else None)
+        sink.check(frame, frame.load if pipe is None else None)
         if pipe is not None:
             return pipe.picture(frame.load) if inverse else pipe.mosaic(frame.load, frame.name)
         check_direction(runtime, Direction.INVERSE if is_picture(frame.load) else Direction.FORWARD, frame.name)
@@ -66,7 +62,7 @@ def work_for(
         return infer(frame.load, runtime, options, name=frame.name)
 
     def encode_frame(frame: Frame) -> int:
-        for note in save(target(frame), frame.load, options):
+        for note in sink.put(frame):
             say(f"note: {frame.name}: {note}")
         pixels: int = frame.load.mosaic.size if inverse else frame.load.pixels[..., 0].size
         return pixels

@@ -22,6 +22,7 @@ from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.sidedata.options import RawBudget
 from invisp_deploy.sidedata.residual import RESIDUAL_LAYER
+from invisp_deploy.streaming.output import Sink, open_output, parse_output
 from invisp_deploy.streaming.pipe_format import PipeFormat
 from invisp_deploy.streaming.pipeline import Frame, Pipeline
 from invisp_deploy.streaming.sources import played
@@ -54,9 +55,15 @@ def alone(path: Path, output: Path, engine: Runtime) -> None:
     save(output, infer(decode(path, options), engine, options, name=str(path)), options)
 
 
+def sink(output: Path, direction: Direction, options: RunOptions | None = None) -> Sink:
+    with open_output(parse_output(str(output), None), print) as sink_for:
+        return sink_for(direction, options or RunOptions())
+
+
 def stream(paths: list[Path], output: Path, engine: Runtime, options: RunOptions | None = None) -> Pipeline:
-    output.mkdir(exist_ok=True)
-    pipeline = Pipeline(played(paths), work_for(engine, output, options or RunOptions()), threading.Event())
+    options = options or RunOptions()
+    work = work_for(engine, sink(output, engine.card.direction, options), options)
+    pipeline = Pipeline(played(paths), work, threading.Event())
     pipeline.start()
     assert pipeline.wait(60)
     return pipeline
@@ -79,7 +86,9 @@ def test_what_an_output_does_not_hold_is_told(small_frame: RawFrame, tmp_path: P
     write_dng(tmp_path / "long.dng", replace(small_frame, mosaic=small_frame.mosaic[:64, :64], metadata=long))
     said: list[str] = []
     for options in (RunOptions(), RunOptions(overwrite=True, no_metadata=True)):
-        work = work_for(runtime(Direction.FORWARD), tmp_path, options, say=said.append)
+        work = work_for(
+            runtime(Direction.FORWARD), sink(tmp_path, Direction.FORWARD, options), options, say=said.append
+        )
         pipeline = Pipeline(played([tmp_path / "long.dng"]), work, threading.Event())
         pipeline.start()
         assert pipeline.wait(60)
@@ -99,7 +108,7 @@ def test_what_a_picture_has_lost_is_told(small_frame: RawFrame, tmp_path: Path) 
     layers = {name: data for name, data in whole.layers.items() if name != RESIDUAL_LAYER}
     replace(whole, layers=layers).save(tmp_path / "a.png")
     said: list[str] = []
-    work = work_for(runtime(Direction.INVERSE), tmp_path, RunOptions(), say=said.append)
+    work = work_for(runtime(Direction.INVERSE), sink(tmp_path, Direction.INVERSE), RunOptions(), say=said.append)
     pipeline = Pipeline(played([tmp_path / "a.png"]), work, threading.Event())
     pipeline.start()
     assert pipeline.wait(60)
@@ -135,7 +144,7 @@ def test_a_pipe_gives_what_its_file_gives(small_frame: RawFrame, tmp_path: Path)
     forward = runtime(Direction.FORWARD)
     check_pipe(pipe, forward, RunOptions())
     frame = Frame("frame-000000", "frame-000000", bytearray(samples.tobytes()))
-    work = work_for(forward, tmp_path, RunOptions(), pipe)
+    work = work_for(forward, sink(tmp_path, Direction.FORWARD), RunOptions(), pipe)
     for step in (work.decode, work.infer, work.encode):
         frame.load = step(frame)
     back = tmp_path / "back.dng"

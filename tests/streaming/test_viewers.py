@@ -1,0 +1,126 @@
+"""Viewers as HTTP clients see them: Python's own, and one that speaks over a bare socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from email import message_from_bytes
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+
+from invisp_deploy.errors import RequestError
+from invisp_deploy.streaming.multipart import BOUNDARY
+from invisp_deploy.streaming.viewers import MOST_VIEWERS, Viewers
+
+LONG = 20.0  # seconds after which a test that hangs fails
+
+
+@pytest.fixture
+def viewers() -> Iterator[Viewers]:
+    one = Viewers("127.0.0.1", 0)
+    yield one
+    if not one.ended:
+        one.close()
+
+
+def get(viewers: Viewers, path: str, host: str = "") -> HTTPResponse:
+    connection = HTTPConnection("127.0.0.1", viewers.port, timeout=LONG)
+    connection.request("GET", path, headers={"Host": host} if host else {})
+    return connection.getresponse()
+
+
+def next_part(answer: HTTPResponse) -> tuple[str, bytes]:
+    """Name and bytes of a part, read as any client does that believes Content-Length."""
+    assert answer.readline() == f"--{BOUNDARY}\r\n".encode()
+    lines = list(iter(answer.readline, b"\r\n"))
+    head = message_from_bytes(b"".join(lines))
+    body = answer.read(int(head["Content-Length"]))
+    assert answer.readline() == b"\r\n"
+    return head.get_filename() or "", body
+
+
+def test_every_picture_reaches_a_viewer_that_keeps_up(viewers: Viewers) -> None:
+    viewers.show("0.jpg", [b"zero"])
+    answer = get(viewers, "/stream.mjpeg")
+    assert answer.getheader("Content-Type") == f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+    for number in range(1, 4):
+        assert next_part(answer) == (f"{number - 1}.jpg", [b"zero", b"one", b"two"][number - 1])
+        viewers.show(f"{number}.jpg", [memoryview([b"one", b"two", b"three"][number - 1])])
+    assert next_part(answer) == ("3.jpg", b"three")
+    viewers.close()
+    assert answer.read() == f"--{BOUNDARY}--\r\n".encode()
+
+
+def test_a_viewer_that_never_reads_stalls_nobody_and_misses_what_it_slept_through(viewers: Viewers) -> None:
+    """A hundred pictures of 1 MB: far more than the system's buffers of a socket hold."""
+    asleep, awake = get(viewers, "/stream.mjpeg"), get(viewers, "/stream.mjpeg")
+    for number in range(100):
+        viewers.show(f"{number}.jpg", [bytes(1 << 20)])
+        assert next_part(awake)[0] == f"{number}.jpg"
+    seen = 1
+    while next_part(asleep)[0] != "99.jpg":
+        seen += 1
+    assert seen < 30, "the newest comes after what was under way"
+
+
+def test_the_newest_picture_is_had_by_itself(viewers: Viewers) -> None:
+    threading.Timer(0.2, viewers.show, ("0.jpg", [b"a", b"bc"])).start()
+    answer = get(viewers, "/newest.jpg")
+    assert (answer.getheader("Content-Type"), answer.read()) == ("image/jpeg", b"abc")
+    page = get(viewers, "/")
+    assert b'<img src="stream.mjpeg"' in page.read()
+    assert get(viewers, "/etc/passwd").status == 404
+
+
+def test_pages_of_others_do_not_get_at_it(viewers: Viewers) -> None:
+    """Names that a foreign server gives this address, and images in foreign pages."""
+    viewers.show("0.jpg", [b"abc"])
+    for host in ("evil.example", "evil.example:8080", "127.0.0.1.evil.example", ""):
+        answer = get(viewers, "/newest.jpg", host or ":")
+        assert answer.status == 403, host
+    for host in ("localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080"):
+        answer = get(viewers, "/newest.jpg", host)
+        assert answer.status == 200, host
+        assert answer.getheader("Cross-Origin-Resource-Policy") == "same-origin"
+
+
+def test_there_is_an_end_of_viewers(viewers: Viewers) -> None:
+    viewers.show("0.jpg", [b"abc"])
+    watching = [get(viewers, "/stream.mjpeg") for _ in range(MOST_VIEWERS)]
+    assert get(viewers, "/newest.jpg").status == 503
+    for answer in watching:
+        answer.close()
+    deadline = time.monotonic() + LONG
+    while get(viewers, "/newest.jpg").status != 200:
+        assert time.monotonic() < deadline, "those who left make room"
+        time.sleep(0.1)
+
+
+def test_an_address_that_cannot_be_had_is_refused(viewers: Viewers) -> None:
+    with pytest.raises(RequestError, match=f"port {viewers.port}: Address already in use"):
+        Viewers("127.0.0.1", viewers.port)
+    with pytest.raises(RequestError, match="cannot be shown at 192.0.2.1"):
+        Viewers("192.0.2.1", 0)
+    with pytest.raises(RequestError, match="no-such-host.invalid"):
+        Viewers("no-such-host.invalid", 0)
+
+
+def test_only_loopback_is_local() -> None:
+    everywhere = Viewers("0.0.0.0", 0)
+    assert not everywhere.local
+    everywhere.show("0.jpg", [b"abc"])
+    assert get(everywhere, "/newest.jpg", "camera.example").read() == b"abc"
+    everywhere.close()
+
+
+def test_ipv6_is_spoken_where_the_machine_does() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    six = Viewers("::1", 0)
+    assert (six.local, six.url) == (True, f"http://[::1]:{six.port}/")
+    six.close()
