@@ -69,6 +69,9 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "noise-gain": Tolerance(
         0.1, "of its value", "a sensor's noise out of one photograph: what is left of texture in its flattest blocks"
     ),
+    "two-lights": Tolerance(
+        0.002, "absolute", "entries of a colour matrix: McCamy's colour temperature against Robertson's off the line"
+    ),
     "processes": Tolerance(
         1e-5, "absolute", "losses of two processes against one with the same batch: another order of sums, six steps"
     ),
