@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import click
+import numpy as np
 import pytest
 
 import invisp_deploy
@@ -24,6 +25,7 @@ from invisp_deploy.contract import CFA_PATTERNS, CameraContract
 from invisp_deploy.evaluation.metrics import DEFINITIONS
 from invisp_deploy.isp.recipe import GRAPH_INPUTS
 from invisp_deploy.research.protocol import AS_RUN, CORRECT
+from invisp_deploy.sensor.camera_file import CameraFile, read_camera_file, shipped_cameras
 from invisp_deploy.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +36,7 @@ PAGES = (
     "architecture",
     "bench",
     "calibrate",
+    "cameras",
     "contract",
     "dataset",
     "deployment",
@@ -176,6 +179,21 @@ def test_the_contract_page_has_the_table_of_graph_inputs() -> None:
     for each in GRAPH_INPUTS:
         shape = ", ".join(map(str, each.shape))
         assert f"| `{each.name}` | {each.dtype} ({shape}) | {each.source} |" in read("contract")
+
+
+def test_the_page_of_cameras_has_every_field_and_a_valid_example(tmp_path: Path) -> None:
+    named = {name for first in rows("cameras") for name in first.split(", ")}
+    assert {field.name for field in fields(CameraFile)} - {"name"} <= named
+    assert set(shipped_cameras()) <= named
+    example = re.search(r"```toml\n(.*?)```", read("cameras"), re.S)
+    assert example is not None
+    (tmp_path / "camera.toml").write_text(example[1])
+    camera, shipped = read_camera_file(tmp_path / "camera.toml"), read_camera_file("imx477")
+    assert (camera.model, camera.format, camera.black, camera.noise) == (
+        shipped.model, shipped.format, shipped.black, shipped.noise,
+    )  # fmt: skip
+    found, stated = (np.array([matrix for _, matrix in one.color_matrix]) for one in (camera, shipped))
+    np.testing.assert_allclose(found, stated, atol=5e-5)
 
 
 def test_the_train_page_has_every_configuration() -> None:

@@ -39,7 +39,7 @@ def test_every_module_and_every_shipped_file_is_in_it(wheel: zipfile.ZipFile) ->
     package = ROOT / "invisp_deploy"
     expected = {path for path in package.rglob("*.py")} | {path for path in package.glob("models/*/*.*")}
     expected = {path for path in expected if "__pycache__" not in path.parts and not path.name.startswith(".")}
-    expected |= {package / "py.typed", package / "training/cameras.json"}
+    expected |= {package / "py.typed", package / "training/cameras.json", *package.glob("sensor/cameras/*.toml")}
     assert {path.relative_to(ROOT).as_posix() for path in expected} <= set(wheel.namelist())
 
 
@@ -62,7 +62,7 @@ def test_the_base_needs_no_torch_and_no_onnx(wheel: zipfile.ZipFile) -> None:
     metadata = Parser().parsestr(wheel.read(name).decode())
     needs = metadata.get_all("Requires-Dist") or []
     base = sorted(re.split(r"[>=<!~;\s]", need)[0].lower() for need in needs if "extra ==" not in need)
-    assert base == ["click", "numpy", "onnxruntime", "pillow", "rawpy", "tifffile", "tqdm"]
+    assert base == ["click", "numpy", "onnxruntime", "pillow", "rawpy", "tifffile", "tomli", "tqdm"]
     extras = {
         "archive",
         "bench",

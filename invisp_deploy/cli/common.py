@@ -40,6 +40,7 @@ _BASE: Final = {
     "PIL": "Pillow",
     "rawpy": "rawpy",
     "tifffile": "tifffile",
+    "tomli": "tomli",
     "tqdm": "tqdm",
 }
 

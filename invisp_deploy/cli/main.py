@@ -19,7 +19,7 @@ main: Final = version_option(
             "export": (f"{_CLI}.main:export", "Weights to ONNX graphs, graphs to TensorRT engines."),
             "calibrate": (f"{_CLI}.calibrate:calibrate_command", "The scales of int8 and fp8, measured on RAW files."),
             "train": (f"{_CLI}.train:train_command", "RAW files of one camera or of many to weights."),
-            "prepare": (f"{_CLI}.main:prepare", "Data to train on."),
+            "prepare": (f"{_CLI}.main:prepare", "Data to train on, camera files."),
             "eval": (f"{_CLI}.main:evaluate", "What the way there and back does to a real file."),
             "bench": (f"{_CLI}.bench:bench_command", "How fast graphs and engines are here."),
             "verify": (f"{_CLI}.verify:verify_command", "Whether engines and graphs compute what they should here."),
@@ -51,8 +51,9 @@ prepare: Final = LazyGroup(
             f"{_CLI}.prepare_synthesize:synthesize_command",
             "Photographs to DNGs.",
         ),
+        "camera": (f"{_CLI}.prepare_camera:camera_command", "A RAW file to the camera file of what took it."),
     },
-    "Prepare training data.",
+    "Prepare training data, and camera files.",
 )
 
 evaluate: Final = LazyGroup(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from invisp_deploy.errors import InvispError, OutputError, failure_of
+from invisp_deploy.sensor.frame_line import FrameLine
 from invisp_deploy.streaming.queues import FrameQueue
 from invisp_deploy.streaming.timings import Timings
 
@@ -27,13 +28,15 @@ _FAILURES: Final = 100
 @dataclass
 class Frame:
     """One frame on its way. name: for messages. stem: of the output. load: a path or a frame's bytes, then what each
-    stage has made of it. taken: when it came, seconds of `time.perf_counter`.
+    stage has made of it. taken: when it came, seconds of `time.perf_counter`. beside: what came with it on the side
+    channel, or why that cannot be used; None without one.
     """
 
     name: str
     stem: str
     load: Any
     taken: float = 0.0
+    beside: FrameLine | InvispError | None = None
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def open_side_channel(given: str) -> Iterator[int]:
             os.fstat(descriptor)
         except (OSError, OverflowError) as error:
             raise RequestError(
-                f"`frame_facts` {given} is no open descriptor: open one as the shell does, `{given}< FILE`, or name a file."
+                f"`frame_facts` {given} is no open descriptor: open it by `{given}< FILE` in a shell, or name a file."
             ) from error
         yield descriptor
         return
