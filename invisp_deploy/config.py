@@ -132,6 +132,7 @@ CONFIGURATIONS: Final[dict[str, NetworkConfig]] = {
     "edge": NetworkConfig(blocks=8, growth=16, squeeze=2),
     "closed-form": NetworkConfig(blocks=0, growth=1, squeeze=2, depth=3, kind="chain", coupling="additive"),
     "universal": NetworkConfig(blocks=1, growth=8, squeeze=2, depth=2, kind="chain", coupling="additive"),
+    "look": NetworkConfig(blocks=4, growth=16, squeeze=2, depth=3, kind="chain"),
     "nano": NetworkConfig(blocks=8, growth=32, squeeze=2, depth=3, kind="chain"),
 }
 """Configurations with a name: `paper` is the authors', `edge` a tenth of its work, `nano` a fiftieth."""

@@ -12,6 +12,10 @@ CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 """The four Bayer phases, read row by row from the top left pixel."""
 
 
+LIBRAW = "libraw"
+"""The look of LibRaw's rendering: as-shot white balance, no automatic brightening."""
+
+
 @dataclass(frozen=True)
 class CameraContract:
     """What weights expect of a frame. Never guessed from a camera's name: stored, carried, enforced.
@@ -28,6 +32,8 @@ class CameraContract:
     curve: the network sees x**(1/curve) of a number, or `bt709`, the curve of ITU-R BT.709.
     cfa: `any` Bayer phase, or the phase (`RGGB`, ...) that frames are aligned to before a network that
         folds pixel squares sees them.
+    look: what the weights were taught to render: `libraw`, to which the steps without a network come close, or the name
+        of another look.
     """
 
     make: str = ""
@@ -37,6 +43,7 @@ class CameraContract:
     color: str = "camera"
     curve: float | str = 2.2
     cfa: str = "any"
+    look: str = LIBRAW
 
     def __post_init__(self) -> None:
         _choice("white_balance", self.white_balance, ("max", "min", "none"))
@@ -62,6 +69,9 @@ class CameraContract:
             raise RequestError(
                 f"A camera contract's 'make' and 'model' must be text, got {self.make!r} and {self.model!r}."
             )
+
+        if not isinstance(self.look, str) or not self.look.strip():
+            raise RequestError(f"A camera contract's 'look' must be a name, got {self.look!r}.")
 
     @property
     def camera(self) -> str:

@@ -64,7 +64,8 @@ def raws_command(
     invisp prepare raws photos/ -o data/ --made dngs/ --test-list test.txt
     invisp prepare raws photos/ -o data/ --target beside
     """
-    from invisp_deploy.dataset.options import BESIDE, LIBRAW, PREVIEW, PrepareOptions, read_names
+    from invisp_deploy.contract import LIBRAW
+    from invisp_deploy.dataset.options import BESIDE, PREVIEW, PrepareOptions, read_names
     from invisp_deploy.dataset.prepare import Refused, prepare
     from invisp_deploy.dataset.sources import sources_in
 

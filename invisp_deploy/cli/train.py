@@ -68,7 +68,14 @@ _size_options: Final = together(
 run_options: Final = together(
     output_option("Folder of the run; made if absent."),
     click.option("--repeat", "run_file", type=PATH, help="run.json of another run."),
-    click.option("--white-level", "white", help="file, adjusted, or a level in DN.  [default: adjusted]"),
+    click.option(
+        "--look", help="Name of what is learned.  [default: libraw; of a dataset of other pictures its folder's]"
+    ),
+    click.option(
+        "--white-level",
+        "white",
+        help="file, adjusted, or a level in DN.  [default: adjusted; for another look than LibRaw's file]",
+    ),
     click.option(
         "--gains",
         "white_balance",

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from invisp_deploy.contract import LIBRAW
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
-LIBRAW: Final = "libraw"
 BESIDE: Final = "beside"
 PREVIEW: Final = "preview"
-"""What a target is, where it is no folder."""
+"""What a target is, where it is no folder and not LibRaw's rendering."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from invisp_deploy.dataset.options import BESIDE, LIBRAW, PREVIEW, PrepareOptions
+from invisp_deploy.contract import LIBRAW
+from invisp_deploy.dataset.options import BESIDE, PREVIEW, PrepareOptions
 from invisp_deploy.errors import DatasetError, MissingFileError, RequestError
 from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.pixels import Rgb8

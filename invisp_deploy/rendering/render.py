@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from invisp_deploy.contract import LIBRAW
 from invisp_deploy.errors import ContractError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.negative import NEGATIVE_LAYER, Negative
@@ -93,7 +94,9 @@ def render_aligned(
     notes = [f"not carried, for want of room: {what}" for what in left_out]
     carried = None
     if budget.most != 0:
-        carried = Carried(aligned.frame, aligned.alignment, aligned.mosaic, aligned.recipe, pixels, budget)
+        look = runtime.card.contract.look
+        parts = (aligned.frame, aligned.alignment, aligned.mosaic, aligned.recipe, pixels)
+        carried = Carried(*parts, budget, near=look == LIBRAW)
     if budget.hdr and carried is not None and carried.gain_map is None:
         notes.append("nothing lies above white: no gain map is written.")
     return Picture(

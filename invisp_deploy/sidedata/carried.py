@@ -56,12 +56,22 @@ class Carried:
 
     mosaic: the frame's (H, W) DN, pixels: (H, W, 3), both even, aligned; recipe: of these. Of the mosaic no more is
     kept than will be needed. Called by what writes the picture. gain_map: None where nothing lies above white.
+    near: whether the picture is near the closed form, whose inverse filters are fitted from; of another look the
+    network's inverse is nearer.
 
     Raises RequestError for a budget that holds nothing.
     """
 
     def __init__(
-        self, frame: RawFrame, alignment: Alignment, mosaic: Mosaic, recipe: Recipe, pixels: Pixels, budget: RawBudget
+        self,
+        frame: RawFrame,
+        alignment: Alignment,
+        mosaic: Mosaic,
+        recipe: Recipe,
+        pixels: Pixels,
+        budget: RawBudget,
+        *,
+        near: bool = True,
     ) -> None:
         if budget.most is not None and budget.most < predictor_size(1):
             raise RequestError(
@@ -69,7 +79,8 @@ class Carried:
                 f"{predictor_size(1)} bytes: give it that room, or 0 for none."
             )
         self._recipe, self._shape, self._budget = recipe, mosaic.shape, budget
-        self._deep = pixels.dtype == np.uint16  # their way through the network is exact to a few DN; no filter is
+        # the way of 16 bits through the network is exact to a few DN; no filter is
+        self._by_network = pixels.dtype == np.uint16 or not near
         self._frame = frame if budget.bounded or budget.most is not None else None
         self._alignment = alignment
         found = brighter(mosaic, recipe, pixels)
@@ -113,7 +124,7 @@ class Carried:
             if residual:
                 predictor = replace(predictor, decoded=digest_of(pixels))
                 return {PREDICTOR_LAYER: predictor.to_bytes(), RESIDUAL_LAYER: residual}
-        if not self._deep:
+        if not self._by_network:
             return {PREDICTOR_LAYER: predictor.to_bytes()}
         return {} if clipped is None else {PREDICTOR_LAYER: replace(predictor, open=None).to_bytes()}
 

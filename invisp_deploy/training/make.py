@@ -13,6 +13,7 @@ import numpy as np
 from invisp_deploy.bars import Bars, no_bars
 from invisp_deploy.calibration.record import write_record
 from invisp_deploy.config import CONFIGURATIONS
+from invisp_deploy.contract import LIBRAW
 from invisp_deploy.device.machine import read_machine
 from invisp_deploy.errors import RequestError
 from invisp_deploy.evaluation.metrics import mean_metrics
@@ -95,7 +96,7 @@ def train(
                     "dataset, which holds files out."
                 )
             frame = files.first_frame()
-            run = options if isinstance(options, Run) else described(options, method, frame)
+            run = options if isinstance(options, Run) else described(options, method, frame, files.look)
             check_folder(folder, resume=resume)
             check_possible(run, processes, method)
             network = new_network(method, run, frame)
@@ -131,16 +132,16 @@ def train(
         return _finished(folder, run, method, fitted, files, shown.last, bars)
 
 
-def described(options: TrainingOptions, method: TrainingMethod, frame: RawFrame) -> Run:
-    """The run that is asked for; its source is still open. frame: of the camera.
+def described(options: TrainingOptions, method: TrainingMethod, frame: RawFrame, look: str = LIBRAW) -> Run:
+    """The run that is asked for; its source is still open. frame: of the camera. look: of the targets.
 
     Raises RequestError for a contract that is chosen although the weights to start from have one, and for weights
     tied to a camera without a name.
     """
     if method.start is None:
-        contract = options.contract.contract(frame.make, frame.model, "any" if method.any_phase else frame.cfa)
-    elif replace(options.contract, bound=None) == ContractOptions():
-        contract = method.start.checkpoint.contract
+        contract = options.contract.contract(frame.make, frame.model, "any" if method.any_phase else frame.cfa, look)
+    elif replace(options.contract, bound=None, look="") == ContractOptions():
+        contract = replace(method.start.checkpoint.contract, look=options.contract.look or look)
         if options.contract.bound:
             check_named(frame.make, frame.model)
             contract = replace(contract, make=frame.make, model=frame.model)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from invisp_deploy.contract import UNIVERSAL, CameraContract, camera_name
+from invisp_deploy.contract import LIBRAW, UNIVERSAL, CameraContract, camera_name
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.subsampling import SUBSAMPLINGS
 
@@ -125,17 +125,21 @@ class ContractOptions:
     cfa: None for every phase; where a network folds pixels for RGGB, or for the first file's if it is bound to it.
     bound: whether the weights are for the camera of the first file alone; None: where the network sees the camera's own
         RGB, which differs from camera to camera.
+    white: None is `adjusted` for LibRaw's look, which does so; other programs and cameras go by the file's level.
+    look: name of what is learned; empty: LibRaw's, or that of the dataset whose targets are others.
     """
 
-    white: str | int = UNIVERSAL.white
+    white: str | int | None = None
     white_balance: str = UNIVERSAL.white_balance
     color: str = UNIVERSAL.color
     curve: float | str = UNIVERSAL.curve
     cfa: str | None = None
     bound: bool | None = None
+    look: str = ""
 
-    def contract(self, make: str, model: str, cfa: str) -> CameraContract:
+    def contract(self, make: str, model: str, cfa: str, look: str = LIBRAW) -> CameraContract:
         """The contract where the first file is of that camera and phase, `any` where phases make no difference.
+        look: of the targets, where none is asked for.
 
         Raises RequestError for weights that are tied to a camera without a name.
         """
@@ -144,7 +148,9 @@ class ContractOptions:
             cfa = cfa if cfa == "any" else UNIVERSAL.cfa
         else:
             check_named(make, model)
-        return CameraContract(make, model, self.white, self.white_balance, self.color, self.curve, self.cfa or cfa)
+        look = self.look or look
+        white = self.white or (UNIVERSAL.white if look == LIBRAW else "file")
+        return CameraContract(make, model, white, self.white_balance, self.color, self.curve, self.cfa or cfa, look)
 
 
 def check_named(make: str, model: str) -> None:

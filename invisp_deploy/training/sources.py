@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from invisp_deploy.bars import Bars, no_bars
-from invisp_deploy.contract import CameraContract
+from invisp_deploy.contract import LIBRAW, CameraContract
 from invisp_deploy.dataset.open import DATASET_FILE, PREPARING_FILE, Dataset, open_dataset
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
@@ -29,6 +29,13 @@ class TrainingFiles:
     dataset: Dataset | None
     raws: tuple[Path, ...]
     held_out: tuple[Path, ...]
+
+    @property
+    def look(self) -> str:
+        """Name of what the targets look like: LibRaw's rendering, else that of the dataset's folder."""
+        if self.dataset is None or not self.dataset.options.of_others:
+            return LIBRAW
+        return self.dataset.root.resolve().name
 
     def first_frame(self) -> RawFrame:
         """Of the first file: it names the camera where the contract is for one."""
