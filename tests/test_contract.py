@@ -50,10 +50,17 @@ def test_values_below_0_need_a_curve_that_takes_them() -> None:
         CameraContract(),
         CameraContract("Canon", "Canon EOS 5D", 4095, "min", "camera", 1.0, "GBRG"),
         CameraContract(white="adjusted", color="srgb", curve="bt709"),
+        CameraContract(look="night"),
     ],
 )
 def test_json_round_trip(contract: CameraContract) -> None:
     assert CameraContract.from_dict(json.loads(json.dumps(contract.to_dict()))) == contract
+
+
+@pytest.mark.parametrize("look", ["", " ", None, 7])
+def test_a_look_has_a_name(look: object) -> None:
+    with pytest.raises(RequestError, match="'look' must be a name, got"):
+        CameraContract(look=look)  # type: ignore[arg-type]
 
 
 def test_missing_and_unknown_fields_are_refused() -> None:

@@ -17,7 +17,7 @@ from invisp_deploy.formats.pixels import Pixels, Rows
 from invisp_deploy.isp.alignment import Alignment
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.sidedata.highlights import brighter, fitted_gain_map, highlights_of
+from invisp_deploy.sidedata.highlights import brighter, exposure_of, fitted_gain_map, highlights_of
 from invisp_deploy.sidedata.noise import frame_noise
 from invisp_deploy.sidedata.options import RawBudget
 from invisp_deploy.sidedata.predictor import (
@@ -83,7 +83,7 @@ class Carried:
         self._by_network = pixels.dtype == np.uint16 or not near
         self._frame = frame if budget.bounded or budget.most is not None else None
         self._alignment = alignment
-        found = brighter(mosaic, recipe, pixels)
+        found = brighter(mosaic, recipe, pixels, 1.0 if near else exposure_of(mosaic, recipe, pixels))
         most: float = math.inf if budget.hdr else MOST_HIGHLIGHTS
         if budget.most is not None:
             most = budget.most - predictor_size(2) - _GAIN_MAP_SIZE

@@ -34,6 +34,8 @@ _LARGEST: Final = 1 << 23
 _ABOVE: Final = 1.02
 """What is saturated is taken for so much brighter, so that it comes back saturated through the map's JPEG."""
 
+_BRIGHT: Final = (0.8, 0.97)
+_DARK: Final = 0.01
 _LEAST: Final = 1 / 16
 """Stops above white from which a map says something."""
 
@@ -49,8 +51,10 @@ class Brighter:
     ends: Shares
 
 
-def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> Brighter | None:
+def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels, exposure: float = 1.0) -> Brighter | None:
     """Compare a mosaic (H, W) with its picture (H, W, 3), both even; None where nothing lies above white.
+
+    exposure: what the picture shows of the scene's light just below white, as a multiple of it.
 
     Where a colour of the sensor is saturated, the scene is taken for no more coloured than the mean of the two others:
     a blown sky is white on a screen of high range, and not the colour of the gains. Back on the sensor that is
@@ -68,11 +72,29 @@ def brighter(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> Brighter | None:
         if there.any():
             count[strip] = clipped
             ends = saturated_from(mosaic, recipe) if ends is None else ends
-            scene = _scene(by_site(mosaic[rows])[:, there], recipe, ends)
+            scene = _scene(by_site(mosaic[rows])[:, there], recipe, ends) * exposure
             shown = light(pixels[rows], 2 * top, None).reshape(3, 4, *there.shape)[:, :, there].mean(axis=1) / WHITE
             above = np.log2(np.maximum(scene + OFFSET / WHITE, OFFSET / WHITE) / (shown + OFFSET / WHITE))
             stops[strip][there] = np.rint(np.clip(above * _STOP, 0, _MOST)).T
     return Brighter(stops, count, ends) if ends is not None and stops.max(initial=0) >= _LEAST * _STOP else None
+
+
+def exposure_of(mosaic: Mosaic, recipe: Recipe, pixels: Pixels) -> float:
+    """By how much a look shows what is bright, but not white, brighter than it is: 1 for one that shows nothing bright.
+
+    The median over squares whose brightest channel is between 80 and 97 % of white, of every eighth pair of rows.
+    """
+    found = []
+    least, most = (round(share * np.iinfo(pixels.dtype).max) for share in _BRIGHT)
+    for top in range(0, len(mosaic) - 1, 16):
+        rows = slice(top, top + 2)
+        shown = light(pixels[rows], top, None).reshape(3, 4, -1).mean(axis=1) / WHITE
+        largest = pixels[rows].max(axis=(0, 2)).reshape(-1, 2).max(axis=1)
+        there = (largest >= least) & (largest <= most)
+        if there.any():
+            scene = _scene(by_site(mosaic[rows])[:, 0, there], recipe, np.full(3, np.inf))
+            found.append(shown[:, there].sum(axis=0) / np.maximum(scene.sum(axis=0), _DARK))
+    return float(np.median(np.concatenate(found))) if found else 1.0
 
 
 def fitted_gain_map(found: Brighter, most: float) -> GainMap | None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from invisp_deploy.config import NetworkConfig
+from invisp_deploy.contract import UNIVERSAL
 from invisp_deploy.errors import RequestError
 from invisp_deploy.evaluation.metrics import raw_psnr, raw_psnr_of
 from invisp_deploy.formats.frame import RawFrame
@@ -15,6 +17,7 @@ from invisp_deploy.rendering.model import Model, load
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.sidedata.options import RawBudget
 from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER, Predictor
+from tests.graphs import write_graphs
 from tests.sidedata.frames import blown_frame, dark_frame
 
 ALONE = RunOptions(raw_budget=RawBudget(0))
@@ -99,6 +102,20 @@ def test_a_tiff_has_highlights_on_top_of_the_network(model: Model, tmp_path: Pat
         for name, each in (("with", back), ("without", alone))
     }
     assert difference["with"] < difference["without"] / 5
+
+
+def test_another_look_comes_back_by_its_network_and_within_a_bound_by_what_it_carries(tmp_path: Path) -> None:
+    look = write_graphs(tmp_path, NetworkConfig(1, 4, 2), replace(UNIVERSAL, look="night")).model()
+    frame = dark_frame()
+    look.render(frame).save(tmp_path / "a.jpg")
+    picture = read_picture(tmp_path / "a.jpg")
+    assert Predictor.from_bytes(picture.layers[PREDICTOR_LAYER], "a.jpg").open is None
+    clipped = picture.record.alignment.inverse(clipped_pixels(picture.pixels)) if picture.record else None
+    by_network, found = (look.recover(tmp_path / "a.jpg", options).mosaic for options in (ALONE, RunOptions()))
+    assert np.array_equal(found[~clipped], by_network[~clipped])
+    exact = RunOptions(raw_budget=RawBudget(max_error=0))
+    look.render(frame, exact).save(tmp_path / "b.jpg")
+    assert np.array_equal(load("universal").recover(tmp_path / "b.jpg").mosaic, frame.mosaic)
 
 
 def test_what_another_render_made_is_not_touched_by_the_layers(model: Model, tmp_path: Path) -> None:
