@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after SIGINT or SIGTERM."""
 
-_STREAM = ("rate", "watch", "list_file", "pipe", "camera", "queue", "when_behind", "frames")
+_PIPE = ("pipe", "format", "stride", "companding", "timeout", "camera")
+_STREAM = ("rate", "watch", "list_file", *_PIPE, "queue", "when_behind", "frames")
 
 
 @click.command("stream", cls=InvispCommand)
@@ -47,7 +48,12 @@ _STREAM = ("rate", "watch", "list_file", "pipe", "camera", "queue", "when_behind
 @click.option("--watch", is_flag=True, help="Take what appears in the folder from now on.")
 @click.option("--list", "list_file", type=PATH, help="File of paths, one a line or ended by zero bytes; - is stdin.")
 @click.option("--pipe", metavar="WIDTHxHEIGHT", help="Raw frames on standard input.")
-@click.option("--bits", type=click.Choice(["10", "12", "14", "16"]), help="Of a pipe's sample.")
+@click.option("--format", metavar="NAME", help="Of a pipe's frames: a FourCC such as pRCC, or another name.")
+@click.option("--stride", type=click.IntRange(1), help="Of a pipe's frames: bytes from a row to the next.")
+@click.option("--companding", metavar="CODE:DN,...", help="Of a pipe's samples: points of the curve to DN.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a pipe may be silent; none by itself."
+)
 @click.option("--camera", metavar="NAME", help="Of a pipe, as the weights' contract names it.")
 @click.option("--queue", default=4, show_default=True, type=click.IntRange(1, 10000), help="Frames before each stage.")
 @click.option(
@@ -63,7 +69,6 @@ def stream_command(
     form: str | None,
     model: str | None,
     provider: str | None,
-    bits: str | None,
     threads: int | None,
     report: Path | None,
     as_json: bool,
@@ -88,7 +93,6 @@ def stream_command(
         model=model,
         provider=provider,
         threads=threads or 0,
-        bits=None if bits is None else int(bits),
         options=place.options_for(options_of(options)),
         **stream,
     )

@@ -18,7 +18,7 @@ _PFNC: Final = "GenICam Pixel Format Naming Convention 2.4"
 _GIGE: Final = "GigE Vision 2.0, pixel layouts: Packed"
 _PARKER: Final = "Parker (Tegra X2) technical reference manual, 27.10.6: T_R16_I"
 _XAVIER: Final = "Xavier technical reference manual: T_R16_I"
-_VI5: Final = "https://forums.developer.nvidia.com/t/223616, as Xavier and Orin were seen to write T_R16"
+_VI5: Final = "https://forums.developer.nvidia.com/t/223616"
 
 
 @dataclass(frozen=True)

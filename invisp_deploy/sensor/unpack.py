@@ -16,7 +16,7 @@ from invisp_deploy.sensor.pisp import decode_pisp
 
 FrameBytes = bytes | bytearray | memoryview
 
-_BLOCK: Final = 1 << 15
+_BLOCK: Final = 1 << 16
 """Pixels worked on at a time: their words and what comes of them fit a core's second cache."""
 
 _LANES: Final = 4  # pixels of 16 bits in a word of 64

@@ -8,60 +8,84 @@ from typing import Final
 
 import numpy as np
 
-from invisp_deploy.errors import RawFileError, RequestError
+from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.rendering.options import Explicit
-
-BITS: Final = (10, 12, 14, 16)
-"""Depths of a sensor's samples; each stands in the low bits of two bytes."""
+from invisp_deploy.sensor.companding import Companding
+from invisp_deploy.sensor.layouts import Layout
+from invisp_deploy.sensor.unpack import unpack
 
 _EDGE: Final = 65536
 
 
 @dataclass(frozen=True)
 class PipeFormat:
-    """What a pipe carries: mosaics (little-endian uint16, row by row); for an inverse graph pictures (uint8 R, G, B).
+    """What a pipe carries: mosaics in a sensor's layout; for an inverse graph pictures (uint8 R, G, B, no layout).
 
-    width, height: pixels. bits: of a sample, which may not exceed it. values: levels, gains and CFA of every frame.
-    camera: its name, as the weights' contract spells it.
+    width, height: pixels. layout, stride: as `unpack` takes them. companding: what turns the samples into DN, None
+    where they are. values: levels, gains and CFA of every frame. camera: its name, as the weights' contract spells it.
+
+    Raises RequestError for a stride that is too short, and where CFA, black or a companding is missing or said twice.
     """
 
     width: int
     height: int
-    bits: int
+    layout: Layout | None
     values: Explicit
     camera: str = ""
-    pictures: bool = False
+    stride: int | None = None
+    companding: Companding | None = None
+
+    def __post_init__(self) -> None:
+        if self.layout is None:
+            return
+        self.layout.stride_of(self.width, self.stride)
+        given, cfa, name = self.values.cfa, self.layout.cfa, self.layout.name
+        if self.values.black is None or not (given or cfa):
+            missing = "`black`" if cfa else "`black` and `cfa`"
+            raise RequestError(f"A pipe of RAW frames in {name} does not say {missing}: pass what the data sheet has.")
+        if given and cfa and given != cfa:
+            raise RequestError(f"The `format` {name} is of {cfa} mosaics, `cfa` says {given}: one of them is wrong.")
+        if self.layout.table and self.companding is None:
+            raise RequestError(
+                f"The `format` {name} holds codes of 8 bits, and no page says the table of them: pass its points as "
+                "`companding`, from the data sheet of what made them."
+            )
+        if (white := self.values.white) is not None and white > self._most:
+            raise RequestError(f"Frames in {name} end at {self._most} here, below the `white` {white}: one is wrong.")
+
+    @property
+    def _most(self) -> int:
+        """The largest DN that a frame can have."""
+        if self.companding is not None:
+            return self.companding.white
+        return 255 if self.layout is None else self.layout.white
 
     @property
     def frame_bytes(self) -> int:
-        return self.width * self.height * (3 if self.pictures else 2)
+        if self.layout is None:
+            return self.width * self.height * 3
+        return self.layout.stride_of(self.width, self.stride) * self.height
 
     def picture(self, data: bytearray) -> Picture:
         """(H, W, 3) uint8, without a way back."""
         return Picture(np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3), None)
 
     def mosaic(self, data: bytearray, name: str) -> RawFrame:
-        """The frame, in sensor order. Raises RawFileError for a sample that `bits` cannot hold, or for levels that do
-        not fit; RequestError where cfa or black is missing.
+        """The frame, in sensor order. Raises RawFileError as `unpack`, and for levels that do not fit; RequestError for
+        a pipe of pictures.
         """
-        values = self.values
-        if values.cfa is None or values.black is None:
-            raise RequestError("A pipe of RAW frames says nothing of itself: pass `cfa` and `black`.")
-        samples = np.frombuffer(data, "<u2").astype(np.uint16, copy=False).reshape(self.height, self.width)
-        most = (1 << self.bits) - 1
-        if (highest := int(samples.max())) > most:
-            raise RawFileError(
-                f"{name} holds the value {highest}, {self.bits} bits end at {most}: frames are little-endian uint16, "
-                "aligned to the low bits."
-            )
-        black = (values.black,) * 4
-        white = most if values.white is None else values.white
+        layout, values = self.layout, self.values
+        if layout is None:
+            raise RequestError("This pipe carries pictures: a mosaic has a `format`.")
+        samples = unpack(data, layout, self.width, self.height, self.stride, name=name)
+        if self.companding is not None:
+            samples = self.companding.expand(samples)
         return RawFrame(
-            values.cfa,
-            black,
-            white,
+            layout.cfa or str(values.cfa),
+            (float(values.black or 0),) * 4,
+            self._most if values.white is None else values.white,
             values.white_balance,
             color_matrix=values.color_matrix,
             model=self.camera,

@@ -18,6 +18,8 @@ from invisp_deploy.graph_card import BITS, Direction
 from invisp_deploy.rendering.model import Model, load, model_that_rendered
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.sensor.companding import companding_points
+from invisp_deploy.sensor.layouts import layout_named
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 from invisp_deploy.streaming.pipeline import Frame
 from invisp_deploy.streaming.queues import POLICIES
@@ -25,6 +27,7 @@ from invisp_deploy.streaming.sources import listed, listed_names, paced, piped, 
 from invisp_deploy.streaming.work import check_pipe
 
 _STANDARD_INPUT = Path("-")
+_OF_A_PIPE = ("format", "stride", "companding", "timeout", "camera")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class StreamRequest:
     """One source, and how its frames are taken.
 
     inputs: a folder, or files. list_file: of paths, one a line; `-` is standard input. pipe: WIDTHxHEIGHT of raw frames
-    on standard input. bits, camera: of a pipe, bits of a sample and the camera as a contract names it. watch: take what
+    on standard input. format, stride, companding: of a pipe, as `layout_named`, `unpack` and `companding_points` take
+    them. camera: of a pipe, as a contract names it. timeout: seconds that a pipe may be silent for. watch: take what
     appears in the folder from now on. rate: frames a second that files are played at. queue: frames before each stage.
     when_behind: one of `POLICIES`. frames: end after so many. model, provider, threads: as `load` takes them.
     """
@@ -40,7 +44,10 @@ class StreamRequest:
     inputs: tuple[Path, ...] = ()
     list_file: Path | None = None
     pipe: str | None = None
-    bits: int | None = None
+    format: str | None = None
+    stride: int | None = None
+    companding: str | None = None
+    timeout: float | None = None
     camera: str | None = None
     watch: bool = False
     rate: float | None = None
@@ -139,7 +146,7 @@ def _check(request: StreamRequest) -> None:
             "listed: pass `rate`."
         )
     if request.pipe is None:
-        for name in ("bits", "camera"):
+        for name in _OF_A_PIPE:
             if getattr(request, name) is not None:
                 raise RequestError(f"`{name}` says what a pipe carries: pass `pipe` WIDTHxHEIGHT, or leave it out.")
     if request.from_standard_input and sys.stdin is None:
@@ -188,11 +195,16 @@ def _pipe(request: StreamRequest, direction: Direction) -> PipeFormat | None:
         return None
     values = request.options.explicit
     width, height = pipe_size(request.pipe)
-    inverse = direction is Direction.INVERSE
-    if not inverse and (request.bits is None or values.cfa is None or values.black is None):
-        raise RequestError("A pipe of RAW frames says nothing of itself: pass `bits`, `cfa` and `black`.")
-    bits = 8 if request.bits is None else request.bits
-    return PipeFormat(width, height, bits, values, request.camera or "", inverse)
+    if direction is Direction.INVERSE:
+        for name in ("format", "stride", "companding"):
+            if getattr(request, name) is not None:
+                raise RequestError(f"An inverse graph takes pictures, uint8 R, G, B, from a pipe: leave out `{name}`.")
+        return PipeFormat(width, height, None, values, request.camera or "")
+    if request.format is None:
+        raise RequestError("A pipe of RAW frames says nothing of itself: pass `format`, such as RG12 or pRAA.")
+    layout = layout_named(request.format)
+    companding = None if request.companding is None else companding_points(request.companding)
+    return PipeFormat(width, height, layout, values, request.camera or "", request.stride, companding)
 
 
 def _frames(
@@ -203,7 +215,7 @@ def _frames(
     left_out: dict[Path, int],
 ) -> Iterable[Frame]:
     if pipe is not None:
-        return piped(sys.stdin.fileno(), pipe.frame_bytes, stop)
+        return piped(sys.stdin.fileno(), pipe.frame_bytes, stop, request.timeout)
     if request.from_standard_input:
         return played(listed(sys.stdin.fileno(), stop))
     if request.watch:

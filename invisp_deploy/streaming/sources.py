@@ -102,37 +102,46 @@ def watched(
                 return
 
 
-def piped(descriptor: int, size: int, stop: threading.Event) -> Iterator[Frame]:
+def piped(descriptor: int, size: int, stop: threading.Event, timeout: float | None = None) -> Iterator[Frame]:
     """Frames of `size` bytes each, back to back, as bytearrays; named frame-000000 and so on.
 
-    Raises RawFileError where the bytes end within a frame, or before the first.
+    timeout: seconds without a byte that are too many; None waits for ever. Raises RawFileError for such a silence, and
+    where the bytes end within a frame, or before the first.
     """
     number = 0
     while not stop.is_set():
         frame = bytearray(size)
-        have = _fill(descriptor, frame, stop)
+        have = _fill(descriptor, frame, stop, timeout, number)
         if have < size:
             # an interrupt from the keyboard ends the camera's process too; its last words are no error
             if stop.wait(_LOOK) or (number and not have):
                 return
             what = "before the first frame" if not have else f"within frame {number}: {have} of {size} bytes"
-            raise RawFileError(f"The pipe ended {what}: compare the size in `pipe` with what the camera sends.")
+            raise RawFileError(
+                f"The pipe ended {what}: compare the size in `pipe`, `format` and `stride` with what the camera sends."
+            )
         name = f"frame-{number:06}"
         yield Frame(name, name, frame)
         number += 1
 
 
-def _fill(descriptor: int, frame: bytearray, stop: threading.Event) -> int:
+def _fill(descriptor: int, frame: bytearray, stop: threading.Event, timeout: float | None, number: int) -> int:
     """Read until the frame is full, the pipe ends or `stop` is set; the number of bytes."""
-    have = 0
+    have, heard = 0, time.perf_counter()
     with memoryview(frame) as view:
         while have < len(frame) and not stop.is_set():
             if not _ready(descriptor):
+                if timeout is not None and time.perf_counter() - heard > timeout:
+                    raise RawFileError(
+                        f"The source stalled: no byte came for {timeout:g} s, with {have} of the {len(frame)} bytes of "
+                        f"frame {number} read. See whether the camera still runs, or pass a longer `timeout`."
+                    )
                 continue
             count = os.readv(descriptor, [view[have:]])
             if not count:
                 break
             have += count
+            heard = time.perf_counter()
     return have
 
 

@@ -168,7 +168,7 @@ def test_a_reader_that_goes_ends_nothing(kind: str, card: Path) -> None:
 
 
 def test_a_closed_standard_input_is_a_sentence(card: Path) -> None:
-    for words in (("--list", "-"), ("--pipe", "64x64", "--cfa", "RGGB", "--bits", "12", "--black", "0")):
+    for words in (("--list", "-"), ("--pipe", "64x64", "--format", "RG12", "--black", "0")):
         done = shell('"$@" <&-', "stream", *words, "-o", card.parent / "out")
         assert done.returncode == 2
         assert b"which is closed" in done.stderr

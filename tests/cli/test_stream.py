@@ -28,7 +28,7 @@ from invisp_deploy.formats.picture import read_picture
 from invisp_deploy.formats.raw import read_raw
 from tests.graphs import CANON_30D, Graphs, write_graphs
 
-GIVEN = ("--cfa", "RGGB", "--bits", 12, "--black", 128, "--white", 4095, "--white-balance", "2,1,1.5")
+GIVEN = ("--format", "RG12", "--black", 128, "--white", 4095, "--white-balance", "2,1,1.5")
 CAMERA = ("--camera", "Canon EOS 30D")
 LONG = 60.0  # seconds after which a test that hangs fails
 
@@ -147,12 +147,29 @@ def test_a_pipe_of_frames(graphs: Graphs, small_frame: RawFrame, folder: Path, t
     assert (recovered.cfa, recovered.white, recovered.gains) == ("RGGB", 4095, pytest.approx((2, 1, 1.5)))
 
 
+def test_packed_and_padded_frames_give_the_pictures_of_plain_ones(graphs: Graphs, tmp_path: Path) -> None:
+    cases = Path(__file__).parents[1] / "data" / "cases"
+    for name, arguments in (
+        ("csi2p_raw12", ("--format", "pRCC")),
+        ("stride_256_for", ("--format", "RG12", "--stride", 256)),
+    ):
+        said = ("--pipe", "124x64", *arguments, "--black", 128, "--white-balance", "2,1,1.5", *CAMERA)
+        with (cases / f"{name}_124x64x3.raw").open("rb") as frames:
+            done = subprocess.run(
+                command("--engine", graphs.forward, *said, "-o", tmp_path / name), stdin=frames, capture_output=True
+            )
+        assert done.returncode == 0, done.stderr
+    pictures = [sorted(path.read_bytes() for path in folder.iterdir()) for folder in tmp_path.iterdir()]
+    assert len(pictures[0]) == 3
+    assert pictures[0] == pictures[1]
+
+
 @pytest.mark.parametrize(
     ("change", "words", "whole"),
     [
         (lambda data: data[:-100], "within frame 2: 8092 of 8192 bytes", 2),
         (lambda data: b"", "before the first frame", 0),
-        (lambda data: np.frombuffer(data, "<u2").byteswap().tobytes(), "12 bits end at 4095", 0),
+        (lambda data: np.frombuffer(data, "<u2").byteswap().tobytes(), "12 bits end at 4095: words in RG12", 0),
     ],
 )
 def test_a_pipe_that_is_not_what_was_said(
@@ -176,8 +193,13 @@ def test_requests_that_do_not_go_together(graphs: Graphs, folder: Path, tmp_path
         ((folder / "1.dng", "--watch", *out), "--watch takes one existing folder"),
         ((folder, "--watch", "--rate", 5, *out), "its own pace"),
         ((folder, "--when-behind", "drop-oldest", *out), "pass --rate"),
-        ((folder, "--bits", 12, *out), "--pipe WIDTHxHEIGHT"),
-        ((*pipe, *out), "--bits, --cfa and --black"),
+        ((folder, "--format", "RG12", *out), "--pipe WIDTHxHEIGHT"),
+        ((folder, "--timeout", 2, *out), "--timeout says what a pipe carries"),
+        ((*pipe, *out), "pass --format, such as RG12"),
+        ((*pipe, "--format", "RG12", *out), "does not say --black: pass"),
+        ((*pipe, *GIVEN, "--cfa", "BGGR", *out), "--format RG12 is of RGGB mosaics, --cfa says BGGR"),
+        ((*pipe, *GIVEN, "--stride", 127, *out), "--stride 127 is less than the 128 bytes"),
+        ((*pipe, *GIVEN, "--format", "PRCC", *out), "did you mean pRCC?"),
         ((*pipe[:-1], "64", *GIVEN, *out), "such as 3520x2344"),
         ((tmp_path, *out), "holds nothing to run"),
         ((folder / "1.dng", folder / "1.dng", *out), "would both become 1.dng.jpg"),

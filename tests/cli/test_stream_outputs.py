@@ -31,7 +31,7 @@ from tests.gstreamer import launch, needs_gstreamer
 
 LONG = 60.0  # seconds after which a test that hangs fails
 SIZE = "64x48"
-PIPE = ("--pipe", SIZE, "--cfa", "RGGB", "--bits", "12", "--black", "128", "--white", "4095")
+PIPE = ("--pipe", SIZE, "--format", "RG12", "--black", "128", "--white", "4095")
 COLOUR = ("--white-balance", "2,1,1.5", "--color-matrix", "1,0,0,0,1,0,0,0,1")
 
 

@@ -12,6 +12,8 @@ from invisp_deploy.dataset.open import DATASET_FILE, DATASET_FORMAT, VERSION, Sh
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.registration import Registration
 from invisp_deploy.rendering.options import Explicit
+from invisp_deploy.sensor.companding import companding_points
+from invisp_deploy.sensor.layouts import LAYOUTS, layout_named
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 from invisp_deploy.streaming.sources import listed_names
 from tests.formats.test_metadata import SAID
@@ -49,12 +51,26 @@ def pipe(data: bytes, folder: Path) -> None:
 
 
 def frame(data: bytes, folder: Path) -> None:
-    """A frame of eight rows of eight, of the depth that its first byte chooses."""
-    body = bytearray(data[1:].ljust(128, b"\0")[:128])
-    bits = (10, 12, 14, 16)[data[0] % 4] if data else 12
-    black = float(data[1] if len(data) > 1 else 0)
-    values = Explicit(black=black, cfa="RGGB", white_balance=(2, 1, 1.5), color_matrix=record().facts.color_matrix)
-    PipeFormat(8, 8, bits, values).mosaic(body, "frame 1").recipe(UNIVERSAL)
+    """Eight rows of eight or so pixels, in the layout and with the padding that the first bytes choose."""
+    first, padding, width, black = (*data[:4], 0, 0, 0, 0)[:4]
+    layout = [*LAYOUTS.values()][first % len(LAYOUTS)]
+    values = Explicit(
+        black=float(black),
+        cfa=layout.cfa or "RGGB",
+        white_balance=(2, 1, 1.5),
+        color_matrix=record().facts.color_matrix,
+    )
+    curve = companding_points("0:0,255:1023") if layout.table else None
+    width = 2 + width % 64
+    pipe = PipeFormat(width, 8, layout, values, "", layout.row_bytes(width) + padding % 32, curve)
+    pipe.mosaic(bytearray(data[4:].ljust(pipe.frame_bytes, b"\0")[: pipe.frame_bytes]), "frame 1").recipe(UNIVERSAL)
+
+
+def layout(data: bytes, folder: Path) -> None:
+    """A name of a layout, and points of a curve."""
+    name, _, points = data.decode("latin-1").partition(" ")
+    assert layout_named(name).row_bytes(8) > 0
+    companding_points(points)
 
 
 def names(data: bytes, folder: Path) -> None:
@@ -63,13 +79,15 @@ def names(data: bytes, folder: Path) -> None:
 
 
 def _frames() -> Sequence[bytes]:
-    return [bytes([depth]) + bytes((number * 37 + half * 3) % (4, 16, 64, 256)[depth] if half else number * 37 % 256
-            for number in range(64) for half in (0, 1)) for depth in range(4)]  # fmt: skip
+    return [
+        bytes([number, 3, 6, 0]) + bytes(place * 37 % 256 for place in range(200)) for number in range(len(LAYOUTS))
+    ]
 
 
 TARGETS = (
     Target("dataset", _datasets, dataset, of_json, 3),
     Target("size of a pipe's frames", lambda: [b"3520x2344", b" 2x2\n", b"65536X2"], pipe, of_bytes, 10),
     Target("frame of a pipe", _frames, frame, of_bytes, 6),
+    Target("layout of a pipe's frames", lambda: [b"pRCC 0:0,512:512,4095:65535", b"Y10 0:0,1:1"], layout, of_bytes, 10),
     Target("list of files", lambda: ["a.dng\nb é.dng\r\n\n".encode(), b"\xff\n" * 20], names, of_bytes, 8),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from invisp_deploy.sensor.unpack import unpack
 from tests.sensor.written import WRITERS
 
 RGGB = sorted(WRITERS)
+CASES = Path(__file__).parents[1] / "data" / "cases"
 
 
 def frame_of(samples: np.ndarray, name: str, padding: int = 0) -> bytes:
@@ -63,6 +66,15 @@ def test_frames_higher_than_a_block_of_rows() -> None:
     samples = np.random.default_rng(5).integers(0, 4096, (129, 1030), np.uint16)
     data = frame_of(samples, "pRCC", 3)
     np.testing.assert_array_equal(unpack(memoryview(data), layout_named("pRCC"), 1030, 129, 1030 * 3 // 2 + 3), samples)
+
+
+def test_frames_of_another_writer() -> None:
+    """Three frames as packed RAW12, and the same as words with padded rows, by other hands than these."""
+    packed = (CASES / "csi2p_raw12_124x64x3.raw").read_bytes()
+    words = (CASES / "stride_256_for_124x64x3.raw").read_bytes()
+    mosaic = unpack(packed, layout_named("pRCC"), 124, 192)
+    np.testing.assert_array_equal(mosaic, unpack(words, layout_named("RG12"), 124, 192, 256))
+    assert (mosaic.min(), mosaic.max()) == (160, 423)
 
 
 def test_words_without_padding_are_no_copy() -> None:

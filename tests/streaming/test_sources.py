@@ -167,3 +167,14 @@ def test_a_stopped_pipe_ends_without_waiting_for_more() -> None:
     assert list(frames) == []
     os.close(reading)
     os.close(writing)
+
+
+def test_a_source_that_stalls_is_no_longer_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"abcdef")
+    frames = piped(reading, 4, threading.Event(), timeout=0.2)
+    assert bytes(next(frames).load) == b"abcd"
+    with pytest.raises(RawFileError, match=r"stalled: no byte came for 0\.2 s, with 2 of the 4 bytes of frame 1 read"):
+        next(frames)
+    os.close(reading)
+    os.close(writing)

@@ -20,6 +20,7 @@ from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.rendering.files import decode, infer, save
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.sensor.layouts import layout_named
 from invisp_deploy.sidedata.options import RawBudget
 from invisp_deploy.sidedata.residual import RESIDUAL_LAYER
 from invisp_deploy.streaming.output import Sink, open_output, parse_output
@@ -140,7 +141,7 @@ def test_a_file_of_the_other_direction_is_left_out(dngs: list[Path], tmp_path: P
 def test_a_pipe_gives_what_its_file_gives(small_frame: RawFrame, tmp_path: Path) -> None:
     """A DNG of the same samples and levels, rendered alone."""
     samples = np.ascontiguousarray(small_frame.mosaic[:64, :64])
-    pipe = PipeFormat(64, 64, 12, GIVEN, "Canon EOS 30D")
+    pipe = PipeFormat(64, 64, layout_named("RG12"), GIVEN, "Canon EOS 30D")
     forward = runtime(Direction.FORWARD)
     check_pipe(pipe, forward, RunOptions())
     frame = Frame("frame-000000", "frame-000000", bytearray(samples.tobytes()))
@@ -158,12 +159,12 @@ def test_a_pipe_gives_what_its_file_gives(small_frame: RawFrame, tmp_path: Path)
 def test_a_pipe_is_refused_before_its_first_frame() -> None:
     forward, inverse = runtime(Direction.FORWARD), runtime(Direction.INVERSE)
     with pytest.raises(ContractError, match="unknown camera"):
-        check_pipe(PipeFormat(64, 64, 12, GIVEN), forward, RunOptions())
-    check_pipe(PipeFormat(64, 64, 12, GIVEN), forward, RunOptions(force=True))
+        check_pipe(PipeFormat(64, 64, layout_named("RG12"), GIVEN), forward, RunOptions())
+    check_pipe(PipeFormat(64, 64, layout_named("RG12"), GIVEN), forward, RunOptions(force=True))
     with pytest.raises(ContractError, match="`white_balance`"):
         values = replace(GIVEN, white_balance=None)
-        check_pipe(PipeFormat(64, 64, 12, values, "Canon EOS 30D"), forward, RunOptions())
-    pictures = PipeFormat(64, 64, 8, GIVEN, pictures=True)
+        check_pipe(PipeFormat(64, 64, layout_named("RG12"), values, "Canon EOS 30D"), forward, RunOptions())
+    pictures = PipeFormat(64, 64, None, GIVEN)
     with pytest.raises(ImageFileError, match="no way back"):
         check_pipe(pictures, inverse, RunOptions(explicit=GIVEN))
     check_pipe(pictures, inverse, RunOptions(explicit=GIVEN, force=True))
