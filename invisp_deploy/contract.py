@@ -32,6 +32,7 @@ class CameraContract:
     curve: the network sees x**(1/curve) of a number, or `bt709`, the curve of ITU-R BT.709.
     cfa: `any` Bayer phase, or the phase (`RGGB`, ...) that frames are aligned to before a network that
         folds pixel squares sees them.
+    shading: of the lens, which the camera's own rendering gives back (`isp.shading`); empty: nothing is.
     look: what the weights were taught to render: `libraw`, to which the steps without a network come close, or the name
         of another look.
     """
@@ -44,6 +45,7 @@ class CameraContract:
     curve: float | str = 2.2
     cfa: str = "any"
     look: str = LIBRAW
+    shading: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         _choice("white_balance", self.white_balance, ("max", "min", "none"))
@@ -72,6 +74,8 @@ class CameraContract:
 
         if not isinstance(self.look, str) or not self.look.strip():
             raise RequestError(f"A camera contract's 'look' must be a name, got {self.look!r}.")
+        if not isinstance(self.shading, tuple):
+            raise RequestError(f"A camera contract's 'shading' is a list of numbers, got {self.shading!r}.")
 
     @property
     def camera(self) -> str:
@@ -92,7 +96,8 @@ class CameraContract:
         if not isinstance(data, Mapping) or set(data) != expected:
             found = sorted(map(str, data)) if isinstance(data, Mapping) else repr(data)
             raise RequestError(f"A camera contract has the fields {sorted(expected)}, got {found}.")
-        return cls(**data)
+        shading = data["shading"]
+        return cls(**{**data, "shading": tuple(shading) if isinstance(shading, list) else shading})
 
 
 def is_curve(curve: object) -> bool:

@@ -35,6 +35,11 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "step-mosaic-psnr": Tolerance(
         70, "dB, at least", "mosaic of a graph against the steps in numpy: single DN where a half is crossed"
     ),
+    "lens-shading-halves": Tolerance(
+        0.05,
+        "relative",
+        "lens shading at 0.7 of the way to the corner, by the left and by the right halves of pictures",
+    ),
     "gain-map-shown": Tolerance(
         0.004, "relative", "libultrahdr, whose curve and gains are tables of 1024 entries, against the formula"
     ),

@@ -72,6 +72,12 @@ run_options: Final = together(
         "--look", help="Name of what is learned.  [default: libraw; of a dataset of other pictures its folder's]"
     ),
     click.option(
+        "--lens-shading",
+        is_flag=True,
+        default=None,
+        help="Estimate what the pictures give back of what the lens took from the corners, and give it back, too.",
+    ),
+    click.option(
         "--white-level",
         "white",
         help="file, adjusted, or a level in DN.  [default: adjusted; for another look than LibRaw's file]",
@@ -233,7 +239,7 @@ def repeated_run(path: Path, given: Mapping[str, Any]) -> Run:
         elif name == "name":
             value, found = CONFIGURATIONS[value], run.config
         elif name in _CONTRACT:
-            found = bool(run.contract.camera) if name == "bound" else getattr(run.contract, name)
+            found = _of_contract(run, name)
         elif name == "minutes":
             found = run.minutes
         else:
@@ -242,6 +248,12 @@ def repeated_run(path: Path, given: Mapping[str, Any]) -> Run:
         if value != found:
             raise RequestError(f"{_flag(name)} contradicts {path}, which has {found}: leave it out.")
     return run
+
+
+def _of_contract(run: Run, name: str) -> object:
+    if name == "bound":
+        return bool(run.contract.camera)
+    return bool(run.contract.shading) if name == "lens_shading" else getattr(run.contract, name)
 
 
 def trained(

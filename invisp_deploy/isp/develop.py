@@ -10,6 +10,7 @@ import numpy.typing as npt
 from invisp_deploy.isp.demosaic import REACH
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Numbers, Recipe
+from invisp_deploy.isp.shading import with_shading, without_shading
 from invisp_deploy.isp.steps import Bt709, Codes, Colour, Curve, Demosaic, Float, steps
 
 Window = tuple[slice, slice]
@@ -27,19 +28,26 @@ def develop(mosaic: Mosaic, recipe: Recipe, window: Window | None = None) -> Flo
     rows, columns = window or (slice(0, height), slice(0, width))
     top, left = max(rows.start - REACH, 0), max(columns.start - REACH, 0)
     x: npt.NDArray[Any] = mosaic[top : min(rows.stop + REACH, height), left : min(columns.stop + REACH, width)]
-    x = forward(x, recipe.color, recipe.curve, recipe.shifted(top, left).numbers())
+    seen = recipe.shifted(top, left)
+    x = without_shading(x, recipe.shading, seen.black, (top, left), (height, width))
+    x = forward(x, recipe.color, recipe.curve, seen.numbers())
     y, z = rows.start - top, columns.start - left
     domain: Float = x[:, y : y + rows.stop - rows.start, z : z + columns.stop - columns.start]
     return domain
 
 
-def undevelop(planes: Float, recipe: Recipe, origin: tuple[int, int] = (0, 0)) -> Mosaic:
+def undevelop(
+    planes: Float, recipe: Recipe, origin: tuple[int, int] = (0, 0), size: tuple[int, int] | None = None
+) -> Mosaic:
     """(3, h, w) float32 of the network's domain -> (h, w) uint16 DN; undoes `develop`.
 
-    origin: row and column of the window in the recipe's frame, which set the CFA phase. Values outside the domain are
+    origin: row and column of the window in the recipe's frame, which set the CFA phase; size: of that frame,
+    which lens shading goes by, that of the planes unless given. Values outside the domain are
     clipped to [black, white] before rounding.
     """
-    return inverse(planes, recipe.color, recipe.curve, recipe.shifted(*origin).numbers())
+    seen = recipe.shifted(*origin)
+    mosaic = inverse(planes, recipe.color, recipe.curve, seen.numbers())
+    return with_shading(mosaic, recipe.shading, seen.black, origin, size)
 
 
 def forward(mosaic: npt.NDArray[Any], color: str, curve: float | str, numbers: Numbers) -> Float:

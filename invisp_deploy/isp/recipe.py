@@ -15,6 +15,7 @@ from invisp_deploy.errors import ContractError
 from invisp_deploy.isp.colour import as_color_matrix, camera_to_srgb, daylight_gains, inverse_matrix
 from invisp_deploy.isp.demosaic import window_cfa
 from invisp_deploy.isp.frame import ColorMatrix, FrameFacts, Mosaic
+from invisp_deploy.isp.shading import Shading, check_shading
 
 Numbers = Mapping[str, npt.NDArray[Any]]
 """The graph inputs of one frame by name, each of the type and shape that `GRAPH_INPUTS` gives it."""
@@ -32,6 +33,7 @@ class Recipe:
     gains: factors of R, G and B after the contract's normalisation.
     curve: of the network's domain, as the contract has it.
     matrix: white-balanced camera RGB to linear sRGB, rows R, G, B; None where the domain is the camera's own RGB.
+    shading: of the lens, taken out of the mosaic before all that is above; empty: nothing is.
 
     Raises ContractError for numbers that no frame has.
     """
@@ -42,6 +44,7 @@ class Recipe:
     gains: tuple[float, float, float]
     curve: float | str
     matrix: ColorMatrix | None = None
+    shading: Shading = ()
 
     def __post_init__(self) -> None:
         numbers = (*self.black, self.white, *self.gains)
@@ -51,6 +54,7 @@ class Recipe:
             raise ContractError(f"A recipe's curve is bt709 or a gamma from 1 to 4, got {self.curve!r}.")
         if self.matrix is not None:
             inverse_matrix(self.matrix)
+        check_shading(self.shading)
         if self.cfa not in CFA_PATTERNS:
             raise ContractError(f"A recipe's mosaic is one of {', '.join(CFA_PATTERNS)}, got {self.cfa!r}.")
         if not 0 <= min(self.black) <= max(self.black) < self.white <= 65535:
@@ -150,7 +154,7 @@ def recipe_for(facts: FrameFacts, mosaic: Mosaic, contract: CameraContract) -> R
                 "from CIE XYZ (D65) to camera RGB, row by row, as DNG's ColorMatrix."
             )
         matrix = as_color_matrix(camera_to_srgb(facts.color_matrix))
-    return Recipe(facts.cfa, facts.black, white, gains, contract.curve, matrix)
+    return Recipe(facts.cfa, facts.black, white, gains, contract.curve, matrix, contract.shading)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.alignment import Alignment, alignment_for
 from invisp_deploy.isp.frame import FrameFacts, Mosaic
 from invisp_deploy.isp.recipe import recipe_for
+from invisp_deploy.isp.shading import with_shading
 from invisp_deploy.models import model_of_weights
 from invisp_deploy.rendering.options import Explicit, RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
@@ -91,7 +92,10 @@ def recover_by(
     negative = _negative(way_back, picture)
     mosaic = np.empty((way_back.height, way_back.width), np.uint16)
     run_tiles(runtime, tiling, picture.pixels, way_back.recipe.numbers(), mosaic, progress)
-    own = np.ascontiguousarray(way_back.alignment.inverse(mosaic)) if carried is None else carried.mosaic(name, mosaic)
+    if carried is not None:
+        return _frame(way_back, picture, carried.mosaic(name, mosaic), negative, carried)
+    aligned = with_shading(mosaic, way_back.recipe.shading, way_back.recipe.black)
+    own = np.ascontiguousarray(way_back.alignment.inverse(aligned))
     return _frame(way_back, picture, own, negative, carried)
 
 

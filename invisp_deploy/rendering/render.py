@@ -13,6 +13,7 @@ from invisp_deploy.formats.pixels import Pixels
 from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.alignment import alignment_for
+from invisp_deploy.isp.shading import without_shading
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
 from invisp_deploy.rendering.tiles import Tiling
@@ -40,8 +41,9 @@ class AlignedFrame:
                 "use weights for that camera, or pass `force` to render it all the same."
             )
         self.alignment = alignment_for(frame.mosaic.shape, frame.cfa, card.contract.cfa, card.multiple)
-        self.mosaic = self.alignment.forward(frame.mosaic)
         self.recipe = frame.recipe(card.contract).shifted(self.alignment.top, self.alignment.left)
+        mosaic = self.alignment.forward(frame.mosaic)
+        self.mosaic = without_shading(mosaic, self.recipe.shading, self.recipe.black)
 
     def record(self) -> Record:
         """That of its picture, before that is written."""

@@ -175,7 +175,7 @@ def recover_area(
     picture = Codes().forward(apply(network, Direction.FORWARD, raw), {}) if own else target
     decoded, size = _through_jpeg(picture, (dataset.quality, dataset.subsampling), terms, folder, own=own)
     origin = (window[0].start, window[1].start)
-    recovered = undevelop(apply(network, Direction.INVERSE, Codes().inverse(decoded, {})), recipe, origin)
+    recovered = undevelop(apply(network, Direction.INVERSE, Codes().inverse(decoded, {})), recipe, origin, mosaic.shape)
     part = np.ascontiguousarray(mosaic[window])
     recipes = (recipe.shifted(*origin), shot.recipe(MEASURED).shifted(*origin))
     return Recovery(part, *recipes, target, decoded, recovered, size, raw)

@@ -17,6 +17,7 @@ from invisp_deploy.formats.pixels import Pixels, Rows
 from invisp_deploy.isp.alignment import Alignment
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.shading import with_shading
 from invisp_deploy.sidedata.highlights import brighter, exposure_of, fitted_gain_map, highlights_of
 from invisp_deploy.sidedata.noise import frame_noise
 from invisp_deploy.sidedata.options import RawBudget
@@ -119,8 +120,9 @@ class Carried:
         predictor = Predictor(white, saturated, open_, clipped, digest[:DIGITS])
         if self._frame is not None:
             pixels = rows(0, height)
-            predicted = self._alignment.inverse(predictor.predict(pixels, highlights))
-            residual = self._residual(self._frame, np.ascontiguousarray(predicted), len(predictor.to_bytes()))
+            predicted = predictor.predict(pixels, highlights)
+            own = self._alignment.inverse(with_shading(predicted, recipe.shading, recipe.black))
+            residual = self._residual(self._frame, np.ascontiguousarray(own), len(predictor.to_bytes()))
             if residual:
                 predictor = replace(predictor, decoded=digest_of(pixels))
                 return {PREDICTOR_LAYER: predictor.to_bytes(), RESIDUAL_LAYER: residual}

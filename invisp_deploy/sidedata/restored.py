@@ -10,6 +10,7 @@ from invisp_deploy.errors import ImageFileError
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.record import Record
 from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.isp.shading import with_shading
 from invisp_deploy.sidedata.highlights import highlights_of
 from invisp_deploy.sidedata.linear import Highlights
 from invisp_deploy.sidedata.predictor import PREDICTOR_LAYER, Predictor, digest_of
@@ -53,7 +54,9 @@ class Restoring:
         than these.
         """
         predicted = self.predictor.predict(self.picture.pixels, self.highlights, base)
-        own = np.ascontiguousarray(self.record.alignment.inverse(predicted))
+        recipe = self.record.recipe
+        aligned = with_shading(predicted, recipe.shading, recipe.black)
+        own = np.ascontiguousarray(self.record.alignment.inverse(aligned))
         return decode_residual(self.residual, own, name) if self.residual else own
 
 

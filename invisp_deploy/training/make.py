@@ -19,12 +19,14 @@ from invisp_deploy.errors import RequestError
 from invisp_deploy.evaluation.metrics import mean_metrics
 from invisp_deploy.files import output_folder, write_whole
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.isp.shading import Shading, gain_at
 from invisp_deploy.network.checkpoint import Checkpoint, weights_hash
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.training.card import card_text
 from invisp_deploy.training.crops import Measured
 from invisp_deploy.training.folder import LOG_FILE, WEIGHTS_FILE, check_folder, read_log, steps_of
+from invisp_deploy.training.lens_shading import fitted_shading
 from invisp_deploy.training.loop import Fitted, Report, fit, seconds_per_step
 from invisp_deploy.training.method import InvispMethod, TrainingMethod, new_network
 from invisp_deploy.training.optimisation import check_possible
@@ -108,6 +110,10 @@ def train(
         with output_folder(folder), ExitStack() as stack:
             with processes.together():
                 pairs = files.pairs(run.contract, bars)
+                if isinstance(options, TrainingOptions) and options.contract.lens_shading:
+                    run = replace(run, contract=replace(run.contract, shading=fitted_shading(pairs)))
+                    pairs = files.pairs(run.contract, bars)
+                    say(_said_of_shading(run.contract.shading))
                 check_held_out(files.held_out, run.contract)
                 crops = files.crops(pairs, run.contract, run.data.patch)
                 said, run = run, replace(run, source=source_of(pairs))
@@ -140,7 +146,7 @@ def described(options: TrainingOptions, method: TrainingMethod, frame: RawFrame,
     """
     if method.start is None:
         contract = options.contract.contract(frame.make, frame.model, "any" if method.any_phase else frame.cfa, look)
-    elif replace(options.contract, bound=None, look="") == ContractOptions():
+    elif replace(options.contract, bound=None, look="", lens_shading=False) == ContractOptions():
         contract = replace(method.start.checkpoint.contract, look=options.contract.look or look)
         if options.contract.bound:
             check_named(frame.make, frame.model)
@@ -158,6 +164,11 @@ def described(options: TrainingOptions, method: TrainingMethod, frame: RawFrame,
         start=None if method.start is None else method.start.facts,
         minutes=options.minutes,
     )
+
+
+def _said_of_shading(shading: Shading) -> str:
+    gains = gain_at(np.array([0.25, 1.0]), shading)
+    return f"lens shading: gains of {gains[0]:.2f} halfway to the corner and {gains[1]:.2f} in it"
 
 
 class _Shown:

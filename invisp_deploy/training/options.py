@@ -126,6 +126,7 @@ class ContractOptions:
     bound: whether the weights are for the camera of the first file alone; None: where the network sees the camera's own
         RGB, which differs from camera to camera.
     white: None is `adjusted` for LibRaw's look, which does so; other programs and cameras go by the file's level.
+    lens_shading: estimate what the targets give back of what the lens took from the corners, and give it back, too.
     look: name of what is learned; empty: LibRaw's, or that of the dataset whose targets are others.
     """
 
@@ -136,6 +137,7 @@ class ContractOptions:
     cfa: str | None = None
     bound: bool | None = None
     look: str = ""
+    lens_shading: bool = False
 
     def contract(self, make: str, model: str, cfa: str, look: str = LIBRAW) -> CameraContract:
         """The contract where the first file is of that camera and phase, `any` where phases make no difference.
