@@ -7,7 +7,7 @@ of what the target shows is fitted by a function of the colour and one of the di
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,9 @@ from invisp_deploy.isp.develop import develop
 from invisp_deploy.isp.shading import Shading, check_shading, gain_at
 from invisp_deploy.isp.steps import bt709_light
 from invisp_deploy.tolerances import TOLERANCES
-from invisp_deploy.training.data import Pair
+
+if TYPE_CHECKING:
+    from invisp_deploy.training.data import Pair
 
 _SQUARE: Final = 16
 """Pixels a side that are averaged: noise, sharpening and a shift of a fraction of a pixel do not count."""
@@ -36,7 +38,7 @@ _LEAST_ERROR: Final = 0.01
 _FEWEST: Final = 2000
 """Squares; fewer are no picture of a lens."""
 
-Floats = npt.NDArray[np.float64]
+_Values = npt.NDArray[np.float64]
 
 
 def fitted_shading(pairs: Sequence[Pair]) -> Shading:
@@ -64,7 +66,7 @@ def fitted_shading(pairs: Sequence[Pair]) -> Shading:
     return _polynomial(_falloff(colours, shown, squared))
 
 
-def _squares(pair: Pair) -> tuple[Floats, Floats, Floats, npt.NDArray[np.bool_]]:
+def _squares(pair: Pair) -> tuple[_Values, _Values, _Values, npt.NDArray[np.bool_]]:
     """Of each square that counts: logarithms of its luminance, red by green and blue by green (n, 3), and of what the
     target shows; the squared distance from the centre; whether it is in the left half.
     """
@@ -90,7 +92,7 @@ def _squares(pair: Pair) -> tuple[Floats, Floats, Floats, npt.NDArray[np.bool_]]
     return colours[there], np.log(shines[there]), squared[there], left[there]
 
 
-def _falloff(colours: Floats, shown: Floats, squared: Floats) -> Floats:
+def _falloff(colours: _Values, shown: _Values, squared: _Values) -> _Values:
     """(2,): the logarithm of the gain by squared distance and by its square, before the look, whose contrast counts.
 
     Gauss and Newton; least absolute errors, which places that were lightened or sharpened do not move, by reweighted
@@ -111,7 +113,7 @@ def _falloff(colours: Floats, shown: Floats, squared: Floats) -> Floats:
     return np.asarray(falloff, np.float64)
 
 
-def _polynomial(falloff: Floats) -> Shading:
+def _polynomial(falloff: _Values) -> Shading:
     """The gain itself by powers of the squared distance."""
     squared = np.linspace(0, 1, 65)
     wanted = np.exp(falloff[0] * squared + falloff[1] * squared**2)
@@ -128,8 +130,8 @@ def _polynomial(falloff: Floats) -> Shading:
     return shading
 
 
-def _means(light: Floats) -> Floats:
+def _means(light: _Values) -> _Values:
     """(h, w, 3) -> those of its squares."""
     rows, columns = (side // _SQUARE for side in light.shape[:2])
-    means: Floats = light.reshape(rows, _SQUARE, columns, _SQUARE, 3).mean(axis=(1, 3))
+    means: _Values = light.reshape(rows, _SQUARE, columns, _SQUARE, 3).mean(axis=(1, 3))
     return means
