@@ -4,7 +4,12 @@ Pace: in rounds, the stages one after the other, each on all frames by itself, t
 number of runtime threads. Ratios are of one round, their median is reported. Memory: `invisp stream` as a process
 of its own over `--frames` files, its resident set read from /proc while it runs.
 
+Pipe: `--piped` frames of 1080p, 12 bits packed as cameras send them (RAW12 of MIPI CSI-2), through the pipes of such a
+process, in and out. A number stands in each frame's pixels and is read from the NV12 that comes out, so order is
+what arrived. Then the same with a source that does not wait, whose frames are dropped.
+
     python scripts/stream_soak.py [--frames 10000] [--rounds 5] [--output docs/stream_soak.json] [--plot memory.png]
+    python scripts/stream_soak.py --frames 0 --rounds 0 --piped 10000 --output docs/stream_soak.json
 """
 
 from __future__ import annotations
@@ -57,6 +62,8 @@ def main() -> None:
     )
     parser.add_argument("--engine", type=Path, default=shipped_folder() / "forward.onnx")
     parser.add_argument("--device", type=float, help="ms that the runtime waits instead, as for a GPU; of the pace")
+    parser.add_argument("--piped", type=int, default=0, help="frames through a pipe")
+    parser.add_argument("--minutes", type=float, default=1e9, help="after which no more are fed")
     parser.add_argument("--output", type=Path, help="JSON; a part that is left out keeps what stands there")
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
@@ -70,6 +77,8 @@ def main() -> None:
         if arguments.frames:
             source = frames_in(folder / "memory", arguments.frames, arguments.size)
             found["memory"] = memory(source, folder / "memory_out", arguments)
+    if arguments.piped:
+        found["pipe"] = pipe(arguments.piped, arguments)
     text = json.dumps(found, indent=1) + "\n"
     if arguments.output:
         arguments.output.write_text(text)
@@ -187,24 +196,131 @@ def memory(source: Path, output: Path, arguments: argparse.Namespace) -> dict[st
     if process.returncode:
         raise SystemExit(f"the stream ended with {process.returncode}")
     data = json.loads(report.read_text())
-    steady = np.array([one for one in samples if one[0] > arguments.frames / 10])
-    if len(steady) < 3:
-        raise SystemExit(f"{arguments.frames} frames are done before their memory is seen three times: pass more")
-    slope = float(np.polyfit(steady[:, 0], steady[:, 1], 1)[0])
     return {
         "done": data["done"],
         "seconds": data["seconds"],
         "stream_frames_per_second": data["frames_per_second"],
         "infer_busy": data["stages"]["infer"]["busy"],
         "peak_memory_mb": data["peak_memory_mb"],
+        **memory_figures(samples, arguments.frames),
+        **setting(arguments),
+        "samples": thinned(samples),
+    }
+
+
+def memory_figures(samples: list[tuple[int, float]], frames: int) -> dict[str, Any]:
+    """Of (frames done, MB), the first tenth left out."""
+    steady = np.array([one for one in samples if one[0] > frames / 10])
+    if len(steady) < 3:
+        raise SystemExit(f"{frames} frames are done before their memory is seen three times: pass more")
+    slope = float(np.polyfit(steady[:, 0], steady[:, 1], 1)[0])
+    return {
         "resident_mb_after_a_tenth": {
             "least": float(steady[:, 1].min()),
             "most": float(steady[:, 1].max()),
             "slope_per_1000_frames": round(1000 * slope, 4),
-        },
-        **setting(arguments),
-        "samples": samples[:: max(len(samples) // 200, 1)],
+        }
     }
+
+
+def thinned(samples: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    return samples[:: max(len(samples) // 200, 1)]
+
+
+WIDTH, HEIGHT = 1920, 1080
+STRIDE = WIDTH * 3 // 2
+BLOCK = 32  # pixels, edge of a square that is black or white for a bit of a frame's number
+BITS = 16
+MATRIX = "0.6257,-0.0303,-0.1,-0.788,1.5621,0.2396,-0.1714,0.1904,0.7046"  # of the sample's camera
+
+
+def pipe(count: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Frames that wait, all of them; then a tenth at most, twice as fast as they were taken, that do not."""
+    waited = through_pipe(count, arguments, rate=None)
+    count = waited["report"]["taken"]
+    if waited["arrived"] != list(range(count)):
+        raise SystemExit("frames are missing, or not in order")
+    behind = through_pipe(min(count // 10, 500), arguments, rate=2 * waited["report"]["frames_per_second"])
+    arrived, report = behind["arrived"], behind["report"]
+    if arrived != sorted(set(arrived)) or len(arrived) + report["dropped"] != report["taken"]:
+        raise SystemExit("frames are twice there, not in order, or not counted")
+    figures = {"done": waited["report"]["done"], "in_order": True, **memory_figures(waited["samples"], count)}
+    names = ("seconds", "frames_per_second", "megapixels_per_second", "peak_memory_mb", "latency", "stages", "dropped")
+    return {
+        **figures,
+        **{name: waited["report"][name] for name in names},
+        "behind": {name: report[name] for name in ("taken", "done", "dropped", "frames_per_second")},
+        **setting(arguments),
+        "frame": f"{WIDTH}x{HEIGHT} RAW12",
+        "samples": thinned(waited["samples"]),
+    }
+
+
+def through_pipe(count: int, arguments: argparse.Namespace, rate: float | None) -> dict[str, Any]:
+    """The numbers that arrive, the report, and (frames arrived, MB) meanwhile. rate: of a source that does not wait."""
+    with tempfile.TemporaryDirectory() as name:
+        report = Path(name) / "report.json"
+        command = [
+            sys.executable,
+            "-m",
+            "invisp_deploy",
+            "stream",
+            "--pipe",
+            f"{WIDTH}x{HEIGHT}",
+            "-o",
+            "-",
+            "--as",
+            "nv12",
+        ]
+        command += ["--format", "pRCC", "--stride", str(STRIDE), "--black", "128", "--white-balance", "1.96,1,1.67"]
+        command += ["--color-matrix", MATRIX, "--engine", str(arguments.engine), "--threads", str(arguments.threads[0])]
+        command += ["--report", str(report)]
+        command += ["--when-behind", "drop-oldest"] if rate else []
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        feeding = threading.Thread(target=feed, args=(process, count, arguments.minutes, rate), daemon=True)
+        feeding.start()
+        arrived: list[int] = []
+        samples: list[tuple[int, float]] = []
+        looked = time.perf_counter()
+        assert process.stdout is not None
+        while planes := process.stdout.read(WIDTH * HEIGHT * 3 // 2):
+            arrived.append(number_in(planes))
+            if time.perf_counter() - looked > EVERY and (resident := _resident(process.pid)):
+                looked = time.perf_counter()
+                samples.append((len(arrived), round(resident / 1e6, 2)))
+        if process.wait():
+            raise SystemExit(f"the stream ended with {process.returncode}")
+        return {"arrived": arrived, "samples": samples, "report": json.loads(report.read_text())}
+
+
+def feed(process: Any, count: int, minutes: float, rate: float | None) -> None:
+    mosaic = np.minimum(read_raw(SAMPLE).mosaic[600 : 600 + HEIGHT, 800 : 800 + WIDTH], 4095)
+    frame = packed(mosaic)
+    begun = time.perf_counter()
+    for number in range(count):
+        if time.perf_counter() - begun > 60 * minutes:
+            break
+        for bit in range(BITS):
+            square = frame[:BLOCK, bit * BLOCK * 3 // 2 : (bit + 1) * BLOCK * 3 // 2]
+            square[:] = 0xFF if number >> bit & 1 else 0
+        if rate:
+            time.sleep(max(begun + number / rate - time.perf_counter(), 0))
+        process.stdin.write(frame)
+    process.stdin.close()
+
+
+def packed(mosaic: Array) -> Array:
+    """(H, W) of 12 bits -> (H, 3W/2) bytes: two pixels' high bytes, then their low halves (MIPI CSI-2, RAW12)."""
+    pairs = mosaic.reshape(len(mosaic), -1, 2)
+    low = pairs[..., 0] & 15 | (pairs[..., 1] & 15) << 4
+    return np.stack([pairs[..., 0] >> 4, pairs[..., 1] >> 4, low], axis=-1).astype(np.uint8).reshape(len(mosaic), -1)
+
+
+def number_in(planes: bytes) -> int:
+    """Of the squares of a frame of NV12, by their luma."""
+    top = np.frombuffer(planes, np.uint8, BLOCK * WIDTH).reshape(BLOCK, -1)
+    inner = top[8:-8, : BITS * BLOCK].reshape(-1, BITS, BLOCK)[..., 8:-8].mean((0, 2))
+    return sum(int(level > 128) << bit for bit, level in enumerate(inner))
 
 
 def setting(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "invisp_deploy"
 HEAVY = {"torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "rawpy", "PIL", "tifffile", "click", "tqdm"}
-HEAVY |= {"OpenEXR", "imagecodecs", "matplotlib", "openvino", "pcodec", "polygraphy", "skimage"}
+HEAVY |= {"OpenEXR", "imagecodecs", "linuxpy", "matplotlib", "openvino", "pcodec", "polygraphy", "skimage"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
 WITHIN = ("runtimes/torch_", "research/rivals")
 """Parts of a room that the table names alone."""

@@ -75,6 +75,7 @@ def test_the_base_needs_no_torch_and_no_onnx(wheel: zipfile.ZipFile) -> None:
         "tensorboard",
         "test",
         "train",
+        "v4l2",
         "verify",
     }
     assert set(metadata.get_all("Provides-Extra") or []) == extras

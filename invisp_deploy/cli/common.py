@@ -32,6 +32,7 @@ _EXTRAS: Final = {
     "OpenEXR": "hdr",
     "imagecodecs": "tables",
     "pcodec": "archive",
+    "linuxpy": "v4l2",
 }
 # module of the base install -> what pip calls it
 _BASE: Final = {
