@@ -21,16 +21,15 @@ from invisp_deploy.streaming.queues import POLICIES
 from invisp_deploy.streaming.standard_output import FORMS
 
 if TYPE_CHECKING:
-    from invisp_deploy.runtimes.base import Runtime
     from invisp_deploy.streaming.output import Output
     from invisp_deploy.streaming.pipeline import Pipeline
-    from invisp_deploy.streaming.request import StreamRequest
+    from invisp_deploy.streaming.request import Source, StreamRequest
 
 INTERRUPTED = 130
 """Exit code after SIGINT or SIGTERM."""
 
 _PIPE = ("pipe", "format", "stride", "companding", "timeout", "camera")
-_STREAM = ("rate", "watch", "list_file", *_PIPE, "queue", "when_behind", "frames")
+_STREAM = ("v4l2", "buffers", "rate", "watch", "list_file", *_PIPE, "queue", "when_behind", "frames")
 
 
 @click.command("stream", cls=InvispCommand)
@@ -54,6 +53,8 @@ _STREAM = ("rate", "watch", "list_file", *_PIPE, "queue", "when_behind", "frames
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a pipe may be silent; none by itself."
 )
+@click.option("--v4l2", metavar="DEVICE", type=PATH, help="A camera of Linux, as it is set: /dev/video0.")
+@click.option("--buffers", type=click.IntRange(2, 32), help="Of a camera: frames that its driver holds.  [default: 4]")
 @click.option("--camera", metavar="NAME", help="Of a pipe, as the weights' contract names it.")
 @click.option("--queue", default=4, show_default=True, type=click.IntRange(1, 10000), help="Frames before each stage.")
 @click.option(
@@ -130,7 +131,7 @@ def _stream(request: StreamRequest, output: Output, report: Path | None, *, as_j
         )
         live = LiveLine(pipeline, sys.stderr, quiet=as_json)
         signals = until_the_end(pipeline, live)
-        code = _finish(pipeline, source.runtime, signals, request, output, report, as_json=as_json)
+        code = _finish(pipeline, source, signals, request, output, report, as_json=as_json)
         if signals > 1:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -148,7 +149,7 @@ def _checked(report: Path | None, request: StreamRequest) -> Iterator[None]:
 
 def _finish(
     pipeline: Pipeline,
-    runtime: Runtime,
+    source: Source,
     signals: int,
     request: StreamRequest,
     output: Output,
@@ -164,7 +165,7 @@ def _finish(
     ended = "interrupted" if signals else "the source ended"
     early = pipeline.fatal or pipeline.source_error
     machine = read_machine().to_dict()
-    data = stream_data(pipeline, runtime, str(early or ended), request.settings, machine, versions())
+    data = stream_data(pipeline, source, str(early or ended), request.settings, machine, versions())
     try:
         if report is not None:
             write_whole(report, json_text(data) + "\n")
@@ -184,6 +185,7 @@ def _finish(
 def _print(data: dict[str, Any], output: Output, report: Path | None) -> None:
     counts = [f"{data['done']} of {data['taken']} frames done"]
     counts += [f"{data[name]} {name}" for name in ("dropped", "failed", "abandoned") if data[name]]
+    counts += [f"{number} {name} by the camera" for name, number in data.get("camera", {}).items() if number]
     click.echo(
         f"{', '.join(counts)}; {data['seconds']:.1f} s on {data['runtime']['name']}: "
         f"{data['frames_per_second']:.2f} frames/s, {data['megapixels_per_second']:.2f} MP/s into {shown(output.name)}"

@@ -88,6 +88,10 @@ class Capture:
             yield Frame(name, name, bytearray(taken.data[: self._size]))
             number += 1
 
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"missed": self.missed, "damaged": self.damaged}
+
     def _count(self, sequence: int) -> None:
         if self._next is not None:
             self.missed += (sequence - self._next) % _NUMBERS

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from invisp_deploy.memory import peak_memory
-from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.streaming.pipeline import Pipeline
+from invisp_deploy.streaming.request import Source
 
 
 def stream_data(
     pipeline: Pipeline,
-    runtime: Runtime,
+    source: Source,
     ended: str,
     settings: Mapping[str, Any],
     machine: Mapping[str, str],
@@ -24,6 +24,7 @@ def stream_data(
     taken = done + failed + dropped + abandoned. Times are wall-clock milliseconds of a stage's own work, waiting in
     queues left out; `busy` is their share of the stream's time. `dropped` counts frames that waited for that stage.
     `latency` is from the moment a frame was taken to its file. `failures` names the first hundred.
+    `camera`, of a camera: frames that are not among the taken, because they were missed or damaged.
     """
     seconds = pipeline.seconds
     counts = pipeline.counts()
@@ -38,10 +39,12 @@ def stream_data(
         }
         for stage in pipeline.stages
     }
-    card = runtime.card
+    runtime, card = source.runtime, source.runtime.card
+    camera = {} if source.capture is None else {"camera": source.capture.counts}
     return {
         "ended": ended,
         **counts,
+        **camera,
         "seconds": round(seconds, 3),
         "frames_per_second": round(counts["done"] / seconds, 3) if seconds else 0.0,
         "megapixels_per_second": round(pipeline.pixels / 1e6 / seconds, 4) if seconds else 0.0,

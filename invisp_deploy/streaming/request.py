@@ -7,9 +7,9 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from invisp_deploy.errors import InvispError, RequestError
 from invisp_deploy.formats.picture import Picture, read_picture
@@ -20,11 +20,16 @@ from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.sensor.companding import companding_points
 from invisp_deploy.sensor.layouts import layout_named
+from invisp_deploy.streaming.capture import Capture, CaptureDevice
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 from invisp_deploy.streaming.pipeline import Frame
 from invisp_deploy.streaming.queues import POLICIES
 from invisp_deploy.streaming.sources import listed, listed_names, paced, piped, played, watched
+from invisp_deploy.streaming.v4l2 import open_camera
 from invisp_deploy.streaming.work import check_pipe
+
+BUFFERS: Final = 4
+"""That a camera's driver fills in turn, where nothing else is asked for."""
 
 _STANDARD_INPUT = Path("-")
 _OF_A_PIPE = ("format", "stride", "companding", "timeout", "camera")
@@ -36,8 +41,9 @@ class StreamRequest:
 
     inputs: a folder, or files. list_file: of paths, one a line; `-` is standard input. pipe: WIDTHxHEIGHT of raw frames
     on standard input. format, stride, companding: of a pipe, as `layout_named`, `unpack` and `companding_points` take
-    them. camera: of a pipe, as a contract names it. timeout: seconds that a pipe may be silent for. watch: take what
-    appears in the folder from now on. rate: frames a second that files are played at. queue: frames before each stage.
+    them. camera: of a pipe, as a contract names it. timeout: seconds that a pipe may be silent for. v4l2: a camera of
+    Linux, which says its size, format and stride by itself; buffers: that its driver fills. watch: take what appears in
+    the folder from now on. rate: frames a second that files are played at. queue: frames before each stage.
     when_behind: one of `POLICIES`. frames: end after so many. model, provider, threads: as `load` takes them.
     """
 
@@ -49,6 +55,8 @@ class StreamRequest:
     companding: str | None = None
     timeout: float | None = None
     camera: str | None = None
+    v4l2: Path | None = None
+    buffers: int | None = None
     watch: bool = False
     rate: float | None = None
     queue: int = 4
@@ -77,6 +85,7 @@ class Source:
 
     left_out: folder -> pictures in it that are no frames, because RAW files beside them are.
     decoded: the first picture, which said which model and depth it needs, so that it is not decoded again.
+    capture: the frames of a camera, which knows what was missed; None for other sources.
     """
 
     frames: Iterable[Frame]
@@ -85,6 +94,7 @@ class Source:
     decoded: dict[Path, Picture]
     left_out: dict[Path, int]
     stop: threading.Event = field(default_factory=threading.Event)
+    capture: Capture | None = None
 
 
 @contextmanager
@@ -97,7 +107,10 @@ def open_source(request: StreamRequest) -> Iterator[Source]:
     first = next(iter(_known_paths(request, None)), None)
     decoded = _decoded(first, request.options)
     shipped = next((model_that_rendered(picture.record) for picture in decoded.values()), None)
-    with load(request.model or shipped, provider=request.provider, threads=request.threads) as model:
+    with (
+        load(request.model or shipped, provider=request.provider, threads=request.threads) as model,
+        _camera_of(request) as (request, device),  # behind the model, lest frames go by while it is opened
+    ):
         of_pictures = model.only is None and first is not None and is_picture(first)
         direction = Direction.INVERSE if of_pictures else model.only or Direction.FORWARD
         runtime = model.runtime(direction, _bits(model, direction, decoded))
@@ -106,10 +119,23 @@ def open_source(request: StreamRequest) -> Iterator[Source]:
         if pipe is not None:
             check_pipe(pipe, runtime, request.options)
         left_out: dict[Path, int] = {}
-        frames = _frames(request, direction, pipe, stop, left_out)
+        capture = None if device is None or pipe is None else Capture(device, pipe.frame_bytes, stop, request.timeout)
+        frames = capture or _frames(request, direction, pipe, stop, left_out)
         if request.rate is not None:
             frames = paced(frames, request.rate, stop)
-        yield Source(frames, runtime, pipe, decoded, left_out, stop)
+        yield Source(frames, runtime, pipe, decoded, left_out, stop, capture)
+
+
+@contextmanager
+def _camera_of(request: StreamRequest) -> Iterator[tuple[StreamRequest, CaptureDevice | None]]:
+    """The camera that was named, running, and the request of a pipe that carries what it sends."""
+    if request.v4l2 is None:
+        yield request, None
+        return
+    with open_camera(request.v4l2, request.buffers or BUFFERS) as camera:
+        told = camera.format
+        pipe = f"{told.width}x{told.height}"
+        yield replace(request, pipe=pipe, format=request.format or told.fourcc, stride=told.stride or None), camera
 
 
 def _decoded(path: Path | None, options: RunOptions) -> dict[Path, Picture]:
@@ -132,20 +158,26 @@ def _bits(model: Model, direction: Direction, decoded: dict[Path, Picture]) -> i
 
 
 def _check(request: StreamRequest) -> None:
-    given = [bool(request.inputs), request.list_file is not None, request.pipe is not None]
+    given = [bool(request.inputs), request.list_file is not None, request.pipe is not None, request.v4l2 is not None]
     if sum(given) != 1:
-        raise RequestError("A stream has one source: pass a folder or files, or `list_file`, or `pipe`.")
+        raise RequestError("A stream has one source: pass a folder or files, or `list_file`, `pipe` or `v4l2`.")
+    if request.v4l2 is None and request.buffers is not None:
+        raise RequestError("`buffers` are those of a camera: pass `v4l2` DEVICE, or leave it out.")
+    if request.v4l2 is not None and request.stride is not None:
+        raise RequestError("A camera says its own `stride`: leave it out with `v4l2`.")
     if request.watch and (len(request.inputs) != 1 or not request.inputs[0].is_dir()):
         raise RequestError("`watch` takes one existing folder as input.")
-    live = request.watch or request.from_standard_input
+    live = request.watch or request.from_standard_input or request.v4l2 is not None
     if request.rate is not None and live:
-        raise RequestError("`rate` plays files; what is watched or comes on standard input sets its own pace: drop it.")
+        raise RequestError(
+            "`rate` plays files; what is watched, comes on standard input or from a camera sets its own pace: drop it."
+        )
     if request.when_behind != "wait" and request.rate is None and not live:
         raise RequestError(
             f"`when_behind` {request.when_behind} would drop most of files that are played as fast as they can be "
             "listed: pass `rate`."
         )
-    if request.pipe is None:
+    if request.pipe is None and request.v4l2 is None:
         for name in _OF_A_PIPE:
             if getattr(request, name) is not None:
                 raise RequestError(f"`{name}` says what a pipe carries: pass `pipe` WIDTHxHEIGHT, or leave it out.")
@@ -163,7 +195,7 @@ def _known_paths(
 
     Raises RequestError where there are none.
     """
-    if request.watch or request.from_standard_input:
+    if request.watch or request.from_standard_input or request.v4l2 is not None:
         return []
     if request.list_file is not None:
         return _read_list(request.list_file)
