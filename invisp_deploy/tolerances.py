@@ -58,6 +58,9 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "nv12-codes": Tolerance(
         2, "codes of 255", "GStreamer, whose weights are 8 bits and which rounds each pixel's chroma before the mean"
     ),
+    "piped-colour": Tolerance(
+        2, "DN of 255, median", "samples of a plain colour that come back of a JPEG of quality 90 and its predictor"
+    ),
     "engine-most": Tolerance(90, "dB", "asked of an 8-bit engine at most: one code of a golden input is about 100"),
     "engine-self": Tolerance(
         3.5,

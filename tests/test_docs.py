@@ -47,6 +47,7 @@ PAGES = (
     "fivek",
     "front",
     "gpu",
+    "gstreamer",
     "hdr",
     "install",
     "layers",

@@ -14,6 +14,7 @@ from invisp_deploy.errors import OutputError, RequestError
 from invisp_deploy.files import output_folder
 from invisp_deploy.formats.orientation import upright
 from invisp_deploy.formats.picture import Picture
+from invisp_deploy.formats.pixels import Pixels
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.files import check_target, jpeg_of, save
 from invisp_deploy.rendering.options import RunOptions
@@ -157,7 +158,7 @@ class _Bare(Sink):
 
     def put(self, frame: Frame) -> tuple[str, ...]:
         picture: Picture = frame.load
-        pixels = picture.pixels if picture.record is None else upright(picture.pixels, picture.record.facts.orientation)
+        pixels = _as_seen(picture)
         height, width = pixels.shape[:2]
         if self._shape not in ((), pixels.shape):
             raise RequestError(
@@ -168,6 +169,13 @@ class _Bare(Sink):
         write_frame(self._descriptor, [rows.data])
         first, self._shape = not self._shape, pixels.shape
         return (*picture.notes, *([f"{width}x{height} {self._form}, {rows.nbytes} bytes a frame"] if first else []))
+
+
+def _as_seen(picture: Picture) -> Pixels:
+    """Upright, and without the rows and columns that were mirrored around the frame: a view."""
+    if (record := picture.record) is None:
+        return picture.pixels
+    return upright(record.alignment.inverse(picture.pixels), record.facts.orientation)
 
 
 def _check_pictures(direction: Direction) -> None:

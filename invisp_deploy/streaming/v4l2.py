@@ -47,8 +47,8 @@ def open_camera(path: Path, buffers: int) -> Iterator[V4l2Camera]:
         except (OSError, ValueError, linuxpy.V4L2Error) as error:
             said = getattr(error, "strerror", None) or error
             raise RequestError(
-                f"The camera {path} cannot be taken: {said}. `v4l2-ctl --list-devices` names cameras, and only one "
-                "program at a time has one."
+                f"The camera {path} cannot be taken: {said}. Cameras are /dev/video0 and so on, and only one program "
+                "at a time has one."
             ) from error
         fourcc = pixels.pixelformat.to_bytes(4, "little").decode("ascii", "replace").rstrip()
         format = CaptureFormat(fourcc, pixels.width, pixels.height, pixels.bytesperline)
