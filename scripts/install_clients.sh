@@ -10,8 +10,7 @@ done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 packages=(dcraw libimage-exiftool-perl rawtherapee darktable)
-gst=gstreamer1.0
-packages+=($gst-tools $gst-plugins-base $gst-plugins-good $gst-plugins-bad $gst-plugins-ugly)
+packages+=(gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad,ugly})
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "Not installed: ${missing[*]}. On Debian: sudo apt-get install ${packages[*]}" >&2
     exit 2
