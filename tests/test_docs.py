@@ -280,7 +280,7 @@ def test_pages_mention_no_option_that_does_not_exist() -> None:
         known |= options_of(command)
     for page in PAGES:
         text = re.sub(r"```text\n.*?```", "", read(page), flags=re.S)
-        mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+        mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text))
         assert mentioned <= known, page
 
 
