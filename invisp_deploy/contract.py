@@ -29,6 +29,7 @@ class CameraContract:
         down), `min` by their smallest (green stays, clipped highlights exceed 1), `none` applies none.
     color: `camera`, the network sees the camera's own RGB; `srgb`, white-balanced RGB is clipped at 1 and taken to
         linear sRGB by the file's colour matrix, as LibRaw does, so one network serves every camera.
+    clips: whether it is clipped there; a look that shows more of what is bright does not.
     curve: the network sees x**(1/curve) of a number, or `bt709`, the curve of ITU-R BT.709.
     cfa: `any` Bayer phase, or the phase (`RGGB`, ...) that frames are aligned to before a network that
         folds pixel squares sees them.
@@ -46,6 +47,7 @@ class CameraContract:
     cfa: str = "any"
     look: str = LIBRAW
     shading: tuple[float, ...] = ()
+    clips: bool = True
 
     def __post_init__(self) -> None:
         _choice("white_balance", self.white_balance, ("max", "min", "none"))
@@ -74,6 +76,8 @@ class CameraContract:
 
         if not isinstance(self.look, str) or not self.look.strip():
             raise RequestError(f"A camera contract's 'look' must be a name, got {self.look!r}.")
+        if not isinstance(self.clips, bool):
+            raise RequestError(f"A camera contract's 'clips' is true or false, got {self.clips!r}.")
         if not isinstance(self.shading, tuple):
             raise RequestError(f"A camera contract's 'shading' is a list of numbers, got {self.shading!r}.")
 

@@ -57,6 +57,12 @@ def test_json_round_trip(contract: CameraContract) -> None:
     assert CameraContract.from_dict(json.loads(json.dumps(contract.to_dict()))) == contract
 
 
+@pytest.mark.parametrize("given", [{"clips": 1}, {"clips": "no"}, {"shading": "none"}, {"shading": 1.0}])
+def test_clips_and_shading_are_of_their_types(given: dict[str, object]) -> None:
+    with pytest.raises(RequestError, match=f"'{next(iter(given))}' is "):
+        CameraContract.from_dict(CameraContract().to_dict() | given)
+
+
 @pytest.mark.parametrize("look", ["", " ", None, 7])
 def test_a_look_has_a_name(look: object) -> None:
     with pytest.raises(RequestError, match="'look' must be a name, got"):

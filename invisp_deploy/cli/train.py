@@ -83,6 +83,12 @@ run_options: Final = together(
         help="file, adjusted, or a level in DN.  [default: adjusted; for another look than LibRaw's file]",
     ),
     click.option(
+        "--clip/--no-clip",
+        "clips",
+        default=None,
+        help="White-balanced RGB at 1, as LibRaw does.  [default: clip; for another look no-clip]",
+    ),
+    click.option(
         "--gains",
         "white_balance",
         type=click.Choice(["max", "min", "none"]),

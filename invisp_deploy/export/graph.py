@@ -136,7 +136,7 @@ def _interface(graph: _Graph, card: GraphCard) -> tuple[list[ValueInfoProto], li
     else:
         contract = card.contract
         for_engine = graph.for_engine
-        developing = steps(contract.color, contract.curve, contract.cfa, for_engine=for_engine)
+        developing = steps(contract.color, contract.curve, contract.cfa, clips=contract.clips, for_engine=for_engine)
         codes = Codes(card.bits, for_engine)
         if card.direction is Direction.FORWARD:
             _written([step.write_forward for step in developing], graph, "mosaic", _half(graph, source))

@@ -275,7 +275,7 @@ def _pair(card: GraphCard, model: onnx.ModelProto, direction: Direction) -> tupl
 
 def _of_contract(recipe: Recipe, card: GraphCard) -> Recipe:
     own = natural_recipe(card)
-    return replace(recipe, curve=own.curve, matrix=own.matrix)
+    return replace(recipe, curve=own.curve, matrix=own.matrix, clips=own.clips)
 
 
 def _phase(

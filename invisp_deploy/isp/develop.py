@@ -30,7 +30,7 @@ def develop(mosaic: Mosaic, recipe: Recipe, window: Window | None = None) -> Flo
     x: npt.NDArray[Any] = mosaic[top : min(rows.stop + REACH, height), left : min(columns.stop + REACH, width)]
     seen = recipe.shifted(top, left)
     x = without_shading(x, recipe.shading, seen.black, (top, left), (height, width))
-    x = forward(x, recipe.color, recipe.curve, seen.numbers())
+    x = forward(x, recipe.color, recipe.curve, seen.numbers(), clips=recipe.clips)
     y, z = rows.start - top, columns.start - left
     domain: Float = x[:, y : y + rows.stop - rows.start, z : z + columns.stop - columns.start]
     return domain
@@ -50,10 +50,10 @@ def undevelop(
     return with_shading(mosaic, recipe.shading, seen.black, origin, size)
 
 
-def forward(mosaic: npt.NDArray[Any], color: str, curve: float | str, numbers: Numbers) -> Float:
+def forward(mosaic: npt.NDArray[Any], color: str, curve: float | str, numbers: Numbers, *, clips: bool = True) -> Float:
     """All steps in their order; the numbers are those of the mosaic's top left pixel."""
     x = mosaic
-    for step in steps(color, curve):
+    for step in steps(color, curve, clips=clips):
         x = step.forward(x, numbers)
     return x
 
@@ -75,7 +75,7 @@ def quick_look(mosaic: Mosaic, recipe: Recipe) -> npt.NDArray[np.uint8]:
     x: npt.NDArray[Any] = mosaic[: 2 * height, : 2 * width]
     numbers = recipe.numbers()
     numbers["gains"] = numbers["gains"] / numbers["gains"].min()
-    for step in steps(recipe.color, recipe.curve):
+    for step in steps(recipe.color, recipe.curve, clips=recipe.clips):
         if isinstance(step, Demosaic):
             x = np.stack([_mean_of(x, recipe.cfa, colour) for colour in "RGB"])
         elif isinstance(step, (Curve, Bt709)):

@@ -33,6 +33,7 @@ class Recipe:
     gains: factors of R, G and B after the contract's normalisation.
     curve: of the network's domain, as the contract has it.
     matrix: white-balanced camera RGB to linear sRGB, rows R, G, B; None where the domain is the camera's own RGB.
+    clips: whether white-balanced RGB is clipped at 1 before the matrix.
     shading: of the lens, taken out of the mosaic before all that is above; empty: nothing is.
 
     Raises ContractError for numbers that no frame has.
@@ -45,6 +46,7 @@ class Recipe:
     curve: float | str
     matrix: ColorMatrix | None = None
     shading: Shading = ()
+    clips: bool = True
 
     def __post_init__(self) -> None:
         numbers = (*self.black, self.white, *self.gains)
@@ -55,6 +57,8 @@ class Recipe:
         if self.matrix is not None:
             inverse_matrix(self.matrix)
         check_shading(self.shading)
+        if not isinstance(self.clips, bool):
+            raise ContractError(f"A recipe clips or does not, got {self.clips!r}.")
         if self.cfa not in CFA_PATTERNS:
             raise ContractError(f"A recipe's mosaic is one of {', '.join(CFA_PATTERNS)}, got {self.cfa!r}.")
         if not 0 <= min(self.black) <= max(self.black) < self.white <= 65535:
@@ -154,7 +158,7 @@ def recipe_for(facts: FrameFacts, mosaic: Mosaic, contract: CameraContract) -> R
                 "from CIE XYZ (D65) to camera RGB, row by row, as DNG's ColorMatrix."
             )
         matrix = as_color_matrix(camera_to_srgb(facts.color_matrix))
-    return Recipe(facts.cfa, facts.black, white, gains, contract.curve, matrix, contract.shading)
+    return Recipe(facts.cfa, facts.black, white, gains, contract.curve, matrix, contract.shading, contract.clips)
 
 
 @dataclass(frozen=True)

@@ -59,15 +59,25 @@ class Step(Protocol):
     def write_inverse(self, nodes: GraphNodes, x: str, output: str = "") -> str: ...
 
 
-def steps(color: str, curve: float | str, cfa: str = "any", *, for_engine: bool = False) -> tuple[Step, ...]:
-    """All steps from a mosaic to the domain that a contract's `color` and `curve` ask for, in the order of developing.
+def steps(
+    color: str, curve: float | str, cfa: str = "any", *, clips: bool = True, for_engine: bool = False
+) -> tuple[Step, ...]:
+    """All steps from a mosaic to the domain that a contract's `color`, `curve` and `clips` ask for, in the order of
+    developing.
 
     cfa: the one phase of a graph, or `any`; numpy reads the numbers' own. for_engine: as that of `Samples`.
     """
     srgb = color == "srgb"
     colour: tuple[Step, ...] = (Colour(),) if srgb else ()
     last = Bt709() if curve == "bt709" else Curve(float(curve))
-    return (Samples(for_engine), Levels(), WhiteBalance(srgb, cfa), Demosaic(cfa, corrected=srgb), *colour, last)
+    return (
+        Samples(for_engine),
+        Levels(),
+        WhiteBalance(srgb and clips, cfa),
+        Demosaic(cfa, corrected=srgb),
+        *colour,
+        last,
+    )
 
 
 def bt709_light(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from invisp_deploy.contract import LIBRAW
 from invisp_deploy.errors import ImageFileError, RequestError
 from invisp_deploy.formats.hdr import Linear, write_avif, write_exr, writer_for
 from invisp_deploy.formats.metadata import Metadata
@@ -24,7 +25,7 @@ from invisp_deploy.rendering.render import AlignedFrame, render_aligned
 from invisp_deploy.rendering.tiled import Progress, silent
 from invisp_deploy.rendering.tiles import Tiling
 from invisp_deploy.runtimes.base import Runtime
-from invisp_deploy.sidedata.highlights import all_highlights, brighter, highlights_of
+from invisp_deploy.sidedata.highlights import all_highlights, brighter, exposure_of, highlights_of
 from invisp_deploy.sidedata.linear import OFFSET, WHITE, Highlights, gains_of_codes
 from invisp_deploy.sidedata.options import RawBudget
 
@@ -109,7 +110,8 @@ def render_linear(
     picture = replace(picture, notes=aligned.frame.notes)  # the others are of a way back, which is not written
     if aligned.recipe.color != "srgb":
         return linear_of(picture)
-    found = brighter(aligned.mosaic, aligned.recipe, picture.pixels)
+    seen = (aligned.mosaic, aligned.recipe, picture.pixels)
+    found = brighter(*seen, 1.0 if runtime.card.contract.look == LIBRAW else exposure_of(*seen))
     return linear_by(picture, None if found is None else all_highlights(found))
 
 

@@ -35,9 +35,11 @@ class StepsAround(Runtime):
     @np.errstate(invalid="ignore")  # the mean shows a value that no code can
     def _run(self, feeds: Feeds) -> dict[str, Array]:
         numbers = {**feeds, **self._phase}
-        domain, made = (self.card.contract.color, self.card.contract.curve), self.outputs[0].name
+        contract, made = self.card.contract, self.outputs[0].name
+        domain = (contract.color, contract.curve)
         if self.card.direction is Direction.FORWARD:
-            planes = forward(from_bytes(feeds["mosaic"], mosaic=True), *domain, numbers)
+            mosaic = from_bytes(feeds["mosaic"], mosaic=True)
+            planes = forward(mosaic, *domain, numbers, clips=contract.clips)
             srgb = self.inner.run({"raw": planes[None]})["srgb"]
             return {made: to_bytes(self._codes.forward(srgb[0], numbers)), MEAN: _mean(srgb)}
         planes = self._codes.inverse(from_bytes(feeds["rgb"], mosaic=False), numbers)

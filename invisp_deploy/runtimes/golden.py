@@ -170,7 +170,8 @@ def natural_recipe(card: GraphCard) -> Recipe:
     """What the numbers of natural pixels are."""
     contract = card.contract
     cfa = _NATURAL.cfa if contract.cfa == "any" else contract.cfa
-    return replace(_NATURAL, cfa=cfa, curve=contract.curve, matrix=_MATRIX if contract.color == "srgb" else None)
+    matrix = _MATRIX if contract.color == "srgb" else None
+    return replace(_NATURAL, cfa=cfa, curve=contract.curve, matrix=matrix, clips=contract.clips)
 
 
 def natural_pixels(card: GraphCard, edge: int = EDGE, seed: int = _SEED) -> Array:

@@ -127,6 +127,7 @@ class ContractOptions:
         RGB, which differs from camera to camera.
     white: None is `adjusted` for LibRaw's look, which does so; other programs and cameras go by the file's level.
     lens_shading: estimate what the targets give back of what the lens took from the corners, and give it back, too.
+    clips: None is yes for LibRaw's look, which does so, and no for others.
     look: name of what is learned; empty: LibRaw's, or that of the dataset whose targets are others.
     """
 
@@ -138,6 +139,7 @@ class ContractOptions:
     bound: bool | None = None
     look: str = ""
     lens_shading: bool = False
+    clips: bool | None = None
 
     def contract(self, make: str, model: str, cfa: str, look: str = LIBRAW) -> CameraContract:
         """The contract where the first file is of that camera and phase, `any` where phases make no difference.
@@ -152,7 +154,10 @@ class ContractOptions:
             check_named(make, model)
         look = self.look or look
         white = self.white or (UNIVERSAL.white if look == LIBRAW else "file")
-        return CameraContract(make, model, white, self.white_balance, self.color, self.curve, self.cfa or cfa, look)
+        clips = look == LIBRAW if self.clips is None else self.clips
+        return CameraContract(
+            make, model, white, self.white_balance, self.color, self.curve, self.cfa or cfa, look, clips=clips
+        )
 
 
 def check_named(make: str, model: str) -> None:

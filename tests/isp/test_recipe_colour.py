@@ -11,6 +11,7 @@ from invisp_deploy.contract import UNIVERSAL, CameraContract
 from invisp_deploy.errors import ContractError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.isp.colour import SRGB_TO_XYZ
+from invisp_deploy.isp.develop import develop, undevelop
 from invisp_deploy.isp.recipe import Recipe, light_of
 
 
@@ -51,3 +52,15 @@ def test_without_gains_the_light_is_day(small_frame: RawFrame) -> None:
     np.testing.assert_allclose(balanced, balanced[0], rtol=1e-9)
     with pytest.raises(ContractError, match="no as-shot white balance and no colour matrix.*`white_balance`"):
         light_of(replace(small_frame, gains=None, color_matrix=None))
+
+
+def test_a_look_that_does_not_clip_sees_what_lies_above_white(small_frame: RawFrame) -> None:
+    bright = replace(small_frame, mosaic=np.full_like(small_frame.mosaic, small_frame.white))
+    clipped, kept = (
+        develop(bright.mosaic, bright.recipe(replace(UNIVERSAL, white="file", clips=clips))) for clips in (True, False)
+    )
+    assert clipped == pytest.approx(1, abs=1e-3)
+    assert kept.max() > 1.2
+    recipe = bright.recipe(replace(UNIVERSAL, white="file", clips=False))
+    assert np.array_equal(undevelop(kept, recipe), bright.mosaic)
+    assert (undevelop(clipped, recipe) < bright.white).any()

@@ -1,6 +1,7 @@
 """One suite for every runtime: names, dtypes, shapes, parity, round trip."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ CASES = {
     "full": (NetworkConfig(2, 8, 1), CameraContract()),
     "half": (NetworkConfig(2, 8, 2), CameraContract()),
     "universal": (NetworkConfig(2, 8, 2), UNIVERSAL),
+    "unclipped": (NetworkConfig(2, 8, 2), replace(UNIVERSAL, look="night", white="file", clips=False)),
 }
 
 
