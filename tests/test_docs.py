@@ -65,6 +65,7 @@ PAGES = (
     "tolerances",
     "torture",
     "train",
+    "triton",
     "verify",
 )
 
@@ -276,6 +277,7 @@ def test_pages_mention_no_option_that_does_not_exist() -> None:
     known = {"--constraint", "--yes", "--force-reinstall", "--no-deps", "--index-url", "--help"}
     known.add("--system-site-packages")  # of `python3 -m venv`
     known.add("--build")  # of `cmake`
+    known |= {"--url", "--golden"}  # of examples/triton_client.py
     for command in entry_points().values():
         known |= options_of(command)
     for page in PAGES:

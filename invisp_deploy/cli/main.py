@@ -38,6 +38,7 @@ export: Final = version_option(
             "engine": (f"{_CLI}.export_engine:engine_command", "A graph to a TensorRT engine."),
             "checkpoint": (f"{_CLI}.export_checkpoint:checkpoint_command", "The authors' .pth to weights of ours."),
             "frame": (f"{_CLI}.export_frame:frame_command", "A RAW file to what a program without Python needs of it."),
+            "triton": (f"{_CLI}.export_triton:triton_command", "A model to a repository of NVIDIA's Triton server."),
         },
         "Write the network as ONNX graphs that need no PyTorch, and such graphs as TensorRT engines.",
     )
