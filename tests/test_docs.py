@@ -139,6 +139,15 @@ def test_the_table_of_layouts_is_that_of_the_code(tmp_path: Path) -> None:
     assert min(speed.values()) >= 300, "unpacking is no stage that a stream waits for"
 
 
+def test_the_rates_of_a_stream_are_those_that_were_measured(tmp_path: Path) -> None:
+    fresh = tmp_path / "stream.md"
+    fresh.write_text(re.sub(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", r"\1\3", read("stream"), flags=re.S))
+    script, measured = ROOT / "scripts" / "stream_rates.py", DOCS / "measured" / "stream_rates.json"
+    command = [sys.executable, str(script), str(fresh), str(measured)]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("stream"), "run scripts/stream_rates.py"
+
+
 MEASURED = DOCS / "measured" / "files.json"
 
 
