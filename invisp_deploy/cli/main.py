@@ -52,6 +52,7 @@ prepare: Final = LazyGroup(
             f"{_CLI}.prepare_synthesize:synthesize_command",
             "Photographs to DNGs.",
         ),
+        "frames": (f"{_CLI}.prepare_frames:frames_command", "Raw frames of a camera to DNGs."),
         "camera": (f"{_CLI}.prepare_camera:camera_command", "A RAW file to the camera file of what took it."),
     },
     "Prepare training data, and camera files.",

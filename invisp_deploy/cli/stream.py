@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after SIGINT or SIGTERM."""
 
-_PIPE = ("pipe", "format", "stride", "companding", "timeout", "camera")
+_PIPE = ("pipe", "format", "stride", "companding", "timeout", "camera", "frame_facts")
 _STREAM = ("v4l2", "buffers", "rate", "watch", "list_file", *_PIPE, "queue", "when_behind", "frames")
 
 
@@ -55,7 +55,12 @@ _STREAM = ("v4l2", "buffers", "rate", "watch", "list_file", *_PIPE, "queue", "wh
 )
 @click.option("--v4l2", metavar="DEVICE", type=PATH, help="A camera of Linux, as it is set: /dev/video0.")
 @click.option("--buffers", type=click.IntRange(2, 32), help="Of a camera: frames that its driver holds.  [default: 4]")
-@click.option("--camera", metavar="NAME", help="Of a pipe, as the weights' contract names it.")
+@click.option(
+    "--camera",
+    metavar="FILE|NAME",
+    help="Camera file (.toml) or a shipped one: what the raw frames are; or of a pipe, the camera's name alone.",
+)
+@click.option("--frame-facts", metavar="FD|FILE", help="Lines of JSON beside a camera file's frames, one for each.")
 @click.option("--queue", default=4, show_default=True, type=click.IntRange(1, 10000), help="Frames before each stage.")
 @click.option(
     "--when-behind", default=POLICIES[0], show_default=True, type=click.Choice(POLICIES), help="With a full queue."

@@ -15,6 +15,7 @@ from invisp_deploy.contract import CFA_PATTERNS
 from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.isp.frame import ColorMatrix
 from invisp_deploy.isp.two_lights import LIGHTS
+from invisp_deploy.sensor.companding import Companding
 from invisp_deploy.sensor.layouts import Layout, layout_named
 from invisp_deploy.sensor.lens_shading import MOST_POINTS, LensShading
 
@@ -26,9 +27,6 @@ else:
 GREY_WORLD: Final = "grey-world"
 AS_GIVEN: Final = "as-given"
 """Ways to the gains of a frame: its own means, and what comes with it on the side channel."""
-
-Knots = tuple[tuple[int, int], ...]
-"""Code and DN at the ends of the straight parts of a curve, both rising."""
 
 _FOLDER: Final = Path(__file__).parent / "cameras"
 _LARGEST: Final = 1 << 20
@@ -57,8 +55,8 @@ class CameraFile:
     width, height: pixels, stride: bytes from row to row; None where the file leaves them open. cfa: one of RGGB, GRBG,
     GBRG, BGGR, as the frames come. orientation: EXIF's, 1 to 8.
     color_matrix: light -> CIE XYZ to camera RGB, rows R, G, B; none, one for D65 (or as DNG's for it), or two.
-    noise: by rising gain. lens_shading: of the lens, empty if unknown. companding: codes of the sensor to DN, empty for
-    linear samples.
+    noise: by rising gain. lens_shading: of the lens, empty if unknown. companding: codes of the sensor to DN; None
+    where its samples are DN.
     """
 
     name: str
@@ -76,7 +74,7 @@ class CameraFile:
     color_matrix: tuple[tuple[str, ColorMatrix], ...] = ()
     noise: tuple[CameraNoise, ...] = ()
     lens_shading: LensShading = ()
-    companding: Knots = ()
+    companding: Companding | None = None
 
     @property
     def layout(self) -> Layout:
@@ -86,6 +84,11 @@ class CameraFile:
 def shipped_cameras() -> list[str]:
     """Names of the camera files that come with the package."""
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def names_camera_file(text: str) -> bool:
+    """Whether that is the name of a shipped camera file, or of a file, which ends in .toml."""
+    return text.lower().endswith(".toml") or text in shipped_cameras()
 
 
 def read_camera_file(given: str | Path) -> CameraFile:
@@ -98,7 +101,7 @@ def read_camera_file(given: str | Path) -> CameraFile:
     fields = _fields_of(path)
     for name in fields:
         if name not in _FIELDS:
-            near = difflib.get_close_matches(name, _FIELDS, 3, 0.5)
+            near = difflib.get_close_matches(name, _FIELDS, 2)
             hint = f"did you mean {', '.join(near)}?" if near else f"expected {', '.join(_FIELDS)}."
             raise RequestError(f"{path} has the field '{name}', which no camera file has: {hint}")
     read: dict[str, Any] = {}
@@ -133,6 +136,8 @@ def camera_text(camera: CameraFile, heading: Sequence[str] = ()) -> str:
             continue
         if name == "noise":
             value = [[each.gain, each.a, each.b] for each in camera.noise]
+        if name == "companding":
+            value = value.points
         lines.append(f"{name} = {_value(value)}")
     if camera.color_matrix:
         lines += ["", "[color_matrix]", *(f"{light} = {_value(matrix)}" for light, matrix in camera.color_matrix)]
@@ -187,16 +192,15 @@ def _check(camera: CameraFile, layout: Layout) -> None:
             layout.stride_of(camera.width, camera.stride)
         except RequestError as error:
             raise RequestError(f"{camera.name}: {error}") from error
-    top = camera.companding[-1][1] if camera.companding else layout.white
+    if layout.table and camera.companding is None:
+        raise RequestError(
+            f"{camera.name} has no field 'companding', and the format {layout.name} holds codes of a table."
+        )
+    top = layout.white if camera.companding is None else camera.companding.white
     if not max(camera.black) < camera.white <= top:
         raise RequestError(
             f"{camera.name}: 'white' is {camera.white}, expected a DN above the black of {max(camera.black):g} and up "
             f"to the {top} that a sample can have."
-        )
-    if camera.companding and camera.companding[-1][0] > layout.white:
-        raise RequestError(
-            f"{camera.name}: 'companding' goes to the code {camera.companding[-1][0]}, the format {layout.name} to "
-            f"{layout.white}."
         )
 
 
@@ -289,12 +293,12 @@ def _shading(value: Any) -> LensShading:
     return grids
 
 
-def _knots(value: Any) -> Knots:
+def _companding(value: Any) -> Companding:
     inside = _whole(0, _EDGE - 1)
-    knots = tuple((inside(code), inside(level)) for code, level in value)
-    if len(knots) < 2 or any(not (a < c and b <= d) for (a, b), (c, d) in zip(knots, knots[1:], strict=False)):
-        raise ValueError
-    return knots
+    try:
+        return Companding(tuple((inside(code), inside(level)) for code, level in value))
+    except RequestError as error:
+        raise ValueError from error
 
 
 def _pattern(value: Any) -> str:
@@ -334,6 +338,7 @@ _FIELDS: Final[dict[str, _Field]] = {
         "all of one size",
     ),
     "companding": _Field(
-        _knots, "rows of a code and its DN, both rising, such as [[0, 0], [2048, 2048], [4095, 65535]]"
+        _companding,
+        "rows of a code and its DN, codes rising and DN not falling, such as [[0, 0], [2048, 2048], [4095, 65535]]",
     ),
 }

@@ -17,7 +17,7 @@ from invisp_deploy.formats.negative import OPCODES, Negative
 from invisp_deploy.isp.frame import ColorMatrix, Mosaic
 from invisp_deploy.isp.two_lights import LIGHTS, LitMatrix, matrix_between
 from invisp_deploy.sensor.camera_file import AS_GIVEN, GREY_WORLD, CameraFile, CameraNoise
-from invisp_deploy.sensor.frame_line import FrameLine
+from invisp_deploy.sensor.frame_line import NOTHING_SAID, FrameLine
 from invisp_deploy.sensor.lens_shading import LensShading, shading_opcodes
 
 _EXPOSURE: Final = 0x829A
@@ -31,8 +31,8 @@ _EVERY: Final = 8
 """2x2 squares of which one is looked at along each side, for a frame's means."""
 
 
-def frame_of_camera(camera: CameraFile, mosaic: Mosaic, line: FrameLine = FrameLine(), *, name: str) -> RawFrame:  # noqa: B008 - frozen
-    """A frame of that camera. mosaic: (H, W) uint16, in DN, as the sensor sends it but for its companding. line: what
+def frame_of_camera(camera: CameraFile, mosaic: Mosaic, line: FrameLine = NOTHING_SAID, *, name: str) -> RawFrame:
+    """A frame of that camera. mosaic: (H, W) uint16, DN, behind the companding. line: what
     came with it, which goes before the camera file. name: of the frame, for messages.
 
     Lens shading and noise go with the frame as what a DNG says of its development. Raises RawFileError for a frame
@@ -56,14 +56,6 @@ def frame_of_camera(camera: CameraFile, mosaic: Mosaic, line: FrameLine = FrameL
         )
     except InvispError as error:
         raise type(error)(f"{name}: {error}") from error
-
-
-@lru_cache(maxsize=8)
-def companding_table(knots: tuple[tuple[int, int], ...]) -> Mosaic:
-    """(65536,) code -> DN, straight between the knots, level beyond them."""
-    codes, levels = np.array(knots).T
-    table: Mosaic = np.rint(np.interp(np.arange(1 << 16), codes, levels)).astype(np.uint16)
-    return table
 
 
 def grey_world(mosaic: Mosaic, cfa: str, black: tuple[float, float, float, float], white: int) -> tuple[float, ...]:

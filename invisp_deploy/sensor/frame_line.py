@@ -31,6 +31,10 @@ class FrameLine:
     iso: int | None = None
 
 
+NOTHING_SAID: Final = FrameLine()
+"""Of a frame that came alone."""
+
+
 def read_frame_line(line: bytes, name: str) -> FrameLine:
     """A line of the side channel. name: of its frame. Raises RawFileError for one that is none."""
     try:
@@ -42,7 +46,7 @@ def read_frame_line(line: bytes, name: str) -> FrameLine:
     said: dict[str, Any] = {}
     for field, value in fields.items():
         if field not in _FIELDS:
-            near = difflib.get_close_matches(field, _FIELDS, 3, 0.5)
+            near = difflib.get_close_matches(field, _FIELDS, 1)
             hint = f"did you mean {', '.join(near)}?" if near else f"expected {', '.join(_FIELDS)}."
             raise RawFileError(f"The line for {name} has the field {_shown(field)}, which none has: {hint}")
         read, expected = _FIELDS[field]

@@ -11,8 +11,12 @@ import numpy as np
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture
+from invisp_deploy.isp.colour import daylight_gains
 from invisp_deploy.rendering.options import Explicit
+from invisp_deploy.sensor.camera_file import CameraFile
+from invisp_deploy.sensor.camera_frame import frame_of_camera
 from invisp_deploy.sensor.companding import Companding
+from invisp_deploy.sensor.frame_line import NOTHING_SAID, FrameLine
 from invisp_deploy.sensor.layouts import Layout
 from invisp_deploy.sensor.unpack import unpack
 
@@ -25,6 +29,7 @@ class PipeFormat:
 
     width, height: pixels. layout, stride: as `unpack` takes them. companding: what turns the samples into DN, None
     where they are. values: levels, gains and CFA of every frame. camera: its name, as the weights' contract spells it.
+    described: by a camera file, which then says all that `values` and `camera` say, and more.
 
     Raises RequestError for a stride that is too short, and where CFA, black or a companding is missing or said twice.
     """
@@ -36,6 +41,7 @@ class PipeFormat:
     camera: str = ""
     stride: int | None = None
     companding: Companding | None = None
+    described: CameraFile | None = None
 
     def __post_init__(self) -> None:
         if self.layout is None:
@@ -55,6 +61,15 @@ class PipeFormat:
         if (white := self.values.white) is not None and white > self._most:
             raise RequestError(f"Frames in {name} end at {self._most} here, below the `white` {white}: one is wrong.")
 
+    @classmethod
+    def of_camera(cls, camera: CameraFile) -> PipeFormat:
+        """Of a camera file that says the size of its frames. Raises RequestError for another."""
+        if camera.width is None or camera.height is None:
+            raise RequestError(f"{camera.name} does not say how large its frames are: write 'width' and 'height'.")
+        values = Explicit(black=camera.black[0], white=camera.white, cfa=camera.cfa)
+        layout, stride, companding = camera.layout, camera.stride, camera.companding
+        return cls(camera.width, camera.height, layout, values, "", stride, companding, camera)
+
     @property
     def _most(self) -> int:
         """The largest DN that a frame can have."""
@@ -68,13 +83,25 @@ class PipeFormat:
             return self.width * self.height * 3
         return self.layout.stride_of(self.width, self.stride) * self.height
 
+    @property
+    def daylight(self) -> FrameLine:
+        """A line with gains that the frames of a camera file may have, to try it with before there is a frame. Raises
+        ContractError for a matrix that cannot be undone.
+        """
+        if self.described is None or not isinstance(self.described.white_balance, str):
+            return NOTHING_SAID
+        matrices = [matrix for _, matrix in self.described.color_matrix]
+        return FrameLine(gains=daylight_gains(matrices[-1]) if matrices else (1.0, 1.0, 1.0))
+
     def picture(self, data: bytearray) -> Picture:
         """(H, W, 3) uint8, without a way back."""
         return Picture(np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3), None)
 
-    def mosaic(self, data: bytearray, name: str) -> RawFrame:
-        """The frame, in sensor order. Raises RawFileError as `unpack`, and for levels that do not fit; RequestError for
-        a pipe of pictures.
+    def mosaic(self, data: bytearray, name: str, line: FrameLine = NOTHING_SAID) -> RawFrame:
+        """The frame, in sensor order. line: what came beside it, for a camera file to heed.
+
+        Raises RawFileError as `unpack`, and for levels that do not fit; as `frame_of_camera`; RequestError for a pipe
+        of pictures.
         """
         layout, values = self.layout, self.values
         if layout is None:
@@ -82,6 +109,8 @@ class PipeFormat:
         samples = unpack(data, layout, self.width, self.height, self.stride, name=name)
         if self.companding is not None:
             samples = self.companding.expand(samples)
+        if self.described is not None:
+            return frame_of_camera(self.described, samples, line, name=name)
         return RawFrame(
             layout.cfa or str(values.cfa),
             (float(values.black or 0),) * 4,

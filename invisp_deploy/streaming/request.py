@@ -18,12 +18,15 @@ from invisp_deploy.graph_card import BITS, Direction
 from invisp_deploy.rendering.model import Model, load, model_that_rendered
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.sensor.camera_file import CameraFile, names_camera_file, read_camera_file
+from invisp_deploy.sensor.camera_given import with_given
 from invisp_deploy.sensor.companding import companding_points
 from invisp_deploy.sensor.layouts import layout_named
 from invisp_deploy.streaming.capture import Capture, CaptureDevice
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 from invisp_deploy.streaming.pipeline import Frame
 from invisp_deploy.streaming.queues import POLICIES
+from invisp_deploy.streaming.side_channel import LATE_SECONDS, SideChannel, open_side_channel, with_lines
 from invisp_deploy.streaming.sources import listed, listed_names, paced, piped, played, watched
 from invisp_deploy.streaming.v4l2 import open_camera
 from invisp_deploy.streaming.work import check_pipe
@@ -41,10 +44,12 @@ class StreamRequest:
 
     inputs: a folder, or files. list_file: of paths, one a line; `-` is standard input. pipe: WIDTHxHEIGHT of raw frames
     on standard input. format, stride, companding: of a pipe, as `layout_named`, `unpack` and `companding_points` take
-    them. camera: of a pipe, as a contract names it. timeout: seconds that a pipe may be silent for. v4l2: a camera of
-    Linux, which says its size, format and stride by itself; buffers: that its driver fills. watch: take what appears in
-    the folder from now on. rate: frames a second that files are played at. queue: frames before each stage.
-    when_behind: one of `POLICIES`. frames: end after so many. model, provider, threads: as `load` takes them.
+    them. camera: a camera file, which says what the frames on standard input or of `v4l2` are, or of a pipe the camera
+    as a contract names it. frame_facts: descriptor or file of lines beside such frames. timeout: seconds that a pipe
+    may be silent for. v4l2: a camera of Linux, which says its size, format and stride by itself; buffers: that its
+    driver fills. watch: take what appears in the folder from now on. rate: frames a second that files are played at.
+    queue: frames before each stage. when_behind: one of `POLICIES`. frames: end after so many. model, provider,
+    threads: as `load` takes them.
     """
 
     inputs: tuple[Path, ...] = ()
@@ -55,6 +60,7 @@ class StreamRequest:
     companding: str | None = None
     timeout: float | None = None
     camera: str | None = None
+    frame_facts: str | None = None
     v4l2: Path | None = None
     buffers: int | None = None
     watch: bool = False
@@ -68,8 +74,18 @@ class StreamRequest:
     options: RunOptions = field(default_factory=RunOptions)
 
     @property
+    def raw(self) -> bool:
+        """Whether the bytes of frames come, on standard input or from a camera."""
+        return self.pipe is not None or self.v4l2 is not None or self.described
+
+    @property
+    def described(self) -> bool:
+        """Whether `camera` is a camera file."""
+        return self.camera is not None and names_camera_file(self.camera)
+
+    @property
     def from_standard_input(self) -> bool:
-        return self.pipe is not None or self.list_file == _STANDARD_INPUT
+        return (self.raw and self.v4l2 is None) or self.list_file == _STANDARD_INPUT
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -107,14 +123,15 @@ def open_source(request: StreamRequest) -> Iterator[Source]:
     first = next(iter(_known_paths(request, None)), None)
     decoded = _decoded(first, request.options)
     shipped = next((model_that_rendered(picture.record) for picture in decoded.values()), None)
+    stop = threading.Event()
     with (
+        _side_channel(request, stop) as channel,
         load(request.model or shipped, provider=request.provider, threads=request.threads) as model,
         _camera_of(request) as (request, device),  # behind the model, lest frames go by while it is opened
     ):
         of_pictures = model.only is None and first is not None and is_picture(first)
         direction = Direction.INVERSE if of_pictures else model.only or Direction.FORWARD
         runtime = model.runtime(direction, _bits(model, direction, decoded))
-        stop = threading.Event()
         pipe = _pipe(request, direction)
         if pipe is not None:
             check_pipe(pipe, runtime, request.options)
@@ -123,6 +140,8 @@ def open_source(request: StreamRequest) -> Iterator[Source]:
         frames = capture or _frames(request, direction, pipe, stop, left_out)
         if request.rate is not None:
             frames = paced(frames, request.rate, stop)
+        if channel is not None:
+            frames = with_lines(frames, channel)
         yield Source(frames, runtime, pipe, decoded, left_out, stop, capture)
 
 
@@ -136,6 +155,15 @@ def _camera_of(request: StreamRequest) -> Iterator[tuple[StreamRequest, CaptureD
         told = camera.format
         pipe = f"{told.width}x{told.height}"
         yield replace(request, pipe=pipe, format=request.format or told.fourcc, stride=told.stride or None), camera
+
+
+@contextmanager
+def _side_channel(request: StreamRequest, stop: threading.Event) -> Iterator[SideChannel | None]:
+    if request.frame_facts is None:
+        yield None
+        return
+    with open_side_channel(request.frame_facts) as descriptor:
+        yield SideChannel(descriptor, stop, request.timeout or LATE_SECONDS)
 
 
 def _decoded(path: Path | None, options: RunOptions) -> dict[Path, Picture]:
@@ -158,13 +186,24 @@ def _bits(model: Model, direction: Direction, decoded: dict[Path, Picture]) -> i
 
 
 def _check(request: StreamRequest) -> None:
-    given = [bool(request.inputs), request.list_file is not None, request.pipe is not None, request.v4l2 is not None]
+    pipe = request.pipe is not None or (request.described and request.v4l2 is None)
+    given = [bool(request.inputs), request.list_file is not None, pipe, request.v4l2 is not None]
     if sum(given) != 1:
-        raise RequestError("A stream has one source: pass a folder or files, or `list_file`, `pipe` or `v4l2`.")
+        raise RequestError(
+            "A stream has one source: pass a folder or files, or `list_file`, `pipe` (or a camera file as `camera`) or "
+            "`v4l2`."
+        )
     if request.v4l2 is None and request.buffers is not None:
         raise RequestError("`buffers` are those of a camera: pass `v4l2` DEVICE, or leave it out.")
     if request.v4l2 is not None and request.stride is not None:
         raise RequestError("A camera says its own `stride`: leave it out with `v4l2`.")
+    if request.frame_facts is not None and not request.described:
+        raise RequestError("`frame_facts` goes with a camera file, which says what it changes: pass one as `camera`.")
+    if request.frame_facts is not None and request.v4l2 is not None:
+        raise RequestError(
+            "`frame_facts` has a line for each frame on standard input, and a camera of `v4l2` may miss some: leave one "
+            "of them out."
+        )
     if request.watch and (len(request.inputs) != 1 or not request.inputs[0].is_dir()):
         raise RequestError("`watch` takes one existing folder as input.")
     live = request.watch or request.from_standard_input or request.v4l2 is not None
@@ -177,7 +216,7 @@ def _check(request: StreamRequest) -> None:
             f"`when_behind` {request.when_behind} would drop most of files that are played as fast as they can be "
             "listed: pass `rate`."
         )
-    if request.pipe is None and request.v4l2 is None:
+    if not request.raw:
         for name in _OF_A_PIPE:
             if getattr(request, name) is not None:
                 raise RequestError(f"`{name}` says what a pipe carries: pass `pipe` WIDTHxHEIGHT, or leave it out.")
@@ -223,10 +262,16 @@ def _read_list(path: Path) -> list[Path]:
 
 
 def _pipe(request: StreamRequest, direction: Direction) -> PipeFormat | None:
-    if request.pipe is None:
+    if not request.raw:
         return None
     values = request.options.explicit
-    width, height = pipe_size(request.pipe)
+    width, height = (None, None) if request.pipe is None else pipe_size(request.pipe)
+    if request.described and direction is Direction.INVERSE:
+        raise RequestError(
+            "An inverse graph takes pictures, and a camera file says what RAW frames are: drop `camera`."
+        )
+    if request.described or width is None or height is None:
+        return PipeFormat.of_camera(_camera(request, width, height))
     if direction is Direction.INVERSE:
         for name in ("format", "stride", "companding"):
             if getattr(request, name) is not None:
@@ -237,6 +282,24 @@ def _pipe(request: StreamRequest, direction: Direction) -> PipeFormat | None:
     layout = layout_named(request.format)
     companding = None if request.companding is None else companding_points(request.companding)
     return PipeFormat(width, height, layout, values, request.camera or "", request.stride, companding)
+
+
+def _camera(request: StreamRequest, width: int | None, height: int | None) -> CameraFile:
+    """The camera file, with what else is said of the pipe."""
+    values = request.options.explicit
+    given = {
+        "width": width,
+        "height": height,
+        "format": request.format,
+        "stride": request.stride,
+        "companding": None if request.companding is None else companding_points(request.companding),
+        "cfa": values.cfa,
+        "black": None if values.black is None else (values.black,) * 4,
+        "white": values.white,
+        "white_balance": values.white_balance,
+        "color_matrix": None if values.color_matrix is None else (("D65", values.color_matrix),),
+    }
+    return with_given(read_camera_file(str(request.camera)), given)
 
 
 def _frames(

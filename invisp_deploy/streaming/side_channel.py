@@ -105,6 +105,8 @@ def open_side_channel(given: str) -> Iterator[int]:
     """
     if given.isascii() and given.isdigit():
         descriptor = int(given)
+        if descriptor == 0:
+            raise RequestError("`frame_facts` 0 is standard input, where the frames come: open another descriptor.")
         try:
             os.fstat(descriptor)
         except (OSError, OverflowError) as error:
@@ -113,6 +115,8 @@ def open_side_channel(given: str) -> Iterator[int]:
             ) from error
         yield descriptor
         return
+    if Path(given).is_dir():
+        raise RequestError(f"`frame_facts` {given} is a folder: name a file or a named pipe.")
     try:
         descriptor = os.open(given, os.O_RDONLY | os.O_NONBLOCK if Path(given).is_fifo() else os.O_RDONLY)
     except OSError as error:

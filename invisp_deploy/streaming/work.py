@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from invisp_deploy.errors import InvispError
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
@@ -15,6 +16,7 @@ from invisp_deploy.rendering.recover import way_back_of
 from invisp_deploy.rendering.render import AlignedFrame
 from invisp_deploy.rendering.tiled import check_direction, plan_for
 from invisp_deploy.runtimes.base import Runtime
+from invisp_deploy.sensor.frame_line import NOTHING_SAID
 from invisp_deploy.streaming.output import Sink
 from invisp_deploy.streaming.pipe_format import PipeFormat
 from invisp_deploy.streaming.pipeline import Frame, Work
@@ -30,7 +32,7 @@ def check_pipe(pipe: PipeFormat, runtime: Runtime, options: RunOptions) -> None:
         way_back = way_back_of(pipe.picture(blank), runtime, options, name="the pipe")
         height, width = way_back.height, way_back.width
     else:
-        frame = pipe.mosaic(blank, "the pipe")
+        frame = pipe.mosaic(blank, "the pipe", pipe.daylight)
         height, width = AlignedFrame(frame, runtime, name="the pipe", force=options.force).mosaic.shape
     plan_for(runtime, height, width, options.memory, options.halo)
 
@@ -53,8 +55,12 @@ def work_for(
 
     def decode_frame(frame: Frame) -> Any:
         sink.check(frame, frame.load if pipe is None else None)
+        if isinstance(frame.beside, InvispError):
+            raise frame.beside
+        if pipe is not None and inverse:
+            return pipe.picture(frame.load)
         if pipe is not None:
-            return pipe.picture(frame.load) if inverse else pipe.mosaic(frame.load, frame.name)
+            return pipe.mosaic(frame.load, frame.name, frame.beside or NOTHING_SAID)
         check_direction(runtime, Direction.INVERSE if is_picture(frame.load) else Direction.FORWARD, frame.name)
         return known.pop(frame.load, None) or decode(frame.load, options)
 

@@ -15,6 +15,7 @@ from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.isp.colour import camera_to_srgb, daylight_gains
 from invisp_deploy.isp.two_lights import LIGHTS, LitMatrix, matrix_between
 from invisp_deploy.sensor.camera_file import CameraFile, CameraNoise, camera_text, read_camera_file, shipped_cameras
+from invisp_deploy.sensor.companding import Companding
 from invisp_deploy.tolerances import TOLERANCES
 
 WHOLE = """
@@ -64,14 +65,14 @@ def test_a_file_is_what_it_says(tmp_path: Path) -> None:
         color_matrix=(("A", WARM), ("D65", COLD)),
         noise=(CameraNoise(1, 0.0001, 1e-7), CameraNoise(8, 0.0008, 2e-7)),
         lens_shading=(((1.0, 2.0), (3.0, 4.5)), ONES, ONES, ((2.0, 2.0), (2.0, 2.0))),
-        companding=((0, 0), (1024, 1024), (4095, 4095)),
+        companding=Companding(((0, 0), (1024, 1024), (4095, 4095))),
     )
 
 
 def test_a_written_file_reads_the_same(tmp_path: Path) -> None:
     camera = read_camera_file(written(WHOLE, tmp_path))
     strange = replace(camera, make="tab\t\x7f\x01\\ end", cfa="RGGB", width=None, height=None, stride=None)
-    for one in (camera, strange, replace(camera, color_matrix=(), noise=(), lens_shading=(), companding=())):
+    for one in (camera, strange, replace(camera, color_matrix=(), noise=(), lens_shading=(), companding=None)):
         text = camera_text(one, ["A camera.", "", "Of nobody."])
         assert text.startswith("# A camera.\n#\n# Of nobody.\n\nmake = ")
         assert read_camera_file(written(text, tmp_path)) == one
@@ -113,7 +114,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
         (", [[2, 2], [2, 2]]]", "]", r"'lens_shading' is four grids"),
         ("[[2, 2], [2, 2]]]", "[[2, 2], [2, 0]]]", r"'lens_shading' is four grids"),
         ("[1024, 1024], [4095, 4095]", "[1024, 1024], [1000, 4095]", r"'companding' is rows of a code and its DN"),
-        ("[4095, 4095]", "[5000, 4095]", r"'companding' goes to the code 5000, the format RG12 to 4095"),
+        ("[4095, 4095]", "[70000, 4095]", r"'companding' is rows of a code and its DN"),
         (
             "A = [[1.1",
             "B = [[1.1",
@@ -133,6 +134,15 @@ def test_what_is_wrong_is_said_with_the_field(tmp_path: Path, old: str, new: str
 def test_a_companded_white_may_exceed_the_codes(tmp_path: Path) -> None:
     text = WHOLE.replace("[4095, 4095]", "[4095, 60000]").replace("white = 4000", "white = 59000")
     assert read_camera_file(written(text, tmp_path)).white == 59000
+
+
+def test_codes_of_a_table_need_one(tmp_path: Path) -> None:
+    coded = WHOLE.replace('"RG12"', '"aRA8"').replace("[1024, 1024], [4095, 4095]", "[64, 64], [255, 4095]")
+    companding = read_camera_file(written(coded, tmp_path)).companding
+    assert companding is not None
+    assert companding.white == 4095
+    with pytest.raises(RequestError, match="no field 'companding', and the format aRA8 holds codes of a table"):
+        read_camera_file(written(re.sub(r"companding.*\n", "", coded), tmp_path))
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from invisp_deploy.errors import ContractError, RawFileError
 from invisp_deploy.isp.two_lights import LIGHTS, LitMatrix, matrix_between
 from invisp_deploy.sensor.camera_file import AS_GIVEN, GREY_WORLD, CameraFile, CameraNoise
-from invisp_deploy.sensor.camera_frame import companding_table, frame_of_camera, grey_world
+from invisp_deploy.sensor.camera_frame import frame_of_camera, grey_world
 from invisp_deploy.sensor.frame_line import FrameLine
 from invisp_deploy.sensor.lens_shading import shading_of_opcodes
 
@@ -99,9 +99,3 @@ def test_noise_and_shading_go_to_the_negative() -> None:
         assert negative is not None
         assert negative.mosaic[51041].numbers == pytest.approx(expected)
     assert shading_of_opcodes(negative.mosaic[51009].data, 32, 48) == camera.lens_shading
-
-
-def test_companding_is_straight_between_its_knots() -> None:
-    table = companding_table(((0, 0), (512, 512), (1024, 2560), (4095, 65535)))
-    codes = np.array((0, 1, 512, 513, 768, 1024, 4095, 4096, 65535))
-    np.testing.assert_array_equal(table[codes], (0, 1, 512, 516, 1536, 2560, 65535, 65535, 65535))

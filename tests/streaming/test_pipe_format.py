@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from invisp_deploy.errors import RawFileError, RequestError
 from invisp_deploy.rendering.options import Explicit
-from invisp_deploy.sensor.companding import companding_points
+from invisp_deploy.sensor.camera_file import AS_GIVEN, CameraFile
+from invisp_deploy.sensor.companding import Companding, companding_points
+from invisp_deploy.sensor.frame_line import FrameLine
 from invisp_deploy.sensor.layouts import layout_named
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 from tests.sensor.written import WRITERS
@@ -93,3 +97,26 @@ def test_a_size_that_is_none(text: str) -> None:
 
 def test_a_size_is_width_first() -> None:
     assert pipe_size(" 640X480 ") == (640, 480)
+
+
+def test_a_camera_file_says_all_of_a_pipe() -> None:
+    samples = np.random.default_rng(3).integers(200, 4000, (6, 8), np.uint16)
+    curve = Companding(((0, 0), (1024, 1024), (4095, 60000)))
+    camera = CameraFile(
+        "a.toml", "Maker", "Model 1", "GB12", (64.0, 65.0, 66.0, 67.0), 60000, AS_GIVEN, "GBRG", 8, 6, 20,
+        companding=curve,
+    )  # fmt: skip
+    pipe = PipeFormat.of_camera(camera)
+    assert pipe.frame_bytes == 120
+    rows = np.zeros((6, 10), "<u2")
+    rows[:, :8] = samples
+    line = FrameLine(gains=(2.0, 1.0, 1.5), black=(60.0,) * 4)
+    frame = pipe.mosaic(bytearray(rows.tobytes()), "f", line)
+    np.testing.assert_array_equal(frame.mosaic, curve.expand(samples))
+    assert (frame.cfa, frame.black, frame.white, frame.gains) == ("GBRG", (60.0,) * 4, 60000, (2.0, 1.0, 1.5))
+    assert frame.camera == "Maker Model 1"
+    with pytest.raises(RawFileError, match="f has no gains"):
+        pipe.mosaic(bytearray(rows.tobytes()), "f")
+    assert pipe.mosaic(bytearray(rows.tobytes()), "f", pipe.daylight).gains == (1, 1, 1)
+    with pytest.raises(RequestError, match="does not say how large"):
+        PipeFormat.of_camera(replace(camera, width=None, height=None))
