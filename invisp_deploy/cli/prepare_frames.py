@@ -19,6 +19,9 @@ from invisp_deploy.errors import MissingFileError, RequestError
 @click.command("frames", cls=InvispCommand)
 @click.argument("source", type=PATH)
 @click.option("--camera", required=True, metavar="FILE|NAME", help="Camera file (.toml), or a shipped one.")
+@click.option("--pipe", metavar="WIDTHxHEIGHT", help="Size of a frame, where the camera file leaves it open.")
+@click.option("--format", metavar="NAME", help="The same of its layout: a FourCC such as pRCC, or another name.")
+@click.option("--stride", type=click.IntRange(1), help="The same of the bytes from a row to the next.")
 @click.option("--frame-facts", metavar="FD|FILE", help="Lines of JSON beside the frames, one for each.")
 @click.option("--every", default=1, show_default=True, type=click.IntRange(1), help="Keep one frame in so many.")
 @click.option("--frames", "most", type=click.IntRange(1), help="End after so many DNGs.")
@@ -27,6 +30,9 @@ from invisp_deploy.errors import MissingFileError, RequestError
 def frames_command(
     source: Path,
     camera: str,
+    pipe: str | None,
+    format: str | None,
+    stride: int | None,
     frame_facts: str | None,
     every: int,
     most: int | None,
@@ -39,29 +45,32 @@ def frames_command(
 
     \b
     invisp prepare frames frames.raw --camera imx477.toml -o dngs/
-    rpicam-raw -t 2000 -o - | invisp prepare frames - --camera imx477.toml --every 10 -o dngs/
+    invisp prepare frames - --camera imx477 --pipe 2028x1520 --format pBCC -o dngs/ < frames.raw
     """
     from invisp_deploy.sensor.camera_file import read_camera_file
+    from invisp_deploy.sensor.camera_given import with_given
     from invisp_deploy.streaming.kept_frames import keep_frames
-    from invisp_deploy.streaming.pipe_format import PipeFormat
+    from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
     from invisp_deploy.streaming.pipeline import Frame
     from invisp_deploy.streaming.side_channel import SideChannel, open_side_channel, with_lines
     from invisp_deploy.streaming.sources import piped
 
-    pipe = PipeFormat.of_camera(read_camera_file(camera))
+    width, height = (None, None) if pipe is None else pipe_size(pipe)
+    given = {"width": width, "height": height, "format": format, "stride": stride}
+    carried = PipeFormat.of_camera(with_given(read_camera_file(camera), given))
     stop = threading.Event()
     with ExitStack() as stack:
         descriptor = stack.enter_context(_opened(source))
-        frames: Iterable[Frame] = piped(descriptor, pipe.frame_bytes, stop)
+        frames: Iterable[Frame] = piped(descriptor, carried.frame_bytes, stop)
         if frame_facts is not None:
             channel = SideChannel(stack.enter_context(open_side_channel(frame_facts)), stop)
             frames = with_lines(frames, channel)
         bar = stack.enter_context(progress(most or 0, "frames", quiet=as_json))
-        written = keep_frames(frames, pipe, output, every=every, most=most, on_written=lambda path: bar.update(1))
+        written = keep_frames(frames, carried, output, every=every, most=most, on_written=lambda path: bar.update(1))
     if as_json:
         print_json({"written": [str(path) for path in written], "camera": camera})
         return
-    click.echo(f"wrote {len(written)} DNGs of {pipe.width}x{pipe.height} to {output}")
+    click.echo(f"wrote {len(written)} DNGs of {carried.width}x{carried.height} to {output}")
     click.echo(f"next: invisp train {output} -o run/")
 
 

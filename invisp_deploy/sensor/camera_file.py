@@ -52,8 +52,8 @@ class CameraFile:
     name: of the file, for messages. make, model: as a contract spells them. format: a layout's name. black: DN at the
     four sites of the pattern, row by row. white: DN of full scale; both after `companding`.
     white_balance: gains of R, G, B (any common factor), `grey-world` or `as-given`.
-    width, height: pixels, stride: bytes from row to row; None where the file leaves them open. cfa: one of RGGB, GRBG,
-    GBRG, BGGR, as the frames come. orientation: EXIF's, 1 to 8.
+    cfa: one of RGGB, GRBG, GBRG, BGGR. width, height: pixels. stride: bytes from row to row. None where the file leaves
+    them open, or the format says it. orientation: EXIF's, 1 to 8.
     color_matrix: light -> CIE XYZ to camera RGB, rows R, G, B; none, one for D65 (or as DNG's for it), or two.
     noise: by rising gain. lens_shading: of the lens, empty if unknown. companding: codes of the sensor to DN; None
     where its samples are DN.
@@ -62,11 +62,11 @@ class CameraFile:
     name: str
     make: str
     model: str
-    format: str
+    format: str | None
     black: tuple[float, float, float, float]
     white: int
     white_balance: tuple[float, float, float] | str
-    cfa: str
+    cfa: str | None = None
     width: int | None = None
     height: int | None = None
     stride: int | None = None
@@ -78,7 +78,52 @@ class CameraFile:
 
     @property
     def layout(self) -> Layout:
+        """Raises RequestError where the file leaves the format open."""
+        if self.format is None:
+            raise RequestError(f"{self.name} does not say which format its frames have: pass `format`, such as pRCC.")
         return layout_named(self.format)
+
+    @property
+    def pattern(self) -> str:
+        """The colours of the frames' first 2x2 sites, by `cfa` or by the format. Raises as `layout`."""
+        return self.cfa or self.layout.cfa
+
+    def check(self) -> None:
+        """Raise RequestError for fields that do not go together, as far as they are there."""
+        if (self.width is None) is not (self.height is None):
+            raise RequestError(
+                f"{self.name} has one of 'width' and 'height': both belong together, or neither is there."
+            )
+        if self.format is not None:
+            self._check_format(self.layout)
+        if not max(self.black) < self.white:
+            raise RequestError(
+                f"{self.name}: 'white' is {self.white}, expected a DN above the black of {max(self.black):g}."
+            )
+
+    def _check_format(self, layout: Layout) -> None:
+        if not self.pattern:
+            raise RequestError(
+                f"{self.name} has no field 'cfa', and the format {layout.name} leaves it open: it is one of "
+                f"{', '.join(CFA_PATTERNS)}."
+            )
+        if layout.cfa not in ("", self.pattern):
+            raise RequestError(
+                f"{self.name}: 'cfa' is {self.cfa}, and the format {layout.name} has {layout.cfa}: leave 'cfa' out, or "
+                "name the format of that pattern."
+            )
+        if layout.table and self.companding is None:
+            raise RequestError(
+                f"{self.name} has no field 'companding', and the format {layout.name} holds codes of a table."
+            )
+        most = layout.white if self.companding is None else self.companding.white
+        if self.white > most:
+            raise RequestError(
+                f"{self.name}: 'white' is {self.white}, and samples of {layout.name} go to {most}: the levels are of "
+                "another depth."
+            )
+        if self.width is not None:
+            layout.stride_of(self.width, self.stride)
 
 
 def shipped_cameras() -> list[str]:
@@ -115,13 +160,11 @@ def read_camera_file(given: str | Path) -> CameraFile:
             raise RequestError(
                 f"{path} has no field '{name}': it is {field.expected}; docs/cameras.md shows a whole one."
             )
+    camera = CameraFile(str(path), **{"format": None, **read})
     try:
-        layout = layout_named(read["format"])
+        camera.check()
     except RequestError as error:
-        raise RequestError(f"{path}: {error}") from error
-    read.setdefault("cfa", layout.cfa)
-    camera = CameraFile(str(path), **read)
-    _check(camera, layout)
+        raise error if str(path) in str(error) else RequestError(f"{path}: {error}") from error
     return camera
 
 
@@ -171,37 +214,6 @@ def _fields_of(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise RequestError(f"The camera file {path} is no TOML ({reason}): docs/cameras.md shows one.") from error
-
-
-def _check(camera: CameraFile, layout: Layout) -> None:
-    """Raise RequestError for fields that do not go together."""
-    if not camera.cfa:
-        raise RequestError(
-            f"{camera.name} has no field 'cfa', and the format {layout.name} leaves it open: it is one of "
-            f"{', '.join(CFA_PATTERNS)}."
-        )
-    if layout.cfa not in ("", camera.cfa):
-        raise RequestError(
-            f"{camera.name}: 'cfa' is {camera.cfa}, and the format {layout.name} has {layout.cfa}: leave 'cfa' out, or "
-            "name the format of that pattern."
-        )
-    if (camera.width is None) is not (camera.height is None):
-        raise RequestError(f"{camera.name} has one of 'width' and 'height': both belong together, or neither is there.")
-    if camera.stride is not None and camera.width is not None:
-        try:
-            layout.stride_of(camera.width, camera.stride)
-        except RequestError as error:
-            raise RequestError(f"{camera.name}: {error}") from error
-    if layout.table and camera.companding is None:
-        raise RequestError(
-            f"{camera.name} has no field 'companding', and the format {layout.name} holds codes of a table."
-        )
-    top = layout.white if camera.companding is None else camera.companding.white
-    if not max(camera.black) < camera.white <= top:
-        raise RequestError(
-            f"{camera.name}: 'white' is {camera.white}, expected a DN above the black of {max(camera.black):g} and up "
-            f"to the {top} that a sample can have."
-        )
 
 
 @dataclass(frozen=True)
@@ -315,7 +327,7 @@ def _short(value: Any) -> str:
 _FIELDS: Final[dict[str, _Field]] = {
     "make": _Field(_text, "the maker's name, a text", needed=True),
     "model": _Field(_text, "the camera's name, a text", needed=True),
-    "format": _Field(_text, "a FourCC such as 'pRCC', or another name of docs/sensors.md", needed=True),
+    "format": _Field(_text, "a FourCC such as 'pRCC', or another name of docs/sensors.md"),
     "width": _Field(_whole(2, _EDGE), f"a whole number of pixels, 2 to {_EDGE}"),
     "height": _Field(_whole(2, _EDGE), f"a whole number of pixels, 2 to {_EDGE}"),
     "stride": _Field(_whole(1, 1 << 24), "the bytes from one row to the next, a whole number"),

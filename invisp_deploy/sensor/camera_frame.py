@@ -42,7 +42,7 @@ def frame_of_camera(camera: CameraFile, mosaic: Mosaic, line: FrameLine = NOTHIN
     gains = line.gains or _gains(camera, mosaic, black, name)
     try:
         return RawFrame(
-            camera.cfa,
+            camera.pattern,
             black,
             camera.white,
             gains,
@@ -85,7 +85,7 @@ def _gains(
             f"{name} has no gains, and 'white_balance' of {camera.name} is {AS_GIVEN}: pass `frame_facts` with gains "
             f"in each line, or write three gains or {GREY_WORLD}."
         )
-    red, green, blue = grey_world(mosaic, camera.cfa, black, camera.white)
+    red, green, blue = grey_world(mosaic, camera.pattern, black, camera.white)
     if not np.isfinite(red):
         raise RawFileError(
             f"{name} is too dark or too bright for gains of its own means: write three gains as 'white_balance' of "

@@ -66,7 +66,7 @@ class PipeFormat:
         """Of a camera file that says the size of its frames. Raises RequestError for another."""
         if camera.width is None or camera.height is None:
             raise RequestError(f"{camera.name} does not say how large its frames are: write 'width' and 'height'.")
-        values = Explicit(black=camera.black[0], white=camera.white, cfa=camera.cfa)
+        values = Explicit(black=camera.black[0], white=camera.white, cfa=camera.pattern)
         layout, stride, companding = camera.layout, camera.stride, camera.companding
         return cls(camera.width, camera.height, layout, values, "", stride, companding, camera)
 

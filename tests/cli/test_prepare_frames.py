@@ -130,7 +130,12 @@ def test_requests_that_cannot_be(frames: Path, camera: Path, tmp_path: Path) -> 
     refused(prepare(frames, "--camera", fixed, "-o", tmp_path / "a" / "b"), 2, "does not exist")
     text = fixed.read_text()
     camera.write_text(text.replace("width = 64\nheight = 64\n", ""))
-    refused(prepare(frames, "--camera", camera, "-o", out), 2, "does not say how large")
+    refused(prepare(frames, "--camera", camera, "-o", out), 2, "does not say how large", "pass --pipe")
+    by_hand = ("--pipe", f"{SIDE}x{SIDE}", "--format", "RG12", "--frames", 1)
+    assert prepare(frames, "--camera", camera, *by_hand, "-o", tmp_path / "one").exit_code == 0
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["frame-000000.dng"]
+    refused(prepare(frames, "--camera", fixed, *by_hand, "--stride", 9, "-o", out), 2, "--stride 9 is less")
+    refused(prepare(frames, "--camera", fixed, "--pipe", "9x9", "-o", out), 2, "--pipe says 9", "as 'width'")
     camera.write_text(text.replace("width = 64", "width = 16"))
     refused(prepare(frames, "--camera", camera, "-o", out), 2, "22x22")
     assert not out.exists()
