@@ -145,7 +145,7 @@ def test_what_the_file_leaves_open_is_said_by_hand_and_the_rest_is_not(
         ("--color-matrix", "1,0,0,0,1,0,0,0,1", "color_matrix"),
     ):
         refused(run("--camera", camera, option, value), 2, f"{option} says", f"as '{field}'", str(camera))
-    refused(run("--camera", camera, "--cfa", "BGGR"), 2, "'cfa' is BGGR, and the format SRGGB12 has RGGB")
+    refused(run("--camera", camera, "--cfa", "BGGR"), 2, "'cfa' is BGGR, and the format RG12 has RGGB")
     refused(run("--camera", camera, "--stride", 100), 2, "--stride 100 is less than")
     refused(run("--camera", camera, "--format", "RG13"), 2, "--format 'RG13' is unknown")
     refused(run("--camera", tmp_path / "no.toml"), 2, "There is no camera file")
