@@ -154,7 +154,7 @@ def read_camera_file(given: str | Path) -> CameraFile:
         if name in fields:
             try:
                 read[name] = field.read(fields[name])
-            except (TypeError, ValueError, KeyError, OverflowError):
+            except (TypeError, ValueError, LookupError, OverflowError):
                 raise RequestError(f"{path}: '{name}' is {field.expected}, got {_short(fields[name])}.") from None
         elif field.needed:
             raise RequestError(
