@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from invisp_deploy.errors import InvispError, RawFileError
+from invisp_deploy.errors import ContractError, RawFileError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.ifd import UNDEFINED, Entry, rational, shorts
 from invisp_deploy.formats.metadata import Metadata
@@ -54,7 +54,7 @@ def frame_of_camera(camera: CameraFile, mosaic: Mosaic, line: FrameLine = NOTHIN
             metadata=_metadata(camera, line),
             negative=_negative(camera, line, mosaic.shape[0], mosaic.shape[1]),
         )
-    except InvispError as error:
+    except (RawFileError, ContractError) as error:
         raise type(error)(f"{name}: {error}") from error
 
 
@@ -65,8 +65,8 @@ def grey_world(mosaic: Mosaic, cfa: str, black: tuple[float, float, float, float
     light in a colour.
     """
     rows, columns = (side // 2 * 2 for side in mosaic.shape)
-    squares = mosaic[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2)[::_EVERY, :, ::_EVERY].astype(np.float64)
-    sites = squares.transpose(1, 3, 0, 2).reshape(4, -1)
+    step = 2 * _EVERY
+    sites = np.array([mosaic[y:rows:step, x:columns:step].ravel() for y in (0, 1) for x in (0, 1)], np.float64)
     sites = sites[:, sites.max(axis=0) < white]
     light = sites.mean(axis=1) - black if sites.size else np.full(4, np.nan)
     red, green, blue = (np.mean([light[site] for site in range(4) if cfa[site] == colour]) for colour in "RGB")

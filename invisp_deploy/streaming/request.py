@@ -201,8 +201,8 @@ def _check(request: StreamRequest) -> None:
         raise RequestError("`frame_facts` goes with a camera file, which says what it changes: pass one as `camera`.")
     if request.frame_facts is not None and request.v4l2 is not None:
         raise RequestError(
-            "`frame_facts` has a line for each frame on standard input, and a camera of `v4l2` may miss some: leave one "
-            "of them out."
+            "`frame_facts` has a line for each frame on standard input, and a camera of `v4l2` may miss some: leave "
+            "one of them out."
         )
     if request.watch and (len(request.inputs) != 1 or not request.inputs[0].is_dir()):
         raise RequestError("`watch` takes one existing folder as input.")
