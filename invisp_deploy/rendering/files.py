@@ -300,7 +300,8 @@ def _rendered(
     def make(tiling: Tiling, progress: Progress) -> Picture | LinearPicture:
         if becomes_light(output, options):
             return render_linear(aligned, runtime, tiling, progress)
-        return render_aligned(aligned, runtime, tiling, options.raw_budget, progress)
+        inverse = model.inverse_for_look(_bits(output, options)) if options.raw_budget.most != 0 else None
+        return render_aligned(aligned, runtime, tiling, options.raw_budget, progress, inverse)
 
     made, done = _timed(runtime, aligned.mosaic, options, start, aligned.recipe, make)
     if isinstance(made, LinearPicture):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
+from invisp_deploy.contract import LIBRAW
 from invisp_deploy.errors import ContractError, MissingFileError, RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.picture import Picture, read_picture
@@ -87,7 +88,14 @@ class Model:
         """A RAW file or frame to a picture of 8 or 16 bits that carries its way back. Raises InvispError."""
         frame = raw if isinstance(raw, RawFrame) else read_raw(raw, max_pixels=options.max_pixels)
         name = "the frame" if isinstance(raw, RawFrame) else str(raw)
-        return render(frame, self.runtime(Direction.FORWARD, bits), options, name=name, progress=progress)
+        runtime, inverse = self.runtime(Direction.FORWARD, bits), self.inverse_for_look(bits)
+        return render(frame, runtime, options, name=name, progress=progress, inverse=inverse)
+
+    def inverse_for_look(self, bits: int) -> Runtime | None:
+        """The inverse that a picture's corrections are fitted with: of another look than LibRaw's, and 8 bits."""
+        look = self.runtime(Direction.FORWARD, bits).card.contract.look
+        there = (Direction.INVERSE, bits) in {**self._files, **self._open}
+        return self.runtime(Direction.INVERSE, bits) if look != LIBRAW and bits == BITS[0] and there else None
 
     def recover(
         self,

@@ -13,12 +13,14 @@ from invisp_deploy.formats.pixels import Pixels
 from invisp_deploy.formats.record import Record
 from invisp_deploy.graph_card import Direction
 from invisp_deploy.isp.alignment import alignment_for
+from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.shading import without_shading
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.rendering.tiled import Progress, check_direction, plan_for, run_tiles, silent
 from invisp_deploy.rendering.tiles import Tiling
 from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.sidedata.carried import Carried
+from invisp_deploy.sidedata.correction import WINDOW_EDGE, NetworkInverse
 from invisp_deploy.sidedata.options import RawBudget
 
 
@@ -67,22 +69,30 @@ def render(
     *,
     name: str = "the frame",
     progress: Progress = silent,
+    inverse: Runtime | None = None,
 ) -> Picture:
     """Render a frame in sensor order, to codes of the bits that the runtime's graph gives.
 
-    The picture has the frame's size plus what alignment adds (nothing for an even RGGB frame). Raises ContractError,
-    EngineError, RequestError.
+    The picture has the frame's size plus what alignment adds (nothing for an even RGGB frame). inverse: as that of
+    `render_aligned`. Raises ContractError, EngineError, RequestError.
     """
     aligned = AlignedFrame(frame, runtime, name=name, force=options.force)
     height, width = aligned.mosaic.shape
     tiling = plan_for(runtime, height, width, options.memory, options.halo)
-    return render_aligned(aligned, runtime, tiling, options.raw_budget, progress)
+    return render_aligned(aligned, runtime, tiling, options.raw_budget, progress, inverse)
 
 
 def render_aligned(
-    aligned: AlignedFrame, runtime: Runtime, tiling: Tiling, budget: RawBudget, progress: Progress = silent
+    aligned: AlignedFrame,
+    runtime: Runtime,
+    tiling: Tiling,
+    budget: RawBudget,
+    progress: Progress = silent,
+    inverse: Runtime | None = None,
 ) -> Picture:
     """`render` of what is ready: a frame aligned for that runtime, and a tiling of its size. Raises EngineError.
+
+    inverse: of the same weights, by which the picture of another look than LibRaw's is fitted what it carries.
 
     What the frame's negative says goes with the picture, as far as it is small; a note says what does not. So does as
     much of the RAW as the budget lets.
@@ -96,9 +106,8 @@ def render_aligned(
     notes = [f"not carried, for want of room: {what}" for what in left_out]
     carried = None
     if budget.most != 0:
-        look = runtime.card.contract.look
         parts = (aligned.frame, aligned.alignment, aligned.mosaic, aligned.recipe, pixels)
-        carried = Carried(*parts, budget, near=look == LIBRAW)
+        carried = Carried(*parts, budget, look=_way_back_of_look(aligned, runtime, inverse))
     if budget.hdr and carried is not None and carried.gain_map is None:
         notes.append("nothing lies above white: no gain map is written.")
     return Picture(
@@ -110,3 +119,20 @@ def render_aligned(
         gain_map=carried.gain_map if carried else None,
         layers_of=carried,
     )
+
+
+def _way_back_of_look(aligned: AlignedFrame, runtime: Runtime, inverse: Runtime | None) -> NetworkInverse | None:
+    """None of LibRaw's look, which needs no network on its way back."""
+    if runtime.card.contract.look == LIBRAW:
+        return None
+    limits = None if inverse is None else inverse.inputs[0].limits
+    if inverse is None or (limits is not None and max(limits.smallest) > WINDOW_EDGE):
+        return NetworkInverse()
+
+    def taken_back(pixels: Pixels) -> Mosaic:
+        height, width = pixels.shape[:2]
+        mosaic = np.empty((height, width), np.uint16)
+        run_tiles(inverse, plan_for(inverse, height, width), pixels, aligned.recipe.numbers(), mosaic)
+        return mosaic
+
+    return NetworkInverse(taken_back, inverse.card.reach)

@@ -18,6 +18,7 @@ from invisp_deploy.isp.alignment import Alignment
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.isp.shading import with_shading
+from invisp_deploy.sidedata.correction import Corrections, NetworkInverse, fitted_corrections, sampled_windows
 from invisp_deploy.sidedata.highlights import brighter, exposure_of, fitted_gain_map, highlights_of
 from invisp_deploy.sidedata.noise import frame_noise
 from invisp_deploy.sidedata.options import RawBudget
@@ -57,8 +58,8 @@ class Carried:
 
     mosaic: the frame's (H, W) DN, pixels: (H, W, 3), both even, aligned; recipe: of these. Of the mosaic no more is
     kept than will be needed. Called by what writes the picture. gain_map: None where nothing lies above white.
-    near: whether the picture is near the closed form, whose inverse filters are fitted from; of another look the
-    network's inverse is nearer.
+    look: None of a picture near the closed form, whose inverse filters are fitted from; of another look the network's
+    inverse is nearer, and what is fitted filters that.
 
     Raises RequestError for a budget that holds nothing.
     """
@@ -72,7 +73,7 @@ class Carried:
         pixels: Pixels,
         budget: RawBudget,
         *,
-        near: bool = True,
+        look: NetworkInverse | None = None,
     ) -> None:
         if budget.most is not None and budget.most < predictor_size(1):
             raise RequestError(
@@ -81,14 +82,16 @@ class Carried:
             )
         self._recipe, self._shape, self._budget = recipe, mosaic.shape, budget
         # the way of 16 bits through the network is exact to a few DN; no filter is
-        self._by_network = pixels.dtype == np.uint16 or not near
-        self._frame = frame if budget.bounded or budget.most is not None else None
+        self._by_network = pixels.dtype == np.uint16 or look is not None
+        self._frame = frame if budget.bounded or (budget.most is not None and look is None) else None
         self._alignment = alignment
-        found = brighter(mosaic, recipe, pixels, 1.0 if near else exposure_of(mosaic, recipe, pixels))
+        found = brighter(mosaic, recipe, pixels, 1.0 if look is None else exposure_of(mosaic, recipe, pixels))
         most: float = math.inf if budget.hdr else MOST_HIGHLIGHTS
         if budget.most is not None:
             most = budget.most - predictor_size(2) - _GAIN_MAP_SIZE
         self.gain_map: GainMap | None = None if found is None else fitted_gain_map(found, most)
+        self._look = look
+        self._windows = sampled_windows(mosaic) if look is not None and look.taken_back is not None else []
         starts = np.arange(0, len(mosaic) // 2, _STRIP)  # the last strip may be a shorter one
         self._open = _strips(mosaic, np.arange(starts.size), _SAMPLES)
         self._clipped: list[tuple[int, Mosaic]] = []
@@ -128,7 +131,14 @@ class Carried:
                 return {PREDICTOR_LAYER: predictor.to_bytes(), RESIDUAL_LAYER: residual}
         if not self._by_network:
             return {PREDICTOR_LAYER: predictor.to_bytes()}
-        return {} if clipped is None else {PREDICTOR_LAYER: replace(predictor, open=None).to_bytes()}
+        predictor = replace(predictor, open=None, network=self._corrections(rows))
+        return {} if predictor.empty else {PREDICTOR_LAYER: predictor.to_bytes()}
+
+    def _corrections(self, rows: Rows) -> Corrections | None:
+        taken_back = None if self._look is None else self._look.taken_back
+        if self._look is None or taken_back is None:
+            return None
+        return fitted_corrections(rows, self._windows, self._shape, self._recipe.white, taken_back, self._look.halo)
 
     def _residual(self, frame: RawFrame, predicted: Mosaic, taken: int) -> bytes:
         """The layer with the bound that is asked for, or the smallest that fits; empty where none is asked for or fits.

@@ -22,6 +22,7 @@ from invisp_deploy.formats.pixels import Pixels, Rows, clipped_pixels
 from invisp_deploy.isp.colour import inverse_matrix
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.sidedata.correction import NEIGHBOURS, Corrections, corrected
 from invisp_deploy.sidedata.linear import WHITE, Highlights, Whole, by_site, light
 
 PREDICTOR_LAYER: Final = "predictor"
@@ -52,6 +53,8 @@ _NEAR_CLIPPED: Final = 1e-6
 """How fast filters are held where they begin, as a share of what their pixels say; highlights are often few."""
 _HEAD: Final = struct.Struct("<BB5H8s8s")
 _VERSION: Final = 1
+_KINDS: Final = (1, 2, 3, 9, 11, 4, 6)
+"""Bits: of open pixels, of clipped ones, of the network; with a residual. The network's has none."""
 
 Filters = npt.NDArray[np.int32]
 """(4, TAPS): by the sites of the 2x2 pattern, row by row; the last is of the constant."""
@@ -61,10 +64,11 @@ Filters = npt.NDArray[np.int32]
 class Predictor:
     """white: largest DN that it gives. saturated: the same of each site of the 2x2 pattern where the picture clips.
 
-    open: for all pixels; None where the network's inverse is nearer. clipped: for pixels that the picture clips and a
-    gain map has; None where there is no map. picture: what the record's digest begins with, so that a picture with
-    another's predictor is found out. decoded: where a residual goes with it, what the SHA-256 of the pixels begins with
-    that it was made for (`digest_of`): a decoder that gives others is found out; else empty.
+    open: for all pixels; None where the network's inverse is nearer. network: then, what that is filtered by. clipped:
+    for pixels that the picture clips and a gain map has; None where there is no map. picture: what the record's digest
+    begins with, so that a picture with another's predictor is found out. decoded: where a residual goes with it, what
+    the SHA-256 of the pixels begins with that it was made for (`digest_of`): a decoder that gives others is found out;
+    else empty.
     """
 
     white: int
@@ -73,11 +77,18 @@ class Predictor:
     clipped: Filters | None
     picture: str
     decoded: str = ""
+    network: Corrections | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Nothing of it is used."""
+        return self.open is None and self.clipped is None and self.network is None
 
     def to_bytes(self) -> bytes:
         """The layer `predictor`: a head, then little-endian int32."""
-        parts = [each for each in (self.open, self.clipped) if each is not None]
-        kinds = (self.open is not None) | (self.clipped is not None) << 1 | bool(self.decoded) << 2
+        every = (self.open, self.clipped, self.network)
+        parts = [each for each in every if each is not None]
+        kinds = sum((each is not None) << kind for kind, each in enumerate(every)) | bool(self.decoded) << 3
         digests = map(bytes.fromhex, (self.picture, self.decoded))
         head = _HEAD.pack(_VERSION, kinds, self.white, *self.saturated, *digests)
         return head + b"".join(each.astype("<i4").tobytes() for each in parts)
@@ -88,14 +99,20 @@ class Predictor:
         if len(data) < _HEAD.size:
             raise _damaged(source, f"it has {len(data)} bytes")
         version, kinds, white, *saturated, picture, decoded = _HEAD.unpack_from(data)
-        if version != _VERSION or kinds not in (1, 2, 3, 5, 7):
+        if version != _VERSION or kinds not in _KINDS:
             raise _damaged(source, f"version {version}, kinds {kinds}")
-        count = (kinds & 3).bit_count()
-        if len(data) != predictor_size(count):
-            raise _damaged(source, f"it has {len(data)} bytes for {count} filters")
-        filters = np.frombuffer(data, "<i4", offset=_HEAD.size).astype(np.int32).reshape(-1, 4, TAPS)
-        each = iter(filters)
-        of_open, of_clipped = (next(each) if kinds & kind else None for kind in (1, 2))
+        found: list[npt.NDArray[np.int32] | None] = []
+        start = _HEAD.size
+        for kind, taps in enumerate((TAPS, TAPS, NEIGHBOURS)):
+            stop = start + 4 * 4 * taps * (kinds >> kind & 1)
+            if stop > len(data):
+                raise _damaged(source, f"it has {len(data)} bytes for the kinds {kinds}")
+            part = np.frombuffer(data[start:stop], "<i4").astype(np.int32)
+            found.append(part.reshape(4, taps) if part.size else None)
+            start = stop
+        if len(data) != start:
+            raise _damaged(source, f"it has {len(data)} bytes for the kinds {kinds}")
+        of_open, of_clipped, of_network = found
         first, second, third, fourth = saturated
         return cls(
             white,
@@ -103,17 +120,20 @@ class Predictor:
             of_open,
             of_clipped,
             picture.hex(),
-            decoded.hex() if kinds & 4 else "",
+            decoded.hex() if kinds & 8 else "",
+            of_network,
         )
 
     def predict(self, pixels: Pixels, highlights: Highlights | None, base: Mosaic | None = None) -> Mosaic:
-        """(H, W, 3), both even -> (H, W) uint16 DN; where `open` is None, `base` with its clipped pixels replaced.
-        Without highlights these are as all others.
+        """(H, W, 3), both even -> (H, W) uint16 DN; where `open` is None, `base` through `network` and with its clipped
+        pixels replaced. Without highlights these are as all others.
 
         Raises ImageFileError for coefficients with which sums would not be exact; no fit gives such.
         """
         height, width = pixels.shape[:2]
         mosaic: Mosaic = np.empty((height, width), np.uint16) if base is None else base
+        if base is not None and self.network is not None:
+            mosaic = corrected(base, self.network, self.white)
         of_clipped = None if highlights is None else self.clipped
         everywhere, where_clipped = (_checked(each, highlights) for each in (self.open, of_clipped))
         strip = max(_AT_ONCE // (width // 2 + 2), 1)
