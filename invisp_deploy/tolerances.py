@@ -89,6 +89,12 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "registered-psnr": Tolerance(
         34, "dB, at least", "a picture through bicubic interpolation against the same scene on the mosaic's own grid"
     ),
+    "registered-bent": Tolerance(
+        0.2, "pixels, root mean square", "over a bent picture of 800 pixels, in whose corners no window has its middle"
+    ),
+    "registered-bent-psnr": Tolerance(
+        30, "dB, at least", "a picture that was bent by one interpolation and back by another, noise in both"
+    ),
     "shipped-rgb-psnr": Tolerance(
         36, "dB, at least", "regression gate of the shipped model: JPEG of a crop of the sample to LibRaw's rendering"
     ),

@@ -127,6 +127,8 @@ def raws_command(
     else:
         for source, found in sorted(registered.items()):
             click.echo(f"{shown(source)}: {found}")
+        if settings.of_others:
+            click.echo(f"sheets of registrations: {output / 'sheets'}")
         megabytes = (counts["mosaic_bytes"] + counts["jpeg_bytes"]) / 1e6
         click.echo(
             f"wrote {output} ({megabytes:.1f} MB) of {dataset.camera or 'unnamed cameras'}: {counts['train']} files "

@@ -5,7 +5,8 @@
     DATA/dataset.json         format, options, every file with its split and facts, refused files
     DATA/mosaics/NAME.npy     (H, W) uint16 DN, sensor order
     DATA/targets/NAME.jpg     LibRaw's rendering of it, or another program's, sensor order
-    DATA/facts/NAME.json      written last of the three: the shot is complete
+    DATA/sheets/NAME.jpg      how another program's picture was registered, also of files that were refused
+    DATA/facts/NAME.json      written last: the shot is complete
     DATA/preparing.json       the options, there until dataset.json is written
 """
 
@@ -36,7 +37,7 @@ from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.plain_json import parse_json
 
 DATASET_FORMAT: Final = "invisp-dataset"
-VERSION: Final = 2
+VERSION: Final = 3
 DATASET_FILE: Final = "dataset.json"
 PREPARING_FILE: Final = "preparing.json"
 
@@ -119,6 +120,14 @@ _KINDS: Final[dict[type, tuple[str, ...]]] = {
     ),
     list: ("brightest",),
 }
+
+
+def facts_path(root: Path, name: str) -> Path:
+    return root / "facts" / f"{name}.json"
+
+
+def sheet_path(root: Path, name: str) -> Path:
+    return root / "sheets" / f"{name}.jpg"
 
 
 @dataclass(frozen=True)

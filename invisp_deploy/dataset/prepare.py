@@ -1,14 +1,11 @@
-"""RAW files into a dataset: in parallel, and after a kill from where it stood.
-
-Of each file the mosaic is written, then the picture, and last its facts: with these the shot is complete.
-"""
+"""RAW files into a dataset: in parallel, and after a kill from where it stood."""
 
 from __future__ import annotations
 
-import io
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import zlib
@@ -20,8 +17,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from invisp_deploy.dataset.open import (
     DATASET_FILE,
     DATASET_FORMAT,
@@ -30,19 +25,15 @@ from invisp_deploy.dataset.open import (
     Dataset,
     Shot,
     ShotFacts,
+    facts_path,
     open_dataset,
 )
 from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out_names
-from invisp_deploy.dataset.registration import Registration, on_mosaic, register, shown_part
 from invisp_deploy.dataset.sources import SourceFile
-from invisp_deploy.dataset.strips import jpeg_with_restarts
-from invisp_deploy.dataset.targets import check_pictures, picture_for, stored_picture
-from invisp_deploy.errors import DatasetError, RequestError, failure_of
-from invisp_deploy.files import output_folder, whole_file, write_whole
-from invisp_deploy.formats.frame import RawFrame
-from invisp_deploy.formats.pixels import Rgb8
-from invisp_deploy.formats.raw import read_raw, render_libraw
-from invisp_deploy.isp.frame import Mosaic
+from invisp_deploy.dataset.targets import check_pictures, stored_picture
+from invisp_deploy.dataset.write import Task, write_shot
+from invisp_deploy.errors import DatasetError, RequestError
+from invisp_deploy.files import output_folder, write_whole
 from invisp_deploy.plain_json import parse_json
 
 
@@ -130,7 +121,7 @@ def _begin(folder: Path, options: PrepareOptions) -> None:
     """From here on the dataset is unfinished; what a killed process left half-written goes."""
     write_whole(folder / PREPARING_FILE, _json({"options": options.to_dict()}))
     (folder / DATASET_FILE).unlink(missing_ok=True)
-    for name in ("mosaics", "targets", "facts"):
+    for name in ("mosaics", "targets", "facts", *(["sheets"] if options.of_others else [])):
         with output_folder(folder / name):
             pass
     for part in folder.rglob(".*.part"):
@@ -141,6 +132,7 @@ def _undo(folder: Path) -> None:
     """Take away what `_begin` made: nothing of a dataset that no file could be used for stays."""
     for name in ("mosaics", "targets", "facts"):
         (folder / name).rmdir()
+    shutil.rmtree(folder / "sheets", ignore_errors=True)
     (folder / PREPARING_FILE).unlink()
 
 
@@ -158,7 +150,7 @@ def _finish(
         for source in used
     ]
     for one in refused:  # what an earlier run made of the file
-        _facts_path(folder, Path(one.path).stem).unlink(missing_ok=True)
+        facts_path(folder, Path(one.path).stem).unlink(missing_ok=True)
     data = {
         "format": DATASET_FORMAT,
         "version": VERSION,
@@ -207,74 +199,10 @@ def _json(data: Any) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
-@dataclass(frozen=True)
-class Task:
-    """A RAW file, the dataset's folder, and what its picture is and is coded with."""
-
-    source: SourceFile
-    folder: Path
-    options: PrepareOptions
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What a shot learns towards, (h, w, 3) uint8, and the part of the frame that it shows."""
-
-    pixels: Rgb8
-    frame: RawFrame
-    registration: Registration | None = None
-    picture_bytes: int = 0
-    top: int = 0
-    left: int = 0
-
-
-def _facts_path(folder: Path, name: str) -> Path:
-    return folder / "facts" / f"{name}.json"
-
-
-def write_shot(task: Task) -> ShotFacts | str:
-    """Write the three files of a shot, the facts last; the reason instead where the RAW file is refused.
-
-    Raises OutputError if a file cannot be written.
-    """
-    path = task.source.path
-    try:
-        frame = read_raw(path)
-        pixels = render_libraw(path)
-        if pixels.shape[:2] != frame.mosaic.shape:
-            return f"{path}: LibRaw renders {pixels.shape[:2]}, the mosaic is {frame.mosaic.shape}."
-        target = _registered(path, frame, pixels, task.options) if task.options.of_others else _Target(pixels, frame)
-        frame = target.frame
-        picture = jpeg_with_restarts(target.pixels, task.options.quality, task.options.subsampling)
-        raw_bytes = path.stat().st_size
-        facts = _facts(task, target, raw_bytes, picture)
-    except Exception as error:  # whatever it is: the other files have nothing to do with it
-        return str(failure_of(error, str(path)))
-    shot = Shot(task.folder, facts)
-    with whole_file(shot.mosaic_path) as part:
-        # not np.save: its error for a full disk has no code
-        part.write_bytes(_npy_header(frame.mosaic) + np.ascontiguousarray(frame.mosaic).tobytes())
-    write_whole(shot.target_path, picture)
-    write_whole(_facts_path(task.folder, facts.name), json.dumps(facts.to_dict()))
-    return facts
-
-
-def _registered(path: Path, frame: RawFrame, rendering: Rgb8, options: PrepareOptions) -> _Target:
-    """The other program's picture, on the grid of the part of the mosaic that it shows."""
-    picture, size = picture_for(path, options)
-    try:
-        found = register(rendering, picture)
-        window = shown_part(found, rendering.shape[:2], picture.shape[:2])
-    except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from error
-    part = RawFrame.of(frame.facts, frame.mosaic[window], frame.metadata)
-    return _Target(on_mosaic(picture, found, window), part, found, size, window[0].start, window[1].start)
-
-
 def _finished(folder: Path, source: SourceFile, options: PrepareOptions) -> ShotFacts | None:
     """Facts of a file that was prepared before and is still as it was written, from files of those sizes."""
     try:
-        facts = ShotFacts.from_dict(parse_json(_facts_path(folder, source.name).read_text(encoding="utf-8")))
+        facts = ShotFacts.from_dict(parse_json(facts_path(folder, source.name).read_text(encoding="utf-8")))
         made = source.made or facts.metadata.made_from_photograph
         picture = stored_picture(source.path, options)
         sizes = (source.path.stat().st_size, facts.picture_bytes if picture is None else picture.stat().st_size)
@@ -286,32 +214,3 @@ def _finished(folder: Path, source: SourceFile, options: PrepareOptions) -> Shot
     except Exception:  # whatever is wrong with it: it is made again
         return None
     return facts if same_source and whole else None
-
-
-def _facts(task: Task, target: _Target, raw_bytes: int, picture: bytes) -> ShotFacts:
-    frame, mosaic = target.frame, target.frame.mosaic
-    a, b, c, d = (int(mosaic[row::2, column::2].max()) for row in (0, 1) for column in (0, 1))
-    return ShotFacts(
-        name=task.source.name,
-        source=str(task.source.path.absolute()),  # of a link its own name, which is the shot's
-        made=task.source.made or frame.metadata.made_from_photograph,
-        raw_bytes=raw_bytes,
-        jpeg_bytes=len(picture),
-        mosaic_bytes=len(_npy_header(mosaic)) + mosaic.nbytes,
-        jpeg_crc=zlib.crc32(picture),
-        height=mosaic.shape[0],
-        width=mosaic.shape[1],
-        brightest=(a, b, c, d),
-        frame=frame.facts,
-        metadata=frame.metadata,
-        registration=target.registration,
-        picture_bytes=target.picture_bytes,
-        top=target.top,
-        left=target.left,
-    )
-
-
-def _npy_header(mosaic: Mosaic) -> bytes:
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(mosaic))
-    return stream.getvalue()

@@ -6,35 +6,33 @@
     1024 pixels       shifts of windows on a grid of places -> one map, fitted to the places that agree
     all pixels        the same twice, each time of windows that the map so far has brought into place
 
-Phase correlation: C. D. Kuglin and D. C. Hines, The phase correlation image alignment method, 1975. The map is fitted
-by random samples of two places (M. A. Fischler and R. C. Bolles, RANSAC, 1981), then by least squares. It is a scale
-and a shift for rows, and a scale and a shift for columns: a picture that was levelled, or whose lens distortion was
-corrected, agrees in too few places and is refused.
-
-Pixels are taken by Pillow's `resize` of a box, Catmull-Rom's cubic: that of its `transform` is off by a tenth of a
-pixel halfway to the middle between two pixels, as its weights do not keep a straight line straight.
+Phase correlation: C. D. Kuglin and D. C. Hines, The phase correlation image alignment method, 1975. The map is a scale
+and a shift for rows, and a scale and a shift for columns, fitted by random samples of two places (M. A. Fischler and
+R. C. Bolles, RANSAC, 1981), then by least squares. Where places lie off it, one with bends is tried, by least squares
+that weigh far places less (P. W. Holland and R. E. Welsch, Robust regression using iteratively reweighted
+least-squares, 1977).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from invisp_deploy.dataset.placement import Bends, Floats, Placement
 from invisp_deploy.errors import DatasetError
 from invisp_deploy.formats.orientation import ORIENTATIONS, WORDS, sensor_order
 from invisp_deploy.formats.pixels import Rgb8
 from invisp_deploy.isp.develop import Window
+from invisp_deploy.report.registration import ComparedPlace
 
 if TYPE_CHECKING:
     from PIL import Image
-
-Floats = npt.NDArray[np.float64]
 
 SMALLEST_SCALE: Final = 0.5
 LARGEST_SCALE: Final = 2.0
@@ -66,11 +64,30 @@ _SURE: Final = 6.0
 """Root mean squares of the correlation from which its peak is one: of windows that have nothing in common none is."""
 
 _AGREE: Final = 0.5
-"""Pixels that a place may lie off the map; in the first round of a size three times as many."""
+"""Pixels that a place may lie off the map."""
 
-_FEWEST: Final = 8
-_SHARE: Final = 0.6
-"""Places that must agree, and their share of those with a peak or with detail on both sides."""
+_ROUNDS: Final = (3 * _AGREE, _AGREE)
+_BENT_ROUNDS: Final = (16.0, 8.0, 4.0)
+"""What may lie off in the rounds of a size; of a map with bends those before them at the first size. The first of these
+has no bends beyond the second order and no decentering, which the few places that are found at once do not tell.
+"""
+
+_BENDS: Final = 8
+"""Numbers of bends."""
+
+_FEWEST: Final = (8, 16)
+_SHARE: Final = (0.6, 0.8)
+"""Places that must agree, and their share of those with a peak or with detail on both sides: straight, and with bends,
+whose twelve numbers follow many things that are no lens.
+"""
+
+_LOOSE: Final = 0.1
+"""Root mean square distance of places to a straight map, each counted as `_AGREE` at most, from which bends are tried;
+they are taken where they halve it. Eight numbers more for 48 places of noise alone take a twentieth off.
+"""
+
+_STEEPEST: Final = 0.1
+"""What a map may bend by at most, of half of the mosaic's diagonal: a fisheye made straight bends more."""
 
 _DETAIL: Final = 8.0
 """Standard deviation of the codes of a window from which it shows more than an even sky."""
@@ -79,9 +96,7 @@ _SPREAD: Final = 1 / 3
 """Part of the height and of the width over which the places that agree must lie."""
 
 _SAMPLES: Final = 300
-
-_BORDER: Final = 2
-"""Pixels of a picture that bicubic interpolation needs on each side."""
+_REWEIGHTED: Final = 10
 
 
 @dataclass(frozen=True)
@@ -90,28 +105,35 @@ class Registration:
 
     orientation: EXIF's number of what was done to the sensor's order; the numbers below are of the picture turned back.
     rows: (a, b), a row of the mosaic is row a + b * row of the picture; columns: the same of columns. Centres of the
-    first pixels are 0.
+    first pixels are 0. bends: what is added to these, None where nothing is.
     residual: root mean square distance of the places to the map, pixels; places: how many agreed; tried: of how many.
     """
 
     orientation: int
     rows: tuple[float, float]
     columns: tuple[float, float]
+    bends: Bends | None
     residual: float
     places: int
     tried: int
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Pixels of the picture for one of the mosaic, down and across."""
+        """Pixels of the picture for one of the mosaic, down and across, in the middle."""
         return self.rows[1], self.columns[1]
+
+    @property
+    def placement(self) -> Placement:
+        """The map alone, of the picture turned back."""
+        return Placement(self.rows, self.columns, self.bends)
 
     def __str__(self) -> str:
         down, across = self.scale
+        bent = "" if self.bends is None else f"bent by up to {self.bends.largest:.1f} pixels, "
         return (
             f"{WORDS[self.orientation]}, scale {down:.4f} x {across:.4f}, shift {self.rows[0]:+.1f} rows and "
-            f"{self.columns[0]:+.1f} columns, residual {self.residual:.2f} pixels at {self.places} of {self.tried} "
-            "places"
+            f"{self.columns[0]:+.1f} columns, {bent}residual {self.residual:.2f} pixels at {self.places} of "
+            f"{self.tried} places"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,16 +153,22 @@ class Registration:
         counts = [data[name] for name in ("orientation", "places", "tried")]
         if not all(type(count) is int and count >= 0 for count in counts) or data["orientation"] not in ORIENTATIONS:
             raise ValueError(f"orientation and places of a registration are {counts}")
-        return cls(**{**data, "rows": tuple(data["rows"]), "columns": tuple(data["columns"])})
+        bends = None if data["bends"] is None else Bends.from_dict(data["bends"])
+        return cls(**{**data, "rows": tuple(data["rows"]), "columns": tuple(data["columns"]), "bends": bends})
 
 
-def register(reference: Rgb8, picture: Rgb8) -> Registration:
+def register(
+    reference: Rgb8,
+    picture: Rgb8,
+    on_places: Callable[[int, Sequence[ComparedPlace]], object] = lambda turned, places: None,
+) -> Registration:
     """Find where a picture lies on a rendering of the same RAW file.
 
     reference: (H, W, 3) uint8, in the mosaic's order and size. picture: (h, w, 3) uint8, turned and mirrored in any of
-    the eight ways, cropped and scaled; colours and tones may be quite others.
-    Raises DatasetError where the two do not agree: another frame, a panorama, another scale than sizes suggest, a lens
-    corrected, or less than half of the resolution.
+    the eight ways, cropped and scaled; colours and tones may be quite others. on_places is told the orientation and the
+    places that were looked at, also where they are refused then.
+    Raises DatasetError where the two do not agree: another frame, a panorama, another scale than sizes suggest, bends
+    as no lens has, or less than half of the resolution.
     """
     height, width = reference.shape[:2]
     if max(picture.shape[:2]) < SMALLEST_SCALE * max(height, width):
@@ -149,22 +177,25 @@ def register(reference: Rgb8, picture: Rgb8) -> Registration:
             "expected one that has the mosaic's resolution."
         )
     ours = _luminance(reference)
-    orientation, lines = _lie(ours, picture)
+    orientation, start = _lie(ours, picture)
     theirs = _luminance(sensor_order(picture, orientation))
     factor = max(height, width) / _MIDDLE
+    versions = [(ours, theirs)]
     if factor >= 2:
-        shrunk = _shrunk(ours, factor), _shrunk(theirs, factor)
-        steps = [
-            np.array(small.size[::-1]) / whole.size[::-1] for small, whole in zip(shrunk, (ours, theirs), strict=True)
-        ]
-        lines = _rescaled(lines, *steps)
-        for agree in (3 * _AGREE, _AGREE):
-            lines = _fitted(*shrunk, lines, agree)[0]
-        lines = _rescaled(lines, *(1 / step for step in steps))
-    for agree in (3 * _AGREE, _AGREE):
-        lines, residual, places, tried = _fitted(ours, theirs, lines, agree)
-    (a, b), (c, d) = lines.tolist()
-    found = Registration(orientation, (a, b), (c, d), residual, places, tried)
+        versions.insert(0, (_shrunk(ours, factor), _shrunk(theirs, factor)))
+    fit = _through(versions, start, bent=False)
+    if not fit.sure or fit.error > _LOOSE:
+        other = _through(versions, start, bent=True)
+        if other.sure and (not fit.sure or 2 * other.error < fit.error):
+            fit = other
+    on_places(orientation, fit.told(theirs.height))
+    if not fit.sure:
+        raise DatasetError(
+            f"the picture agrees with the RAW file at {fit.count} of {fit.tried} places, expected at least "
+            f"{fit.enough}, all over the frame: it is another exposure, put together of several, too flat to tell, or "
+            "bent as no lens bends."
+        )
+    found = Registration(orientation, *fit.numbers, fit.residual, fit.count, fit.tried)
     if not SMALLEST_SCALE <= min(found.scale) <= max(found.scale) <= LARGEST_SCALE:
         raise DatasetError(
             f"the picture has {found.scale[0]:.3f} x {found.scale[1]:.3f} pixels for one of the mosaic, expected "
@@ -179,15 +210,15 @@ def shown_part(registration: Registration, shape: tuple[int, int], picture: tupl
     Raises DatasetError where that is less than half of the height or of the width.
     """
     inner = sensor_order(np.empty((*picture, 0)), registration.orientation).shape
+    rows, columns = registration.placement.shown(shape, (inner[0], inner[1]))
     height, width = shape
-    top, bottom = _inside(registration.rows, inner[0], height)
-    left, right = _inside(registration.columns, inner[1], width)
-    if 2 * (bottom - top) < height or 2 * (right - left) < width:
+    if 2 * (rows.stop - rows.start) < height or 2 * (columns.stop - columns.start) < width:
+        shown = f"{max(columns.stop - columns.start, 0)}x{max(rows.stop - rows.start, 0)}"
         raise DatasetError(
-            f"the picture shows {max(right - left, 0)}x{max(bottom - top, 0)} of the mosaic's {width}x{height} pixels, "
-            "less than half: expected one of the whole frame."
+            f"the picture shows {shown} of the mosaic's {width}x{height} pixels, less than half: expected one of the "
+            "whole frame."
         )
-    return slice(top, bottom), slice(left, right)
+    return rows, columns
 
 
 def on_mosaic(picture: Rgb8, registration: Registration, window: Window) -> Rgb8:
@@ -195,14 +226,7 @@ def on_mosaic(picture: Rgb8, registration: Registration, window: Window) -> Rgb8
     from PIL import Image
 
     turned = Image.fromarray(np.ascontiguousarray(sensor_order(picture, registration.orientation)))
-    return np.asarray(_taken(turned, np.array([registration.rows, registration.columns]), window))
-
-
-def _inside(line: Sequence[float], length: int, along: int) -> tuple[int, int]:
-    """First and last + 1 of the places of `along` that lie inside `length` pixels, both even."""
-    first = math.ceil((_BORDER - line[0]) / line[1] / 2)
-    last = math.floor((length - 1 - _BORDER - line[0]) / line[1])
-    return max(2 * first, 0), min(2 * ((last + 1) // 2), along - along % 2)
+    return np.asarray(registration.placement.taken(turned, window))
 
 
 def _luminance(pixels: Rgb8) -> Image.Image:
@@ -218,32 +242,11 @@ def _shrunk(image: Image.Image, factor: float) -> Image.Image:
     return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
 
 
-def _taken(image: Image.Image, lines: Floats, window: Window) -> Image.Image:
-    """A window of the mosaic's grid out of the picture, which must hold all of it."""
-    from PIL import Image
-
-    corners = []  # Pillow counts from the corners of pixels
-    for (first, step), part in zip(lines.tolist(), window, strict=True):
-        start = first + step * (part.start - 0.5) + 0.5
-        corners.append((start, start + step * (part.stop - part.start)))
-    (top, bottom), (left, right) = corners
-    size = (window[1].stop - window[1].start, window[0].stop - window[0].start)
-    return image.resize(size, Image.Resampling.BICUBIC, box=(left, top, right, bottom))
-
-
-def _rescaled(lines: Floats, ours: Floats, theirs: Floats) -> Floats:
-    """The map between versions that are so many times as high and as wide; pixels are areas."""
-    first, step = lines.T
-    scale = step * theirs / ours
-    corner = (first + 0.5 - 0.5 * step) * theirs  # of the picture, where the mosaic's is 0
-    return np.stack([corner - 0.5 + 0.5 * scale, scale], axis=1)
-
-
-def _lie(ours: Image.Image, picture: Rgb8) -> tuple[int, Floats]:
+def _lie(ours: Image.Image, picture: Rgb8) -> tuple[int, Placement]:
     """The orientation and a rough map, by small versions. Raises DatasetError where none stands out."""
     factor = max(max(ours.size) / _SMALL, 1.0)
     small = _shrunk(ours, factor)
-    found: list[tuple[float, int, Floats]] = []
+    found: list[tuple[float, int, Placement]] = []
     plain = _luminance(picture)
     for orientation in ORIENTATIONS:
         turned = sensor_order(np.empty((plain.height, plain.width, 0)), orientation).shape
@@ -257,9 +260,9 @@ def _lie(ours: Image.Image, picture: Rgb8) -> tuple[int, Floats]:
             side = 1 << (max(*small.size, *other.shape) - 1).bit_length()
             a, b = (_padded(pixels, side) for pixels in (np.asarray(small), other))
             peak, row, column = _shift(a, b)
-            start = np.array([[row, 1.0], [column, 1.0]])
+            start = Placement((row, 1.0), (column, 1.0))
             steps = np.array([ours.height / small.height, ours.width / small.width])
-            found.append((peak, orientation, _rescaled(start, steps, np.array(turned[:2]) / other.shape)))
+            found.append((peak, orientation, start.between(steps, np.array(turned[:2]) / other.shape)))
     found.sort(key=lambda one: -one[0])
     if not found or found[0][0] < 1:
         raise DatasetError(
@@ -308,43 +311,123 @@ def _shift(ours: Floats, theirs: Floats) -> tuple[float, float, float]:
     return peak / (_SURE * noise), shifts[0], shifts[1]
 
 
-def _fitted(ours: Image.Image, theirs: Image.Image, lines: Floats, agree: float) -> tuple[Floats, float, int, int]:
-    """A better map by the shifts that are left of windows; its residual, places that agree, places looked at.
+@dataclass(frozen=True)
+class _Windows:
+    """What was found in windows of one version of both pictures.
 
-    Raises DatasetError where too few places agree.
+    middles: (n, 2) of the mosaic, of those that were found; there: (n, 2) in the picture; unlike: (m, 2), middles of
+    those that show something on both sides, but not the same. shapes: of both; side: of the windows, pixels; tried:
+    how many; extents: rows and columns that both show.
     """
-    down = _inside(lines[0], theirs.height, ours.height)
-    across = _inside(lines[1], theirs.width, ours.width)
-    extents = np.array([down[1] - down[0], across[1] - across[0]])
+
+    middles: Floats
+    there: Floats
+    unlike: Floats
+    shapes: tuple[tuple[int, int], tuple[int, int]]
+    side: int
+    tried: int
+    extents: Floats
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A map, and the windows that it was fitted to; kept: which of those found agree."""
+
+    placement: Placement
+    windows: _Windows
+    kept: npt.NDArray[np.bool_]
+
+    @property
+    def numbers(self) -> tuple[tuple[float, float], tuple[float, float], Bends | None]:
+        return self.placement.rows, self.placement.columns, self.placement.bends
+
+    @property
+    def count(self) -> int:
+        return int(np.count_nonzero(self.kept))
+
+    @property
+    def enough(self) -> int:
+        bent = self.placement.bends is not None
+        return max(_FEWEST[bent], math.ceil(_SHARE[bent] * (len(self.kept) + len(self.windows.unlike))))
+
+    @property
+    def tried(self) -> int:
+        return self.windows.tried
+
+    @property
+    def sure(self) -> bool:
+        """Whether enough places agree, all over the frame, with a map of a lens."""
+        if self.count < self.enough:
+            return False
+        spread = np.ptp(self.windows.middles[self.kept], axis=0)
+        bends = self.placement.bends
+        return bool((spread >= _SPREAD * (self.windows.extents - self.windows.side)).all()) and (
+            bends is None or bends.largest <= _STEEPEST * math.hypot(*bends.middle) * self.placement.lines[:, 1].min()
+        )
+
+    @property
+    def residual(self) -> float:
+        return math.sqrt(float((_distance(self.placement, self.windows)[self.kept] ** 2).mean()))
+
+    @property
+    def error(self) -> float:
+        """Root mean square of the distance of all places that were found, each of `_AGREE` at most."""
+        return math.sqrt(float((np.minimum(_distance(self.placement, self.windows), _AGREE) ** 2).mean()))
+
+    def told(self, rows: int) -> list[ComparedPlace]:
+        """All but the flat ones; what they lie off is in pixels of a picture of so many rows."""
+        ours, theirs = (np.array(shape) for shape in self.windows.shapes)
+
+        def place(middle: Floats, off: Floats | None, agrees: bool) -> ComparedPlace:
+            here, there = (middle + 0.5) / ours, (self.placement.at(middle[None])[0] + 0.5) / theirs
+            size = self.windows.side / ours
+            moved = None if off is None else (float(off[0]), float(off[1]))
+            return ComparedPlace((here[0], here[1]), (there[0], there[1]), (size[0], size[1]), moved, agrees)
+
+        off = (self.windows.there - self.placement.at(self.windows.middles)) * rows / self.windows.shapes[1][0]
+        found = zip(self.windows.middles, off, self.kept.tolist(), strict=True)
+        return [place(*one) for one in found] + [place(one, None, False) for one in self.windows.unlike]
+
+
+def _through(versions: Sequence[tuple[Image.Image, Image.Image]], start: Placement, *, bent: bool) -> _Fit:
+    """The map as the last version has it; of an earlier one where nothing agrees, or not enough with a straight map."""
+    placement, before = start, None
+    for ours, theirs in versions:
+        shapes = np.array([ours.size[::-1], theirs.size[::-1]], np.float64)
+        whole = np.array([image.size[::-1] for image in versions[-1]], np.float64)
+        steps = shapes / (whole if before is None else before)
+        placement, first, before = placement.between(steps[0], steps[1]), before is None, shapes
+        for agree in (*(_BENT_ROUNDS if bent and first else ()), *_ROUNDS):
+            windows = _windows(ours, theirs, placement)
+            if bent:
+                fit = _bent(windows, agree, placement, simple=agree == _BENT_ROUNDS[0])
+            else:
+                fit = _straight(windows, agree, placement)
+            if not fit.count or not (bent or fit.sure):
+                return fit
+            placement = fit.placement
+    return fit
+
+
+def _windows(ours: Image.Image, theirs: Image.Image, placement: Placement) -> _Windows:
+    shapes = ((ours.height, ours.width), (theirs.height, theirs.width))
+    down, across = ((part.start, part.stop) for part in placement.shown(*shapes))
+    extents = np.array([down[1] - down[0], across[1] - across[0]], np.float64)
     side = int(np.clip(1 << max(int(extents.min()) // 4, 1).bit_length() - 1, *_WINDOWS))
     places = _places(down, across, side)
-    rows, unlike = [], 0
+    middles, there, unlike = [], [], []
     for row, column in places:
         middle = np.array([row, column]) + (side - 1) / 2
         window = np.asarray(ours.crop((column, row, column + side, row + side)))
-        other = np.asarray(_taken(theirs, lines, (slice(row, row + side), slice(column, column + side))))
+        other = np.asarray(placement.taken(theirs, (slice(row, row + side), slice(column, column + side))))
         peak, *moved = _shift(_tapered(window), _tapered(other))
         if peak >= 1 and max(map(abs, moved)) < side / 4:
-            rows.append((middle, lines[:, 0] + lines[:, 1] * (middle + moved)))
+            middles.append(middle)
+            there.append(placement.at((middle + moved)[None])[0])
         elif min(window.std(), other.std()) >= _DETAIL:
-            unlike += 1
-    points, targets = np.array(rows).reshape(-1, 2, 2).swapaxes(0, 1)
-    kept = _agreeing(points, targets, agree)
-    if kept.any():
-        for _ in range(3):
-            fit = _solved(points[kept], targets[kept])
-            kept = _distance(points, targets, fit) < agree
-    count = int(np.count_nonzero(kept))
-    enough = max(_FEWEST, math.ceil(_SHARE * (len(points) + unlike)))
-    spread = np.ptp(points[kept], axis=0) if count else np.zeros(2)
-    if count < enough or (spread < _SPREAD * (extents - side)).any():
-        raise DatasetError(
-            f"the picture agrees with the RAW file at {count} of {len(places)} places, expected at least {enough}, all "
-            "over the frame: it is another exposure, put together of several, too flat to tell, or its lens was "
-            "corrected."
-        )
-    residual = math.sqrt(float((_distance(points[kept], targets[kept], fit) ** 2).mean()))
-    return fit, residual, count, len(places)
+            unlike.append(middle)
+    found, here, lost = (np.array(points, np.float64).reshape(-1, 2) for points in (middles, there, unlike))
+    return _Windows(found, here, lost, shapes, side, len(places), extents)
 
 
 def _places(down: tuple[int, int], across: tuple[int, int], side: int) -> list[tuple[int, int]]:
@@ -360,26 +443,55 @@ def _places(down: tuple[int, int], across: tuple[int, int], side: int) -> list[t
     return list(itertools.product(*starts))
 
 
-def _agreeing(points: Floats, targets: Floats, agree: float) -> npt.NDArray[np.bool_]:
-    """The places nearest to the map of two of them that most places agree with."""
-    best = np.zeros(len(points), bool)
+def _straight(windows: _Windows, agree: float, placement: Placement) -> _Fit:
+    """By samples of two places: the map that most places agree with, then least squares of these."""
+    points, targets = windows.middles, windows.there
+    kept = np.zeros(len(points), bool)
     rng = np.random.default_rng(0)
     for _ in range(_SAMPLES if len(points) > 1 else 0):
         chosen = rng.choice(len(points), 2, replace=False)
         if not np.ptp(points[chosen], axis=0).all():  # on one line of places
             continue
-        near = _distance(points, targets, _solved(points[chosen], targets[chosen])) < agree
-        if np.count_nonzero(near) > np.count_nonzero(best):
-            best = near
-    return best
+        near = _distance(_solved(points[chosen], targets[chosen]), windows) < agree
+        if np.count_nonzero(near) > np.count_nonzero(kept):
+            kept = near
+    if kept.any():
+        for _ in range(3):
+            placement = _solved(points[kept], targets[kept])
+            kept = _distance(placement, windows) < agree
+    return _Fit(placement, windows, kept)
 
 
-def _solved(points: Floats, targets: Floats) -> Floats:
-    """Least squares: (2, 2), first and step for rows and for columns."""
+def _solved(points: Floats, targets: Floats) -> Placement:
+    """Least squares of rows and of columns."""
     around = points - points.mean(0)
     step = (around * targets).sum(0) / (around**2).sum(0)
-    return np.stack([targets.mean(0) - step * points.mean(0), step], axis=1)
+    return Placement.straight(np.stack([targets.mean(0) - step * points.mean(0), step], axis=1))
 
 
-def _distance(points: Floats, targets: Floats, lines: Floats) -> Floats:
-    return np.asarray(np.linalg.norm(lines[:, 0] + lines[:, 1] * points - targets, axis=1))
+def _bent(windows: _Windows, agree: float, placement: Placement, *, simple: bool) -> _Fit:
+    """Least squares, reweighted so that a place that lies `agree` off counts a half.
+
+    simple: with turn and radial bends up to the second order alone.
+    """
+    (height, width), _ = windows.shapes
+    bends = placement.bends or Bends.of(((height - 1) / 2, (width - 1) / 2), [0.0] * _BENDS)
+    if len(windows.middles) < _FEWEST[True]:
+        return _Fit(replace(placement, bends=bends), windows, np.zeros(len(windows.middles), bool))
+    rows, columns = windows.middles.T
+    ones, none = np.ones(len(rows)), np.zeros(len(rows))
+    terms = bends.terms(rows, columns)[: 4 if simple else _BENDS]
+    down = np.stack([ones, rows, none, none, *(one + none for one, _ in terms)], axis=1)
+    across = np.stack([none, none, ones, columns, *(one + none for _, one in terms)], axis=1)
+    weights = ones
+    for _ in range(_REWEIGHTED):
+        both = np.concatenate([down, across]) * np.tile(weights, 2)[:, None]
+        numbers = np.linalg.lstsq(both, windows.there.T.ravel() * np.tile(weights, 2), rcond=None)[0]
+        (a, b, c, d), more = numbers[:4].tolist(), [*numbers[4:], *[0.0] * (4 + _BENDS - len(numbers))]
+        placement = Placement((a, b), (c, d), Bends.of(bends.middle, more))
+        weights = 1 / (1 + (_distance(placement, windows) / agree) ** 2)
+    return _Fit(placement, windows, _distance(placement, windows) < agree)
+
+
+def _distance(placement: Placement, windows: _Windows) -> Floats:
+    return np.asarray(np.linalg.norm(placement.at(windows.middles) - windows.there, axis=1))

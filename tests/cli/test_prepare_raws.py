@@ -136,7 +136,7 @@ def test_an_interrupt_keeps_the_json_of_what_is_done(
             raise KeyboardInterrupt
         return read_raw(path, *rest, **settings)
 
-    monkeypatch.setattr("invisp_deploy.dataset.prepare.read_raw", interrupted)
+    monkeypatch.setattr("invisp_deploy.dataset.write.read_raw", interrupted)
     sources = folder("raws", *"acd")
     (sources / "b.dng").write_text("no RAW file")
     result = raws(sources, "-o", tmp_path / "data", "--json")
@@ -159,6 +159,8 @@ def test_pictures_of_other_programs_are_told_file_by_file(folder: Callable[..., 
     assert result.exit_code == 1
     assert "b.dng: no picture of its name in" in result.stderr
     assert result.stdout.splitlines()[0].startswith(f"{good / 'a.dng'}: as it was, scale 1.0")
+    assert f"sheets of registrations: {out / 'sheets'}" in result.stdout.splitlines()
+    assert [path.name for path in (out / "sheets").iterdir()] == ["a.jpg"]
     again = raws(good, "-o", out, "--target", tmp_path / "pictures", "--resume", "--json")
     (found,) = json.loads(again.stdout)["registered"].values()
     assert found["rows"][0] == pytest.approx(-4, abs=0.5)

@@ -159,7 +159,7 @@ def test_a_damaged_list_is_a_sentence(change: Callable[[dict[str, object]], obje
 
 def test_another_version_and_no_json_are_sentences(copied: Path) -> None:
     damaged(copied / "dataset.json", lambda data: data.update(version=1))
-    with pytest.raises(DatasetError, match="version 1, expected 'invisp-dataset' version 2"):
+    with pytest.raises(DatasetError, match="version 1, expected 'invisp-dataset' version 3"):
         open_dataset(copied)
     (copied / "dataset.json").write_text('{"format": "inv')
     with pytest.raises(DatasetError, match=r"dataset\.json is damaged"):

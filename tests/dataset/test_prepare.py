@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from invisp_deploy.dataset import prepare as module
+from invisp_deploy.dataset import write as writing
 from invisp_deploy.dataset.open import Dataset, open_dataset
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.prepare import Refused, prepare
@@ -345,7 +346,7 @@ def test_an_exception_of_any_kind_is_that_file_s_refusal(
             raise error
         return read_raw(path)
 
-    monkeypatch.setattr(module, "read_raw", read)
+    monkeypatch.setattr(writing, "read_raw", read)
     dataset, refused = prepare(sources_in([raws]), tmp_path / "data", PrepareOptions())
     assert [Path(one.path).stem for one in refused] == ["b"]
     assert refused[0].reason.startswith(f"{refused[0].path}: ")
@@ -409,6 +410,27 @@ def test_pictures_of_the_camera_are_registered_and_the_mosaic_is_cut_to_them(pai
         wanted = camera_picture(Path(shot.source))[2 : 2 + height, ::-1][:, 3 : 3 + width]
         error = (shot.target().astype(float) - wanted) / 255
         assert 10 * np.log10(1 / (error**2).mean()) > TOLERANCES["registered-psnr"].limit
+
+
+def test_each_registration_has_a_sheet_refused_ones_too(paired: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(paired, tmp_path / "paired"))
+    for name in "cd":
+        shutil.copy(paired / "a.dng", folder / f"{name}.dng")
+    noise = np.random.default_rng(0).integers(0, 256, (250, 240, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "c.jpg")
+    options = PrepareOptions(target="beside")
+    prepare(sources_in([folder]), tmp_path / "data", options)
+    before = contents(tmp_path / "data" / "sheets")
+    assert set(before) == {"a.jpg", "b.jpg", "c.jpg"}  # d has nothing to be compared with
+    with Image.open(tmp_path / "data" / "sheets" / "a.jpg") as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    green = (pixels[..., 1] - pixels[..., 0] > 60) & (pixels[..., 1] - pixels[..., 2] > 40)
+    assert green.any()
+    prepare(sources_in([folder]), tmp_path / "data", options, resume=True)
+    assert contents(tmp_path / "data" / "sheets") == before
+    with pytest.raises(DatasetError, match="None of the 1 files"):
+        prepare(sources_in([folder / "c.dng"]), tmp_path / "other", options)
+    assert not (tmp_path / "other").exists()
 
 
 def test_pairs_that_are_none_are_refused_one_by_one(paired: Path, tmp_path: Path) -> None:

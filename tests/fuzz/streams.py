@@ -10,6 +10,7 @@ from pathlib import Path
 from invisp_deploy.contract import UNIVERSAL
 from invisp_deploy.dataset.open import DATASET_FILE, DATASET_FORMAT, VERSION, ShotFacts, open_dataset
 from invisp_deploy.dataset.options import PrepareOptions
+from invisp_deploy.dataset.placement import Bends
 from invisp_deploy.dataset.registration import Registration
 from invisp_deploy.rendering.options import Explicit
 from invisp_deploy.sensor.companding import companding_points
@@ -37,7 +38,8 @@ def _datasets() -> Sequence[bytes]:
         ShotFacts(name, f"raws/{name}.dng", False, **sizes, brightest=(900,) * 4, frame=record().facts, metadata=SAID)
         for name in ("a", "b")
     ]
-    lies = Registration(2, (-5.0, 1.0007), (-9.0, 1.0005), 0.04, 48, 48)
+    bends = Bends((23.5, 31.5), (0.0, 0.1), (-2.0, 3.0, 0.0, 0.5), (0.1, 0.0))
+    lies = Registration(2, (-5.0, 1.0007), (-9.0, 1.0005), bends, 0.04, 48, 48)
     facts[1] = replace(facts[1], registration=lies, picture_bytes=90, top=8, left=12)
     files = [{**each.to_dict(), "split": split} for each, split in zip(facts, ("train", "test"), strict=True)]
     options = PrepareOptions().to_dict()
