@@ -29,10 +29,12 @@ GIVEN_JPEGS: Final = ("cycleisp",)
 @click.command("train", cls=InvispCommand)
 @click.argument("sources", nargs=-1, required=True, type=PATH)
 @click.option("--method", required=True, type=click.Choice(METHODS), help="A rival of the paper.")
+@click.option("--width", type=int, help="Its channels.  [default: what costs as much as --config edge]")
 @run_options
 def rival_train_command(
     sources: tuple[Path, ...],
     method: str,
+    width: int | None,
     output: Path,
     run_file: Path | None,
     sample_every: int | None,
@@ -43,7 +45,7 @@ def rival_train_command(
 ) -> None:
     """Train a rival on a prepared dataset, or on RAW files (or folders of them) of one camera.
 
-    cycleisp takes a dataset alone, whose JPEGs it inverts (--rounding none); unet the camera's own RGB.
+    cycleisp takes a dataset alone, whose JPEGs it inverts (--rounding none).
 
     \b
     invisp research train --method cycleisp dataset/ -o run/
@@ -57,7 +59,7 @@ def rival_train_command(
             given.setdefault("rounding", "none")
         asked = asked_options(given) if run_file is None else repeated_run(run_file, given)
         made = trained(
-            sources, output, asked, RivalMethod(method),
+            sources, output, asked, RivalMethod(method, width),
             resume=resume, sample_every=sample_every, tensorboard=tensorboard, as_json=as_json,
         )  # fmt: skip
         if made.first and not as_json:

@@ -21,9 +21,13 @@ from invisp_deploy.training.run import Run
 
 @dataclass(frozen=True)
 class RivalMethod:
-    """A `training.TrainingMethod`. All of a rival computes in the precision of the run: it has no spine to keep."""
+    """A `training.TrainingMethod`. All of a rival computes in the precision of the run: it has no spine to keep.
+
+    width: as that of `build_rival`.
+    """
 
     name: str
+    width: int | None = None
 
     def __post_init__(self) -> None:
         if self.name == "upi":
@@ -42,7 +46,7 @@ class RivalMethod:
         return self.name == "cycleisp"  # the others fold 2x2 squares
 
     def build(self, frame: RawFrame, contract: CameraContract) -> nn.Module:
-        return build_rival(self.name, frame, contract)
+        return build_rival(self.name, frame, contract, self.width)
 
     def objective(self, network: nn.Module, run: Run) -> Objective:
         return Objective(network, run.loss, run.jpeg, HALF[run.optimiser.precision])

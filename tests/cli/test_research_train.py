@@ -65,7 +65,7 @@ def test_what_a_rival_is_not(raw: Path, tmp_path: Path) -> None:
     refused(train(raw, "-o", run, "--method", "upi"), 2, "nothing to train in upi")
     camera = ("--color", "camera", "--curve", 2.2)
     refused(train(raw, "-o", run, "--method", "unet", "--patch", 48, *camera), 2, "what unet needs, 32, got 48")
-    refused(train(raw, "-o", run, "--method", "unet"), 2, "--color srgb has mixed: pass --color camera")
+    refused(train(raw, "-o", run, "--method", "unet", "--patch", 64, "--width", 0), 2, "--width must be at least 1")
     refused(train(raw, "-o", run, "--method", "unet", "--growth", 4), 2, "No such option", "--growth")
     assert not run.exists()
 

@@ -35,6 +35,7 @@ RIVAL_FORMAT: Final = "invisp-rival-1"
 """The header's `format` of a rival's checkpoint; InvISP's is another."""
 
 _EDGE: Final = 128
+_UNET_WIDTH: Final = 52
 
 _TRAINED: Final[dict[str, type[nn.Module]]] = {
     "cycleisp": CycleIsp,
@@ -57,24 +58,24 @@ class Rival:
         return weights_hash(self.network)
 
 
-def build_rival(name: str, frame: RawFrame, contract: CameraContract) -> nn.Module:
+def build_rival(name: str, frame: RawFrame, contract: CameraContract, width: int | None = None) -> nn.Module:
     """A new method: `forward` RAW -> sRGB, `inverse` sRGB -> RAW, both (B, 3, H, W) float32; `renders`, `multiple`.
 
-    frame: of the camera; only `upi` reads it. Initial weights follow PyTorch's generator. Raises RequestError for an
-    unknown name, for `unet` without a CFA phase in the contract or with another colour than the camera's, and as `Upi`.
+    frame: of the camera; only `upi` reads it. width: channels, instead of those that cost what `edge` costs. Initial
+    weights follow PyTorch's generator. Raises RequestError for an unknown name, for a width that is none, for `unet`
+    without a CFA phase in the contract, and as `Upi`.
     """
+    if width is not None and width < 1:
+        raise RequestError(f"`width` must be at least 1, got {width}.")
     if name == "upi":
         return Upi(frame, contract)
     if name == "unet":
-        if contract.color != "camera":
-            raise RequestError(
-                f"unet reads the samples of a mosaic, which `color` {contract.color} has mixed: pass `color` camera "
-                "and a gamma as `curve`."
-            )
-        return UnetPair(contract.cfa)
+        return UnetPair(contract.cfa, width or _UNET_WIDTH, 4 if contract.color == "camera" else 12)
     if name not in _TRAINED:
         raise RequestError(f"There is no rival {name!r}: choose one of {', '.join(RIVALS)}.")
-    return _TRAINED[name]()
+    if width is None:
+        return _TRAINED[name]()
+    return CycleIsp(width) if name == "cycleisp" else InvertibleGrayscale(width, -(-width * 26 // 24))
 
 
 def save_rival(path: Path, network: nn.Module, contract: CameraContract, card: dict[str, Any]) -> None:

@@ -57,6 +57,8 @@ class _Unet(nn.Module):
 
 class UnetPair(nn.Module):
     """Encoder and decoder. cfa: the phase that all frames have (RGGB, GRBG, ...). width: channels of the first level.
+    samples: of each 2x2 square that the encoder reads: 4 as the sensor took them, or all 12 of a demosaiced one, where
+    a matrix has mixed them.
 
     H and W must be multiples of 32; RequestError otherwise, and for a phase that is `any`.
     """
@@ -64,20 +66,22 @@ class UnetPair(nn.Module):
     renders = True
     multiple = 2**_LEVELS
 
-    def __init__(self, cfa: str, width: int = 52) -> None:
+    def __init__(self, cfa: str, width: int = 52, samples: int = 4) -> None:
         super().__init__()
         if cfa not in CFA_PATTERNS:
             raise RequestError(
                 f"The U-net packs the mosaic, so all its frames have one phase, got {cfa!r}: pass `cfa` with one of "
                 f"{', '.join(CFA_PATTERNS)}."
             )
-        self.facts: dict[str, Any] = {"cfa": cfa, "width": width}
-        self.encoder = _Unet(4, width)
+        self.facts: dict[str, Any] = {"cfa": cfa, "width": width, "samples": samples}
+        self.encoder = _Unet(samples, width)
         self.decoder = _Unet(12, width)
 
     def forward(self, raw: Tensor) -> Tensor:
-        """(B, 3, H, W) of the contract's domain -> (B, 3, H, W) sRGB, nominally in [0, 1]; reads the samples alone."""
-        return functional.pixel_shuffle(self.encoder(self.packed(self._checked(raw))), 2)
+        """(B, 3, H, W) of the contract's domain -> (B, 3, H, W) sRGB, nominally in [0, 1]; reads what `samples` says."""
+        x = self._checked(raw)
+        read = self.packed(x) if self.facts["samples"] == 4 else functional.pixel_unshuffle(x, 2)
+        return functional.pixel_shuffle(self.encoder(read), 2)
 
     def inverse(self, rgb: Tensor) -> Tensor:
         """(B, 3, H, W) sRGB in [0, 1] -> (B, 3, H, W) of the contract's domain."""

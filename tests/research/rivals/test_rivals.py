@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from invisp_deploy.config import NetworkConfig
-from invisp_deploy.contract import CameraContract
+from invisp_deploy.config import CONFIGURATIONS, NetworkConfig
+from invisp_deploy.contract import UNIVERSAL, CameraContract
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.graph_card import Direction
@@ -145,6 +145,23 @@ def test_the_unet_reads_nothing_but_samples() -> None:
     other[0, 0, 1::2] = 0.9
     other[0, 2, 0::2] = 0.1
     assert torch.equal(network(raw), network(other))
+
+
+@pytest.mark.parametrize(("name", "width"), [("cycleisp", 4), ("grayscale", 5), ("unet", 11)])
+def test_rivals_of_a_look_cost_as_much(name: str, width: int, small_frame: RawFrame) -> None:
+    network = build_rival(name, small_frame, UNIVERSAL, width)
+    ours = CONFIGURATIONS["look"].macs_per_pixel  # scripts/look_table.py
+    for direction in ("forward", "inverse") if network.renders else ("inverse",):
+        assert 0.9 * ours < macs_per_pixel(network, Direction(direction)) < 1.11 * ours
+
+
+def test_a_unet_behind_a_matrix_reads_all_that_it_mixed(small_frame: RawFrame) -> None:
+    network = build_rival("unet", small_frame, UNIVERSAL, 4)
+    raw = torch.rand(1, 3, 32, 32)
+    other = raw.clone()
+    other[0, 2, 0, 0] += 0.5  # blue where red was taken
+    assert not torch.equal(network(raw), network(other))
+    assert network.inverse(torch.rand(1, 3, 32, 64)).shape == (1, 3, 32, 64)
 
 
 def test_the_unet_needs_a_phase(small_frame: RawFrame) -> None:
