@@ -3,10 +3,10 @@
     python scripts/look_table.py DATA OUT [--minutes 5]
 
 Five trainings with two seeds each, two at a time (scripts/pairs.py), then the table. What stands in OUT is kept. All
-see linear sRGB by each file's own matrix, behind the curve, as the shipped looks do; widths are those at which a direction
-costs a pixel what the look costs, about 6,100 multiply-accumulates. CycleISP renders nothing and is judged on the
-targets coded at the quality of the table, so it learns with that JPEG simulated; Invertible Grayscale and U-net learn
-without one, as published.
+see linear sRGB by each file's own matrix, behind the curve, as the shipped looks do; widths are those at which a
+direction costs a pixel what the look costs, about 6,100 multiply-accumulates. CycleISP renders nothing and is judged
+on the targets coded at the quality of the table, so it learns with that JPEG simulated; Invertible Grayscale and
+U-net learn without one, as published.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class UnetPair(nn.Module):
         self.decoder = _Unet(12, width)
 
     def forward(self, raw: Tensor) -> Tensor:
-        """(B, 3, H, W) of the contract's domain -> (B, 3, H, W) sRGB, nominally in [0, 1]; reads what `samples` says."""
+        """(B, 3, H, W) of the contract's domain -> (B, 3, H, W) sRGB, nominally in [0, 1]; reads what `samples` say."""
         x = self._checked(raw)
         read = self.packed(x) if self.facts["samples"] == 4 else functional.pixel_unshuffle(x, 2)
         return functional.pixel_shuffle(self.encoder(read), 2)
