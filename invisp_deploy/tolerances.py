@@ -61,6 +61,15 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "piped-colour": Tolerance(
         2, "DN of 255, median", "samples of a plain colour that come back of a JPEG of quality 90 and its predictor"
     ),
+    "scene-light": Tolerance(
+        0.05, "relative", "means of 16x16 pixels of a RAW's light against LibRaw's, which demosaics otherwise"
+    ),
+    "local-laplacian": Tolerance(
+        0.04,
+        "absolute",
+        "planes remapped around values 0.02 sigma apart against each value's own: the square root of a detail has no "
+        "bound on its slope",
+    ),
     "engine-most": Tolerance(90, "dB", "asked of an 8-bit engine at most: one code of a golden input is about 100"),
     "engine-self": Tolerance(
         3.5,

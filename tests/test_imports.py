@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "invisp_deploy"
 HEAVY = {"torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "rawpy", "PIL", "tifffile", "click", "tqdm"}
-HEAVY |= {"OpenEXR", "imagecodecs", "linuxpy", "matplotlib", "openvino", "pcodec", "polygraphy", "skimage"}
+HEAVY |= {"OpenEXR", "cv2", "imagecodecs", "linuxpy", "matplotlib", "openvino", "pcodec", "polygraphy", "skimage"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
 WITHIN = ("runtimes/torch_", "research/rivals")
 """Parts of a room that the table names alone."""
@@ -31,9 +31,11 @@ NEED_TORCH = (
     "calibration.observe",
     "calibration.sensitivity",
     "research.areas",
+    "research.edits",
     "research.experiments",
     "research.methods",
     "research.protocol",
+    "research.retouch",
     "research.rival_training",
     "training.crops",
     "training.data",

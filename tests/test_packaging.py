@@ -70,6 +70,7 @@ def test_the_base_needs_no_torch_and_no_onnx(wheel: zipfile.ZipFile) -> None:
         "gpu",
         "hdr",
         "openvino",
+        "research",
         "rtx",
         "tables",
         "tensorboard",

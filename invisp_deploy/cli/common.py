@@ -31,6 +31,7 @@ _EXTRAS: Final = {
     "skimage": "tables",
     "OpenEXR": "hdr",
     "imagecodecs": "tables",
+    "cv2": "research",
     "pcodec": "archive",
     "linuxpy": "v4l2",
 }

@@ -73,8 +73,10 @@ research: Final = LazyGroup(
         "table1": (f"{_CLI}.research_tables:table1_command", "Methods side by side, UPI and foreign JPEGs among them."),
         "table2": (f"{_CLI}.research_tables:table2_command", "Compression, beside lossless and lossy DNGs."),
         "rate": (f"{_CLI}.research_tables:rate_command", "Rate against RAW fidelity over the quality of the JPEGs."),
+        "retouch": (f"{_CLI}.research_applications:retouch_command", "Edits of the recovered RAW, and of the JPEG."),
+        "hdr": (f"{_CLI}.research_applications:hdr_command", "Light out of JPEGs: OpenEXR, tone mapped, figures."),
         "fivek": (f"{_CLI}.research_fivek:fivek_command", "The MIT-Adobe FiveK set of a camera to a dataset."),
         "train": (f"{_CLI}.research_train:rival_train_command", "What InvISP is compared with, trained."),
     },
-    "The paper's experiments on a prepared dataset.",
+    "The paper's experiments: tables on a prepared dataset, applications on RAW files.",
 )

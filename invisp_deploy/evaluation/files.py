@@ -68,13 +68,37 @@ def measure_files(
     """
     for one in (model, rival):
         open_pair(one)
+    rows, refused = measured_each(paths, lambda path: _measured(path, model, rival, options), bars, on_file)
+    return {
+        "model": facts_of_model(model),
+        "against": facts_of_model(rival),
+        "quality": options.quality,
+        "subsampling": options.subsampling,
+        "files": rows,
+        "refused": refused,
+        "mean": {key: mean_metrics({row["file"]: row[key] for row in rows}) for key in ("model", "against", "gain")},
+        "definitions": DEFINITIONS,
+    }
+
+
+def measured_each(
+    paths: Sequence[Path],
+    measure: Callable[[Path], dict[str, Any]],
+    bars: Bars = no_bars,
+    on_file: OnFile = lambda row: None,
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """What `measure` finds of each file, with the name it is called by as `file`; and file and why of those refused.
+
+    on_file: called with each row of both as it is made. Raises RequestError where no file could be measured,
+    OutputError.
+    """
     rows: list[dict[str, Any]] = []
     refused: list[dict[str, str]] = []
     with bars(len(paths), "files") as bar:
         for name, path in zip(file_names(paths), paths, strict=True):
             bar.set_postfix_str(name, refresh=True)
             try:
-                rows.append({"file": name, **_measured(path, model, rival, options)})
+                rows.append({"file": name, **measure(path)})
                 on_file(rows[-1])
             except OutputError:  # not of this file: the next would fail, too
                 raise
@@ -84,16 +108,13 @@ def measure_files(
             bar.update(1)
     if not rows:
         raise RequestError(f"None of the {len(paths)} files could be measured. The first: {refused[0]['why']}")
-    return {
-        "model": _facts_of(model),
-        "against": _facts_of(rival),
-        "quality": options.quality,
-        "subsampling": options.subsampling,
-        "files": rows,
-        "refused": refused,
-        "mean": {key: mean_metrics({row["file"]: row[key] for row in rows}) for key in ("model", "against", "gain")},
-        "definitions": DEFINITIONS,
-    }
+    return rows, refused
+
+
+def facts_of_model(model: Model) -> dict[str, str]:
+    """name, weights, configuration. Raises InvispError where its forward graph does not open."""
+    card = model.runtime(Direction.FORWARD).card
+    return {"name": model.name, "weights": card.weights, "configuration": str(card.config)}
 
 
 def _measured(path: Path, model: Model, rival: Model, options: RunOptions) -> dict[str, Any]:
@@ -112,8 +133,3 @@ def _measured(path: Path, model: Model, rival: Model, options: RunOptions) -> di
 
 def _difference(ours: float | None, theirs: float | None) -> float | None:
     return None if ours is None or theirs is None else ours - theirs
-
-
-def _facts_of(model: Model) -> dict[str, str]:
-    card = model.runtime(Direction.FORWARD).card
-    return {"name": model.name, "weights": card.weights, "configuration": str(card.config)}
