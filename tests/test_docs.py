@@ -33,6 +33,7 @@ DOCS = ROOT / "docs"
 PACKAGE = ROOT / "invisp_deploy"
 PLACES = ("invisp_deploy", "tests", "scripts", "docs")
 PAGES = (
+    "applications",
     "architecture",
     "bench",
     "calibrate",
@@ -171,6 +172,26 @@ def test_the_paper_s_tables_are_those_that_were_measured(tmp_path: Path) -> None
     words = [sys.executable, str(ROOT / "scripts" / "paper_tables.py"), str(fresh), str(DOCS / "paper_tables")]
     subprocess.run(words, check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
     assert fresh.read_text(encoding="utf-8") == read("paper_tables"), "run scripts/paper_tables.py"
+
+
+def test_the_tables_of_applications_are_those_that_were_measured(tmp_path: Path) -> None:
+    fresh = tmp_path / "applications.md"
+    fresh.write_text(re.sub(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", r"\1\3", read("applications"), flags=re.S))
+    (tmp_path / "measured").symlink_to(DOCS / "measured")
+    words = [sys.executable, str(ROOT / "scripts" / "applications.py"), str(fresh)]
+    subprocess.run(words, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("applications"), "run scripts/applications.py"
+
+
+def test_the_page_of_applications_has_every_edit_and_defines_the_figures() -> None:
+    from invisp_deploy.research.edits import EDITS
+    from invisp_deploy.research.reconstruction import LIGHT_DEFINITIONS, LIGHTS
+    from invisp_deploy.research.retouch import EDIT_DEFINITIONS, SOURCES
+
+    found = rows("applications")
+    assert {edit.label for edit in EDITS} <= set(found)
+    for definitions in (SOURCES, EDIT_DEFINITIONS, LIGHTS, LIGHT_DEFINITIONS):
+        assert [text for text in definitions.values() if text not in read("applications")] == []
 
 
 def test_the_paper_s_tables_define_their_figures() -> None:

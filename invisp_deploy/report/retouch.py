@@ -28,12 +28,12 @@ _PLACES: Final = {
 }
 _FIGURES: Final = {"psnr": "PSNR", "median": "DE2000", "p95": "95 %"}
 
-Facts = Mapping[str, Any]
-"""What `research.retouch.measure_retouch` finds."""
 
+def retouch_page(facts: Mapping[str, Any]) -> str:
+    """Markdown without a heading: the mean over files for each edit, and the mean over edits for each file.
 
-def retouch_page(facts: Facts) -> str:
-    """Markdown without a heading: the mean over files for each edit, and the mean over edits for each file."""
+    facts: what `research.retouch.measure_retouch` finds.
+    """
     lines = [
         f"{len(facts['files'])} files through real JPEG files, quality {facts['quality']}, {facts['subsampling']}, "
         f"rendered by `{facts['model']['name']}`. PSNR in dB / CIE DE2000, median / its 95th percentile, against the "

@@ -13,10 +13,8 @@ import math
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Plane = npt.NDArray[np.float32]
-"""(h, w)."""
+from invisp_deploy.isp.steps import Float
 
 SIGMA: Final = math.log(2.5)
 """Natural logarithm of the ratio up to which a difference is a detail, as the paper has it for tone mapping."""
@@ -28,7 +26,7 @@ _SPACING: Final = 0.5
 """Of the values that a picture is remapped around, in sigmas."""
 
 
-def local_laplacian(plane: Plane, alpha: float, beta: float, sigma: float = SIGMA, spacing: float = _SPACING) -> Plane:
+def local_laplacian(plane: Float, alpha: float, beta: float, sigma: float = SIGMA, spacing: float = _SPACING) -> Float:
     """(h, w) float32, logarithms of luminance -> the same, filtered.
 
     alpha: power of details, below 1 for stronger ones. beta: factor of differences beyond sigma, below 1 for a smaller
@@ -50,17 +48,17 @@ def local_laplacian(plane: Plane, alpha: float, beta: float, sigma: float = SIGM
     return result
 
 
-def remapped(plane: Plane, value: float | np.float32, alpha: float, beta: float, sigma: float) -> Plane:
+def remapped(plane: Float, value: float | np.float32, alpha: float, beta: float, sigma: float) -> Float:
     """What lies within sigma of `value` as detail to the power alpha, what lies beyond as edge by the factor beta."""
     away = plane - np.float32(value)
     size = np.abs(away)
     detail = np.float32(sigma) * (np.minimum(size, sigma) / np.float32(sigma)) ** np.float32(alpha)
     edge = np.float32(beta) * np.maximum(size - np.float32(sigma), 0)
-    around: Plane = np.float32(value) + np.sign(away) * (detail + edge)
+    around: Float = np.float32(value) + np.sign(away) * (detail + edge)
     return around
 
 
-def _gaussian_pyramid(plane: Plane) -> list[Plane]:
+def _gaussian_pyramid(plane: Float) -> list[Float]:
     """Down to one pixel: what is left in the coarsest level keeps its range."""
     levels = [plane]
     while max(levels[-1].shape) > 1:
@@ -68,12 +66,12 @@ def _gaussian_pyramid(plane: Plane) -> list[Plane]:
     return levels
 
 
-def _laplacian_pyramid(gaussian: list[Plane]) -> list[Plane]:
+def _laplacian_pyramid(gaussian: list[Float]) -> list[Float]:
     """All levels but the coarsest, which is the Gaussian's."""
     return [level - _enlarged(coarser, level.shape) for level, coarser in zip(gaussian, gaussian[1:], strict=False)]
 
 
-def _enlarged(plane: Plane, shape: tuple[int, ...]) -> Plane:
+def _enlarged(plane: Float, shape: tuple[int, ...]) -> Float:
     """Twice as large, to `shape`: with zeros between and smoothed, over what the same makes of ones, so that a flat
     plane stays flat to its edges.
     """
@@ -81,11 +79,11 @@ def _enlarged(plane: Plane, shape: tuple[int, ...]) -> Plane:
     spread = np.zeros((2, height, width), np.float32)
     spread[0, ::2, ::2], spread[1, ::2, ::2] = plane, 1
     smooth = _smoothed(_smoothed(spread, 1), 2)
-    enlarged: Plane = smooth[0] / smooth[1]
+    enlarged: Float = smooth[0] / smooth[1]
     return enlarged
 
 
-def _smoothed(planes: Plane, axis: int) -> Plane:
+def _smoothed(planes: Float, axis: int) -> Float:
     """Five taps along an axis, mirrored at the ends."""
     size = planes.shape[axis]
     places = np.pad(np.arange(size), 2, mode="reflect" if size > 1 else "edge")

@@ -12,7 +12,7 @@ from invisp_deploy.formats.picture import Picture
 from invisp_deploy.isp.demosaic import REACH, demosaic
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
-from invisp_deploy.isp.steps import Bt709, Codes, Float
+from invisp_deploy.isp.steps import Bt709, Float
 from invisp_deploy.sidedata.saturation import Shares, saturated_from
 
 _ROWS: Final = 256
@@ -43,7 +43,9 @@ def light_of_pixels(pixels: npt.NDArray[Any]) -> Float:
 
     What an editor of JPEGs has, who knows the curve.
     """
-    light: Float = Bt709().inverse(Codes(8 * pixels.dtype.itemsize).inverse(pixels, {}), {})
+    peak = np.iinfo(pixels.dtype).max
+    of_codes: Float = Bt709().inverse(np.arange(peak + 1, dtype=np.float32) / np.float32(peak), {})
+    light: Float = of_codes[pixels].transpose(2, 0, 1)
     return light
 
 
