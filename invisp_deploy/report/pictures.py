@@ -35,6 +35,6 @@ def _sheet(figure: Any, columns: Sequence[str], rows: Sequence[tuple[str, Sequen
             axes.set_xticks([])
             axes.set_yticks([])
             axes.set_frame_on(False)
-        places[0].set_ylabel(label, fontsize=8)
+        places[0].set_ylabel(label.replace(", ", ",\n"), fontsize=8)
     for axes, title in zip(grid[0], columns, strict=True):
         axes.set_title(title, fontsize=9)

@@ -64,7 +64,12 @@ def draw_retouch(path: Path, rows: Sequence[tuple[str, Sequence[npt.NDArray[Any]
     """Write a PNG. rows: an edit, and of it the RAW's, the recovered RAW's and the JPEG's picture, (h, w, 3) floats in
     [0, 1], then the DE2000 of the two latter against the first, (h, w). Raises OutputError.
     """
-    columns = ("the camera's RAW", "the recovered RAW", "the JPEG", *(f"{name}: DE2000" for name in ("RAW", "JPEG")))
+    columns = (
+        "the camera's RAW",
+        "the recovered RAW",
+        "the JPEG",
+        *(f"{name}: DE2000" for name in ("recovered RAW", "JPEG")),
+    )
     drawn = [
         (
             label,

@@ -52,7 +52,7 @@ EDIT_DEFINITIONS: Final = {
     "clipped": "over the other pixels.",
 }
 
-SHOWN: Final = ("+3 EV", "3,000 K", "tone curve, shadows lifted", "-2 EV, 3,000 K, contrast +0.8")
+SHOWN: Final = ("-2 EV", "+3 EV", "3,000 K", "-2 EV, 3,000 K, contrast +0.8")
 """Edits of the sheet."""
 
 _POINTS: Final = 200_000
