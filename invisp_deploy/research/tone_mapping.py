@@ -20,7 +20,10 @@ GAMMA: Final = 2.2
 """Of the screen: what comes out is light to the power 1 / 2.2."""
 
 _DARKEST: Final = 1e-4
-"""Of white: what darker light is taken for. OpenCV makes NaN of zeros."""
+"""Of white: what darker light is taken for."""
+
+_DARKEST_OF_OPENCV: Final = (_DARKEST, 2 * _DARKEST, _DARKEST)
+"""The same for R, G and B: OpenCV subtracts the least value, and makes NaN of pixels of which nothing is left."""
 
 _RANGE: Final = math.log(100)
 _PERCENTILES: Final = (0.5, 99.5)
@@ -30,7 +33,8 @@ _EDGES: Final = 0.3
 
 def _by_opencv(name: str, light: Float) -> Float:
     cv2 = _opencv()
-    pixels = np.ascontiguousarray(np.maximum(light, _DARKEST).transpose(1, 2, 0)[..., ::-1])
+    darkest = np.reshape(np.array(_DARKEST_OF_OPENCV, np.float32), (3, 1, 1))
+    pixels = np.ascontiguousarray(np.maximum(light, darkest).transpose(1, 2, 0)[..., ::-1])
     mapped: Float = getattr(cv2, f"createTonemap{name}")(gamma=1).process(pixels)
     return _displayed(mapped[..., ::-1].transpose(2, 0, 1))
 

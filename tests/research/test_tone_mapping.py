@@ -30,14 +30,24 @@ def test_tones_fit_a_screen_in_their_order(name: str, light: np.ndarray) -> None
     made = TONE_MAPPERS[name](light)
     assert (light == before).all()
     assert (made.shape, made.dtype) == (light.shape, np.float32)
-    for given in (light, np.maximum(light, 0)):
-        assert (TONE_MAPPERS[name](given) >= 0).all(), "no NaN, with a zero that is the least value and one that is not"
+    assert (made >= 0).all(), "no NaN"
     assert (made <= 1).all()
     grey = made[:, 20]
     assert np.ptp(grey, axis=0).max() < 0.02, "grey stays grey"
     assert (np.diff(grey[1]) >= -1e-3).all(), "brighter is nowhere darker"
     assert grey[1, -1] - grey[1, 72] > 0.05, "what lies above white is told apart: white is at 64"
     assert (made[0, 45:60] > 1.3 * made[1:, 45:60]).all(), "red is red"
+
+
+@pytest.mark.parametrize("name", TONE_MAPPERS)
+def test_black_is_no_nan(name: str) -> None:
+    """OpenCV makes it of some pictures with black in them, as rounding goes: of half of these."""
+    rng = np.random.default_rng(0)
+    for black in range(20):
+        light = np.exp(rng.normal(-3, 2, (3, 40, 40))).astype(np.float32)
+        light[:, :, : black + 1] = rng.normal(0, 0.003, (3, 40, black + 1))
+        light[:, 0] = 0
+        assert (TONE_MAPPERS[name](light) >= 0).all()
 
 
 def test_without_opencv_a_sentence_says_what_to_install(light: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
