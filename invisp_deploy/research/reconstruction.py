@@ -58,7 +58,7 @@ LIGHT_DEFINITIONS: Final = {
 _DARKER: Final = 2
 """Stops, of the first row of a sheet."""
 
-_POINTS: Final = 1_000_000
+_POINTS: Final = 300_000
 _EDGE_OF_SHEET: Final = 360
 _LUMINANCE: Final = (0.2126, 0.7152, 0.0722)
 

@@ -12,6 +12,7 @@ from invisp_deploy.formats.picture import Picture
 from invisp_deploy.isp.demosaic import REACH, demosaic
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
+from invisp_deploy.isp.shading import without_shading
 from invisp_deploy.isp.steps import Bt709, Float
 from invisp_deploy.sidedata.saturation import Shares, saturated_from
 
@@ -21,12 +22,13 @@ _ROWS: Final = 256
 def scene_light(mosaic: Mosaic, recipe: Recipe) -> Float:
     """(H, W) uint16 DN -> (3, H, W) float32: linear sRGB, 1.0 at the white of the recipe's picture, and beyond.
 
-    Levels, white balance, demosaicing corrected by gradients, matrix, as `isp.develop`, but nothing is clipped. Where a
-    colour of the sensor is saturated it says nothing, and is taken for the mean of the two others at least; where all
-    are, for no colour. So are the highlights of our pictures (`sidedata.highlights`), and so is a RAW file shown by any
-    converter that neither clips nor tints them.
+    Lens shading, levels, white balance, demosaicing corrected by gradients, matrix, as `isp.develop`, but nothing is
+    clipped. Where a colour of the sensor is saturated it says nothing, and is taken for the mean of the two others at
+    least; where all are, for no colour. So are the highlights of our pictures (`sidedata.highlights`), and so is a RAW
+    file shown by any converter that neither clips nor tints them.
     """
     height, width = mosaic.shape
+    mosaic = without_shading(mosaic, recipe.shading, recipe.black)
     ends = saturated_from(mosaic, recipe)
     found: Float = np.empty((3, height, width), np.float32)
     for top in range(0, height, _ROWS):
