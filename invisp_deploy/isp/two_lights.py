@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from invisp_deploy.errors import ContractError
-from invisp_deploy.isp.colour import SRGB_TO_XYZ, as_color_matrix
+from invisp_deploy.isp.colour import SRGB_TO_XYZ, as_color_matrix, srgb_to_camera
 from invisp_deploy.isp.frame import ColorMatrix
 
 LIGHTS: Final = {"A": 2856.0, "D50": 5003.0, "D55": 5503.0, "D65": 6504.0, "D75": 7504.0}
@@ -23,6 +23,8 @@ BRADFORD: Final = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389
 """XYZ to the responses that an adaptation scales, as DNG and ICC take it."""
 
 _D65: Final = np.array(SRGB_TO_XYZ).sum(axis=1)
+_WARMEST, _COLDEST = 1_500.0, 40_000.0
+"""K: a candle, the bluest sky."""
 _PASSES: Final = 30
 _SAME: Final = 1e-7
 """Step of x and y below which the light is found."""
@@ -42,7 +44,8 @@ def matrix_between(one: LitMatrix, other: LitMatrix, gains: tuple[float, float, 
     """XYZ (D65) to camera RGB of a frame with these white-balance gains of R, G, B (any common factor): D65 comes to
     the camera's neutral, 1/gains, and other colours as adapted from D65 to the light of the frame (Bradford).
 
-    Raises ContractError where these gains are of no light, or the matrices cannot be undone.
+    Gains that no light has, of a grey world that is none, leave the matrix of the colder light as it is, as where there
+    is one alone. Raises ContractError for matrices that cannot be undone.
     """
     warm, cold = sorted((one, other), key=lambda lit: lit.temperature)
     matrices = np.array(warm.matrix), np.array(cold.matrix)
@@ -56,17 +59,14 @@ def matrix_between(one: LitMatrix, other: LitMatrix, gains: tuple[float, float, 
     for _ in range(_PASSES):
         weight = _weight(temperature_of(*at), warm.temperature, cold.temperature)
         matrix = weight * matrices[0] + (1 - weight) * matrices[1]
-        white = np.linalg.solve(matrix, neutral)
-        if not (np.isfinite(white).all() and white.min() > 0):
+        if np.linalg.matrix_rank(matrix) < 3 or not min(white := np.linalg.solve(matrix, neutral)) > 0:
             break
         before, at = at, white[:2] / white.sum()
         if np.abs(at - before).max() < _SAME:
-            return as_color_matrix(matrix @ adaptation(_D65, white / white[1]))
+            found = as_color_matrix(matrix @ adaptation(_D65, white / white[1]))
+            return found if _is_lit(at, found) else cold.matrix
         at = (at + before) / 2  # a step as long again would swing between two lights that the other asks for
-    raise ContractError(
-        f"The gains {tuple(round(gain, 4) for gain in gains)} are of no light by the camera's two colour matrices: "
-        "pass other gains as `white_balance`, or one matrix."
-    )
+    return cold.matrix
 
 
 def temperature_of(x: float, y: float) -> float:
@@ -81,6 +81,17 @@ def adaptation(source: npt.NDArray[np.float64], goal: npt.NDArray[np.float64]) -
     scale = (to_cones @ goal) / (to_cones @ source)
     adapted: npt.NDArray[np.float64] = np.linalg.solve(to_cones, scale[:, None] * to_cones)
     return adapted
+
+
+def _is_lit(xy: npt.NDArray[np.float64], matrix: ColorMatrix) -> bool:
+    """Whether that is the white of a light that people see by, under a matrix that can be undone."""
+    if not _WARMEST <= temperature_of(*xy) <= _COLDEST:
+        return False
+    try:
+        srgb_to_camera(matrix)
+    except ContractError:
+        return False
+    return True
 
 
 def _weight(temperature: float, warm: float, cold: float) -> float:

@@ -36,7 +36,7 @@ def frame_of_camera(camera: CameraFile, mosaic: Mosaic, line: FrameLine = NOTHIN
     came with it, which goes before the camera file. name: of the frame, for messages.
 
     Lens shading and noise go with the frame as what a DNG says of its development. Raises RawFileError for a frame
-    without gains, or whose levels cannot be; ContractError for gains that are of no light.
+    without gains, or whose levels cannot be; ContractError for two matrices that cannot be used.
     """
     black = line.black or camera.black
     gains = line.gains or _gains(camera, mosaic, black, name)

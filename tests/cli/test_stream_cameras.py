@@ -26,6 +26,7 @@ from invisp_deploy.sensor.camera_file import AS_GIVEN, CameraFile, CameraNoise, 
 from invisp_deploy.sensor.lens_shading import shading_opcodes
 from tests.cli.refusal import refused
 from tests.graphs import CANON_30D, Graphs, write_graphs
+from tests.simulated_v4l2 import SimulatedCamera
 
 FLAT, SHADED = ((1.0, 1.0), (1.0, 1.0)), ((1.0, 1.5), (1.25, 2.0))
 
@@ -209,3 +210,23 @@ def test_a_side_channel_that_ends_or_is_late_ends_the_stream(
     assert done.returncode == 1
     assert b"The line for frame-000000 did not come within 0.3 seconds" in done.stderr
     assert not list((tmp_path / "none").glob("*"))
+
+
+def test_a_camera_of_linux_and_its_camera_file(
+    small_frame: RawFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The driver says the mode, the shipped file the levels and colours; there was no device."""
+    rows = np.zeros((48, 80), "<u2")
+    rows[:, :64] = small_frame.mosaic[:48, 1:65] + 128
+    SimulatedCamera("GR12", 64, 48, 160, [(0, rows.tobytes(), True)]).install(monkeypatch)
+    words = ["--v4l2", os.devnull, "--camera", "imx477", "--frames", 1, "-o", tmp_path / "out"]
+    result = CliRunner().invoke(main, ["stream", *map(str, words)])
+    assert result.exit_code == 0, result.output
+    picture = read_picture(tmp_path / "out" / "frame-000000.jpg")
+    assert picture.record is not None
+    facts = picture.record.facts
+    assert (facts.cfa, facts.black, facts.white, facts.camera) == ("GRBG", (256,) * 4, 4095, "Sony IMX477")
+    assert facts.gains is not None
+    assert facts.gains[1] == 1
+    assert facts.color_matrix is not None
+    assert picture.metadata.model == "IMX477"

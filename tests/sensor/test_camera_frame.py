@@ -81,8 +81,11 @@ def test_two_matrices_follow_the_light_of_each_frame() -> None:
     for gains in ((1.98, 1.0, 2.46), (3.24, 1.0, 1.39)):
         frame = frame_of_camera(camera, MOSAIC, FrameLine(gains=gains), name="f")
         assert frame.color_matrix == matrix_between(*lit, gains)
-    with pytest.raises(ContractError, match="^f: The gains .* are of no light"):
-        frame_of_camera(camera, MOSAIC, FrameLine(gains=(1.0, 1.0, 50.0)), name="f")
+    strange = frame_of_camera(camera, MOSAIC, FrameLine(gains=(1.0, 1.0, 50.0)), name="f")
+    assert strange.color_matrix == COLD, "no light has these gains"
+    flat = replace(camera, color_matrix=(("A", WARM), ("D65", ((1.0, 1.0, 1.0),) * 3)))
+    with pytest.raises(ContractError, match="^f: The two colour matrices cannot be used"):
+        frame_of_camera(flat, MOSAIC, name="f")
 
 
 def test_levels_that_cannot_be_name_the_frame() -> None:
