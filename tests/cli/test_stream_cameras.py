@@ -218,7 +218,7 @@ def test_a_camera_of_linux_and_its_camera_file(
     """The driver says the mode, the shipped file the levels and colours; there was no device."""
     rows = np.zeros((48, 80), "<u2")
     rows[:, :64] = small_frame.mosaic[:48, 1:65] + 128
-    SimulatedCamera("GR12", 64, 48, 160, [(0, rows.tobytes(), True)]).install(monkeypatch)
+    SimulatedCamera("BA12", 64, 48, 160, [(0, rows.tobytes(), True)]).install(monkeypatch)
     words = ["--v4l2", os.devnull, "--camera", "imx477", "--frames", 1, "-o", tmp_path / "out"]
     result = CliRunner().invoke(main, ["stream", *map(str, words)])
     assert result.exit_code == 0, result.output
