@@ -21,13 +21,14 @@ from invisp_deploy.runtimes.base import Runtime
 from invisp_deploy.sensor.camera_file import CameraFile, names_camera_file, read_camera_file
 from invisp_deploy.sensor.camera_given import with_given
 from invisp_deploy.sensor.companding import companding_points
+from invisp_deploy.sensor.first_frame import FrameCheck
 from invisp_deploy.sensor.layouts import layout_named
 from invisp_deploy.streaming.capture import Capture, CaptureDevice
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 from invisp_deploy.streaming.pipeline import Frame
 from invisp_deploy.streaming.queues import POLICIES
 from invisp_deploy.streaming.side_channel import LATE_SECONDS, SideChannel, open_side_channel, with_lines
-from invisp_deploy.streaming.sources import listed, listed_names, paced, piped, played, watched
+from invisp_deploy.streaming.sources import checked, listed, listed_names, paced, piped, played, watched
 from invisp_deploy.streaming.v4l2 import open_camera
 from invisp_deploy.streaming.work import check_pipe
 
@@ -138,6 +139,8 @@ def open_source(request: StreamRequest) -> Iterator[Source]:
         left_out: dict[Path, int] = {}
         capture = None if device is None or pipe is None else Capture(device, pipe.frame_bytes, stop, request.timeout)
         frames = capture or _frames(request, direction, pipe, stop, left_out)
+        if pipe is not None and pipe.layout is not None and not request.options.force:
+            frames = checked(frames, FrameCheck(pipe.layout, pipe.width, pipe.height, pipe.stride).check)
         if request.rate is not None:
             frames = paced(frames, request.rate, stop)
         if channel is not None:

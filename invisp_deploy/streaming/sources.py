@@ -125,6 +125,15 @@ def piped(descriptor: int, size: int, stop: threading.Event, timeout: float | No
         number += 1
 
 
+def checked(frames: Iterable[Frame], check: Callable[[bytearray, str], None]) -> Iterator[Frame]:
+    """Frames as they come, each after `check` of its bytes and its name, whose error ends them: what follows a frame in
+    another layout is in that, too.
+    """
+    for frame in frames:
+        check(frame.load, frame.name)
+        yield frame
+
+
 def _fill(descriptor: int, frame: bytearray, stop: threading.Event, timeout: float | None, number: int) -> int:
     """Read until the frame is full, the pipe ends or `stop` is set; the number of bytes."""
     have, heard = 0, time.perf_counter()

@@ -165,6 +165,28 @@ def test_packed_and_padded_frames_give_the_pictures_of_plain_ones(graphs: Graphs
 
 
 @pytest.mark.parametrize(
+    ("name", "said", "words"),
+    [
+        ("stride_256_for", ("--format", "RG12"), "pass --stride 256"),
+        ("csi2p_raw12", ("--format", "RG12"), "pass --format pRCC and --stride 186"),
+        ("csi2p_raw12", ("--format", "BayerRG12p"), "pass --format pRCC, or --force"),
+    ],
+)
+def test_a_first_frame_that_makes_no_sense_ends_the_stream(
+    graphs: Graphs, tmp_path: Path, name: str, said: tuple[str, str], words: str
+) -> None:
+    """Before a sheared or garbled picture is written."""
+    frames = Path(__file__).parents[1] / "data" / "cases" / f"{name}_124x64x3.raw"
+    given = ("--pipe", "124x64", *said, "--black", 128, "--white-balance", "2,1,1.5", *CAMERA, "-o", tmp_path / "out")
+    with frames.open("rb") as sent:
+        done = subprocess.run(command("--engine", graphs.forward, *given), stdin=sent, capture_output=True)
+    assert done.returncode == 1
+    assert words in done.stderr.decode()
+    assert done.stderr.count(b"Error: ") == 1
+    assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize(
     ("change", "words", "whole"),
     [
         (lambda data: data[:-100], "within frame 2: 8092 of 8192 bytes", 2),

@@ -14,6 +14,7 @@ from invisp_deploy.dataset.placement import Bends
 from invisp_deploy.dataset.registration import Registration
 from invisp_deploy.rendering.options import Explicit
 from invisp_deploy.sensor.companding import companding_points
+from invisp_deploy.sensor.first_frame import FrameCheck
 from invisp_deploy.sensor.layouts import LAYOUTS, layout_named
 from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
 from invisp_deploy.streaming.sources import listed_names
@@ -68,6 +69,18 @@ def frame(data: bytes, folder: Path) -> None:
     pipe.mosaic(bytearray(data[4:].ljust(pipe.frame_bytes, b"\0")[: pipe.frame_bytes]), "frame 1").recipe(UNIVERSAL)
 
 
+def first(data: bytes, folder: Path) -> None:
+    """A first frame and a second one, of the bytes over and over."""
+    number, width, padding = (*data[:3], 0, 0, 0)[:3]
+    layout = [*LAYOUTS.values()][number % len(LAYOUTS)]
+    width = 32 + width % 64
+    stride = layout.row_bytes(width) + padding % 8
+    body = (data[3:] or b"\0") * (2 * 64 * stride // max(len(data) - 3, 1) + 1)
+    check = FrameCheck(layout, width, 64, stride)
+    for begin in (0, 64 * stride):
+        check.check(body[begin : begin + 64 * stride], "frame 1")
+
+
 def layout(data: bytes, folder: Path) -> None:
     """A name of a layout, and points of a curve."""
     name, _, points = data.decode("latin-1").partition(" ")
@@ -90,6 +103,7 @@ TARGETS = (
     Target("dataset", _datasets, dataset, of_json, 3),
     Target("size of a pipe's frames", lambda: [b"3520x2344", b" 2x2\n", b"65536X2"], pipe, of_bytes, 10),
     Target("frame of a pipe", _frames, frame, of_bytes, 6),
+    Target("first frame of a pipe", lambda: _frames()[::16], first, of_bytes, 0.25),
     Target("layout of a pipe's frames", lambda: [b"pRCC 0:0,512:512,4095:65535", b"Y10 0:0,1:1"], layout, of_bytes, 10),
     Target("list of files", lambda: ["a.dng\nb é.dng\r\n\n".encode(), b"\xff\n" * 20], names, of_bytes, 8),
 )

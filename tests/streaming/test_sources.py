@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from invisp_deploy.errors import RawFileError, RequestError
-from invisp_deploy.streaming.sources import EMPTY_LOOKS, listed, listed_names, paced, piped, played, watched
+from invisp_deploy.streaming.sources import EMPTY_LOOKS, checked, listed, listed_names, paced, piped, played, watched
 
 
 class Acts(threading.Event):
@@ -178,3 +178,20 @@ def test_a_source_that_stalls_is_no_longer_waited_for() -> None:
         next(frames)
     os.close(reading)
     os.close(writing)
+
+
+def test_a_frame_that_is_refused_ends_the_source() -> None:
+    reading = through(b"abcdefgh", b"ijkl")
+    seen: list[str] = []
+
+    def refuse(data: bytearray, name: str) -> None:
+        seen.append(name)
+        if data == b"efgh":
+            raise RawFileError(f"{name} is another")
+
+    frames = checked(piped(reading, 4, threading.Event()), refuse)
+    assert bytes(next(frames).load) == b"abcd"
+    with pytest.raises(RawFileError, match="frame-000001 is another"):
+        next(frames)
+    assert seen == ["frame-000000", "frame-000001"]
+    os.close(reading)
