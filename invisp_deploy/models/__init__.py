@@ -8,7 +8,7 @@ from typing import Final
 
 from invisp_deploy.errors import RequestError
 
-MODELS: Final = {"universal": "universal", "closed-form": "closed_form"}
+MODELS: Final = {"universal": "universal", "natural": "natural", "vivid": "vivid", "closed-form": "closed_form"}
 """Folders by the name that a model is asked for by."""
 
 DEFAULT_MODEL: Final = "universal"

@@ -13,13 +13,21 @@ import numpy.typing as npt
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.gain_map import GainMap
-from invisp_deploy.formats.pixels import Pixels, Rows
+from invisp_deploy.formats.pixels import Pixels, Rows, clipped_pixels
 from invisp_deploy.isp.alignment import Alignment
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.recipe import Recipe
 from invisp_deploy.isp.shading import with_shading
-from invisp_deploy.sidedata.correction import Corrections, NetworkInverse, fitted_corrections, sampled_windows
+from invisp_deploy.sidedata.correction import (
+    Corrections,
+    NetworkInverse,
+    SampledWindow,
+    clipped_windows,
+    fitted_corrections,
+    sampled_windows,
+)
 from invisp_deploy.sidedata.highlights import brighter, exposure_of, fitted_gain_map, highlights_of
+from invisp_deploy.sidedata.linear import Highlights
 from invisp_deploy.sidedata.noise import frame_noise
 from invisp_deploy.sidedata.options import RawBudget
 from invisp_deploy.sidedata.predictor import (
@@ -48,6 +56,9 @@ _GAIN_MAP_SIZE: Final = 1500
 
 _SAMPLES, _CLIPPED_SAMPLES = 70_000, 30_000
 """2x2 squares that filters are fitted to; more change nothing in the second decimal of a decibel."""
+
+_ALIGNED: Final = 16
+"""Pixels that the coarsest gain map has one for."""
 
 _STRIP: Final = 2
 """Pairs of rows that are sampled together."""
@@ -95,12 +106,15 @@ class Carried:
         starts = np.arange(0, len(mosaic) // 2, _STRIP)  # the last strip may be a shorter one
         self._open = _strips(mosaic, np.arange(starts.size), _SAMPLES)
         self._clipped: list[tuple[int, Mosaic]] = []
+        self._clipped_windows: list[SampledWindow] = []
         self._ends = (recipe.white,) * 4
         if found is not None and self.gain_map is not None:
             counts = np.add.reduceat((found.count > 0).sum(axis=1), starts)
             among = np.flatnonzero(counts)
             self._clipped = _strips(mosaic, among, _CLIPPED_SAMPLES, per_strip=float(counts[among].mean()))
             self._ends = in_dn(found.ends, recipe)
+            if self._windows:
+                self._clipped_windows = clipped_windows(mosaic, found.count)
 
     def __call__(self, rows: Rows, digest: str) -> dict[str, bytes]:
         """The layers of a picture whose file gives these rows and whose record has that digest.
@@ -132,13 +146,36 @@ class Carried:
         if not self._by_network:
             return {PREDICTOR_LAYER: predictor.to_bytes()}
         predictor = replace(predictor, open=None, network=self._corrections(rows))
+        if highlights is not None and not self._nearer(rows, predictor, highlights):
+            predictor = replace(predictor, clipped=None)
         return {} if predictor.empty else {PREDICTOR_LAYER: predictor.to_bytes()}
+
+    def _nearer(self, rows: Rows, predictor: Predictor, highlights: Highlights) -> bool:
+        """Whether pixels that clip come nearer by highlights than by the network, which may see more than they show."""
+        taken_back = None if self._look is None else self._look.taken_back
+        if self._look is None or taken_back is None or not self._clipped_windows:
+            return True
+        margin = -(-self._look.halo // _ALIGNED) * _ALIGNED
+        by_network = by_highlights = 0.0
+        for window in self._clipped_windows:
+            top, left, bottom, right = window.around(margin, self._shape)
+            pixels = rows(top, bottom)[:, left:right].copy()
+            network = taken_back(pixels)
+            made = predictor.predict(pixels, highlights.cut(top, left, bottom, right), network.copy())
+            y, x = window.top - top, window.left - left
+            inner = slice(y, y + window.mosaic.shape[0]), slice(x, x + window.mosaic.shape[1])
+            clipped = clipped_pixels(pixels)[inner]
+            truth = window.mosaic[clipped].astype(np.float64)
+            by_network += float(((network[inner][clipped] - truth) ** 2).sum())
+            by_highlights += float(((made[inner][clipped] - truth) ** 2).sum())
+        return by_highlights <= by_network
 
     def _corrections(self, rows: Rows) -> Corrections | None:
         taken_back = None if self._look is None else self._look.taken_back
         if self._look is None or taken_back is None:
             return None
-        return fitted_corrections(rows, self._windows, self._shape, self._recipe.white, taken_back, self._look.halo)
+        windows = [*self._windows, *self._clipped_windows]  # most of the error is beside what clips
+        return fitted_corrections(rows, windows, self._shape, self._recipe.white, taken_back, self._look.halo)
 
     def _residual(self, frame: RawFrame, predicted: Mosaic, taken: int) -> bytes:
         """The layer with the bound that is asked for, or the smallest that fits; empty where none is asked for or fits.

@@ -46,6 +46,8 @@ _STEP: Final = 4
 """Pixels that windows begin at multiples of: of the pattern, and of squares that a network folds."""
 
 _STRIP: Final = 128
+_LEAST_CLIPPED: Final = 0.02
+_MOST_CLIPPED: Final = 6
 _NEAR: Final = 1e-6
 """How fast filters are held at what changes nothing, as a share of what their pixels say."""
 
@@ -57,6 +59,12 @@ class SampledWindow:
     top: int
     left: int
     mosaic: Mosaic
+
+    def around(self, margin: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """First row and column, and those behind the last, of the window and so much around it, within a frame."""
+        height, width = self.mosaic.shape
+        top, left = max(self.top - margin, 0), max(self.left - margin, 0)
+        return top, left, min(self.top + height + margin, size[0]), min(self.left + width + margin, size[1])
 
 
 def sampled_windows(mosaic: Mosaic) -> list[SampledWindow]:
@@ -73,6 +81,25 @@ def sampled_windows(mosaic: Mosaic) -> list[SampledWindow]:
     ]
 
 
+def clipped_windows(mosaic: Mosaic, count: npt.NDArray[np.uint8]) -> list[SampledWindow]:
+    """Copies of at most six windows of those that clip, from the least to the most.
+
+    count: (H / 2, W / 2), pixels of each square that clip.
+    """
+    half = WINDOW_EDGE // 2
+    rows, columns = (side // half for side in count.shape)
+    blocks = count[: rows * half, : columns * half].reshape(rows, half, columns, half).sum(axis=(1, 3), dtype=np.int64)
+    among = np.flatnonzero(blocks >= _LEAST_CLIPPED * WINDOW_EDGE**2)
+    among = among[np.argsort(blocks.ravel()[among], kind="stable")]
+    chosen = among[np.unique(np.linspace(0, len(among) - 1, min(_MOST_CLIPPED, len(among))).astype(int))]
+    places = [divmod(int(each), columns) for each in chosen]
+    edge = WINDOW_EDGE
+    return [
+        SampledWindow(row * edge, column * edge, mosaic[row * edge :, column * edge :][:edge, :edge].copy())
+        for row, column in places
+    ]
+
+
 def fitted_corrections(
     rows: Rows, windows: list[SampledWindow], size: tuple[int, int], white: float, taken_back: TakenBack, halo: int
 ) -> Corrections:
@@ -84,11 +111,10 @@ def fitted_corrections(
     margin = -(-(halo + _REACH) // _STEP) * _STEP
     for window in windows:
         height, width = window.mosaic.shape
-        top, left = max(window.top - margin, 0), max(window.left - margin, 0)
-        bottom, right = min(window.top + height + margin, size[0]), min(window.left + width + margin, size[1])
+        top, left, bottom, right = window.around(margin, size)
         pixels = rows(top, bottom)[:, left:right].copy()
         padded = np.pad(taken_back(pixels).astype(np.float64), _REACH, mode="reflect")
-        clipped = clipped_pixels(pixels)
+        clipped = clipped_pixels(pixels) | black_pixels(pixels)
         y, x = window.top - top, window.left - left
         for site, (row, column) in enumerate(_SITES):
             target = window.mosaic[row::2, column::2]
@@ -106,8 +132,19 @@ def fitted_corrections(
     return np.rint(np.clip(np.array(found) * 2.0**_POINT, -(2**31), 2**31 - 1)).astype(np.int32)
 
 
-def corrected(mosaic: Mosaic, corrections: Corrections, white: int) -> Mosaic:
-    """(H, W) DN of a network, both even -> the same through the filters, at most `white`."""
+def black_pixels(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """(H, W, 3) -> (H, W): where a channel is 0, as colours beyond sRGB are: what comes back there is a guess, whose
+    errors are other ones.
+    """
+    black: npt.NDArray[np.bool_] = np.minimum(np.minimum(pixels[..., 0], pixels[..., 1]), pixels[..., 2]) == 0
+    return black
+
+
+def corrected(mosaic: Mosaic, pixels: Pixels, corrections: Corrections, white: int) -> Mosaic:
+    """(H, W) DN that a network gave for a picture, both even -> the same through the filters, at most `white`.
+
+    Where the picture is black they stay as they were.
+    """
     height, width = mosaic.shape
     made = np.empty_like(mosaic)
     padded = np.pad(mosaic, _REACH, mode="reflect")
@@ -121,6 +158,7 @@ def corrected(mosaic: Mosaic, corrections: Corrections, white: int) -> Mosaic:
                 total += coefficient * part[row::2, column::2]
             np.floor(total * 2.0**-_POINT + 0.5, out=total)
             made[top + row : bottom : 2, column::2] = np.clip(total, 0, white, out=total)
+        np.copyto(made[top:bottom], mosaic[top:bottom], where=black_pixels(pixels[top:bottom]))
     return made
 
 

@@ -58,6 +58,12 @@ class Highlights:
     sixteenths: int
     scale: int
 
+    def cut(self, top: int, left: int, bottom: int, right: int) -> Highlights:
+        """Of a part of the picture that begins at multiples of `scale`; at its edges as if the picture ended there."""
+        scale = self.scale
+        part = self.codes[top // scale : -(-bottom // scale), left // scale : -(-right // scale)]
+        return Highlights(part, self.sixteenths, scale)
+
     def rows(self, top: int, bottom: int, width: int) -> npt.NDArray[np.intp]:
         """(bottom - top, width, 3): codes between the map's pixels, in 16ths, bilinear, from `top` on."""
         scale, height = self.scale, len(self.codes)

@@ -133,7 +133,7 @@ class Predictor:
         height, width = pixels.shape[:2]
         mosaic: Mosaic = np.empty((height, width), np.uint16) if base is None else base
         if base is not None and self.network is not None:
-            mosaic = corrected(base, self.network, self.white)
+            mosaic = corrected(base, pixels, self.network, self.white)
         of_clipped = None if highlights is None else self.clipped
         everywhere, where_clipped = (_checked(each, highlights) for each in (self.open, of_clipped))
         strip = max(_AT_ONCE // (width // 2 + 2), 1)

@@ -27,6 +27,10 @@ UNCHANGED = np.zeros((4, NEIGHBOURS), np.int32)
 UNCHANGED[:, NEIGHBOURS // 2 - 1] = 1 << 24
 
 
+def grey(size: tuple[int, int]) -> np.ndarray:
+    return np.full((*size, 3), 128, np.uint8)
+
+
 @pytest.fixture(scope="module")
 def look(tmp_path_factory: pytest.TempPathFactory) -> Model:
     contract = replace(UNIVERSAL, look="night", white="file", clips=False)
@@ -67,20 +71,33 @@ def test_highlights_go_on_top(look: Model, tmp_path: Path) -> None:
     predictor = Predictor.from_bytes(read_picture(tmp_path / "a.jpg").layers[PREDICTOR_LAYER], "a.jpg")
     assert predictor.open is None
     assert predictor.network is not None
+    truth = blown_frame()
+    alone, found = (look.recover(tmp_path / "a.jpg", options).mosaic for options in (ALONE, RunOptions()))
+    errors = [float(((each.astype(np.float64) - truth.mosaic) ** 2).mean()) for each in (alone, found)]
+    assert errors[1] < errors[0]
 
 
 def test_filters_that_change_nothing_change_nothing() -> None:
     for size in ((2, 4), (130, 66)):
         mosaic = np.random.default_rng(0).integers(0, 4096, size).astype(np.uint16)
-        assert np.array_equal(corrected(mosaic, UNCHANGED, 4095), mosaic)
-        assert corrected(mosaic, UNCHANGED, 1000).max() <= 1000
+        assert np.array_equal(corrected(mosaic, grey(size), UNCHANGED, 4095), mosaic)
+        assert corrected(mosaic, grey(size), UNCHANGED, 1000).max() <= 1000
+
+
+def test_where_a_picture_is_black_nothing_is_filtered() -> None:
+    mosaic = np.random.default_rng(0).integers(0, 4096, (130, 66)).astype(np.uint16)
+    pixels = grey(mosaic.shape)
+    pixels[:50, :, 2] = 0
+    found = corrected(mosaic, pixels, UNCHANGED // 2, 4095)
+    assert np.array_equal(found[:50], mosaic[:50])
+    assert abs(found[50:].astype(int) - mosaic[50:] / 2).max() <= 0.5
 
 
 def test_each_site_is_the_sum_of_its_neighbours() -> None:
     random = np.random.default_rng(1)
     mosaic = random.integers(0, 4096, (10, 14)).astype(np.uint16)
     filters = random.integers(-(1 << 21), 1 << 21, (4, NEIGHBOURS)).astype(np.int32)
-    found = corrected(mosaic, filters, 65535)
+    found = corrected(mosaic, grey(mosaic.shape), filters, 65535)
     for row, column in ((3, 4), (4, 5), (6, 8), (5, 9)):
         around = mosaic[row - 2 : row + 3, column - 2 : column + 3].ravel().tolist()
         taps = filters[row % 2 * 2 + column % 2].tolist()
