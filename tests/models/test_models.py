@@ -63,8 +63,11 @@ def test_graphs_and_weights_are_one_set(folder: Path, model: str, runtimes: dict
         assert card.config == checkpoint.config
         assert card.contract == checkpoint.contract
     assert model_of_weights(checkpoint.weights) == model
-    assert checkpoint.contract == UNIVERSAL
-    assert model not in AS_LIBRAW or checkpoint.config == CONFIGURATIONS[model]
+    if model in AS_LIBRAW:
+        assert (checkpoint.contract, checkpoint.config) == (UNIVERSAL, CONFIGURATIONS[model])
+    else:
+        assert checkpoint.contract == replace(UNIVERSAL, look=model, white="file", clips=False)
+        assert checkpoint.config == CONFIGURATIONS["look"]
 
 
 def test_the_report_is_about_these_files(folder: Path, runtimes: dict[Direction, OnnxRuntime]) -> None:
@@ -118,7 +121,9 @@ def test_the_scales_are_of_these_weights_and_lose_what_they_may() -> None:
 
 
 def test_a_model_that_is_not_shipped_or_not_installed_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RequestError, match="No model 'nikon_d1' is shipped: choose one of universal, closed-form"):
+    with pytest.raises(
+        RequestError, match="No model 'nikon_d1' is shipped: choose one of universal, natural, vivid, closed-"
+    ):
         shipped_folder("nikon_d1")
     monkeypatch.setitem(MODELS, "universal", "nikon_d1")
     with pytest.raises(RequestError, match="shipped model universal is not part .* name a folder of an export"):
