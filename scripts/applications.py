@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 
 from invisp_deploy.files import write_whole
+from invisp_deploy.report.reconstruction import reconstruction_page
 from invisp_deploy.report.retouch import retouch_page
 
 PICTURED = "nikon_d5000_hdrmerge_sample3.png"
 """Of a photograph that may be shown (HDRMerge's tests)."""
 
-TABLES = {"retouch": retouch_page}
-IMAGES = {"retouch": "retouch.png"}
+TABLES = {"retouch": retouch_page, "hdr": reconstruction_page}
+IMAGES = {"retouch": "retouch.png", "hdr": "light.png"}
 
 
 def main() -> None:
