@@ -25,6 +25,7 @@ from invisp_deploy.errors import MissingFileError, RequestError
 @click.option("--frame-facts", metavar="FD|FILE", help="Lines of JSON beside the frames, one for each.")
 @click.option("--every", default=1, show_default=True, type=click.IntRange(1), help="Keep one frame in so many.")
 @click.option("--frames", "most", type=click.IntRange(1), help="End after so many DNGs.")
+@click.option("--force", is_flag=True, help="Take frames that make no sense as they were said, too.")
 @output_option("Folder for the DNGs; new or empty.")
 @json_option
 def frames_command(
@@ -36,6 +37,7 @@ def frames_command(
     frame_facts: str | None,
     every: int,
     most: int | None,
+    force: bool,
     output: Path,
     as_json: bool,
 ) -> None:
@@ -49,19 +51,23 @@ def frames_command(
     """
     from invisp_deploy.sensor.camera_file import read_camera_file
     from invisp_deploy.sensor.camera_given import with_given
+    from invisp_deploy.sensor.first_frame import FrameCheck
     from invisp_deploy.streaming.kept_frames import keep_frames
     from invisp_deploy.streaming.pipe_format import PipeFormat, pipe_size
     from invisp_deploy.streaming.pipeline import Frame
     from invisp_deploy.streaming.side_channel import SideChannel, open_side_channel, with_lines
-    from invisp_deploy.streaming.sources import piped
+    from invisp_deploy.streaming.sources import checked, piped
 
     width, height = (None, None) if pipe is None else pipe_size(pipe)
     given = {"width": width, "height": height, "format": format, "stride": stride}
-    carried = PipeFormat.of_camera(with_given(read_camera_file(camera), given))
+    described = with_given(read_camera_file(camera), given)
+    carried = PipeFormat.of_camera(described)
     stop = threading.Event()
     with ExitStack() as stack:
         descriptor = stack.enter_context(_opened(source))
         frames: Iterable[Frame] = piped(descriptor, carried.frame_bytes, stop)
+        if not force:
+            frames = checked(frames, FrameCheck(described.layout, carried.width, carried.height, carried.stride).check)
         if frame_facts is not None:
             channel = SideChannel(stack.enter_context(open_side_channel(frame_facts)), stop)
             frames = with_lines(frames, channel)

@@ -19,6 +19,7 @@ from invisp_deploy.sensor.camera_file import AS_GIVEN, camera_text
 from invisp_deploy.sensor.camera_of_frame import camera_of_frame
 from tests.cli.refusal import refused_at_once as refused
 
+CASES = Path(__file__).parents[1] / "data" / "cases"
 SIDE = 64
 COUNT = 5
 
@@ -139,3 +140,19 @@ def test_requests_that_cannot_be(frames: Path, camera: Path, tmp_path: Path) -> 
     camera.write_text(text.replace("width = 64", "width = 16"))
     refused(prepare(frames, "--camera", camera, "-o", out), 2, "22x22")
     assert not out.exists()
+
+
+def test_frames_that_make_no_sense_as_they_were_said_become_no_dngs(camera: Path, tmp_path: Path) -> None:
+    """Rows of 124 pixels, padded to 256 bytes, taken for rows without padding."""
+    source, out = CASES / "stride_256_for_124x64x3.raw", tmp_path / "dngs"
+    text = camera.with_name("fixed.toml").read_text().replace("width = 64", "width = 124")
+    camera.write_text(text)
+    refused(prepare(source, "--camera", camera, "-o", out), 1, "frame-000000 makes no sense", "--stride 256", "--force")
+    assert not out.exists()
+    result = prepare(source, "--camera", camera, "--force", "--frames", 3, "-o", out)
+    assert result.exit_code == 0, result.output
+    sheared = read_raw(out / "frame-000000.dng").mosaic
+    result = prepare(source, "--camera", camera, "--stride", 256, "-o", tmp_path / "right")
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "right").iterdir())) == 3
+    assert not np.array_equal(read_raw(tmp_path / "right" / "frame-000000.dng").mosaic, sheared)
