@@ -23,6 +23,9 @@ from invisp_deploy.streaming.multipart import CONTENT_TYPE, END, part_head
 MOST_VIEWERS: Final = 16
 """At a time; each is a thread and holds one picture."""
 
+MOST_CONNECTIONS: Final = 64
+"""At a time, those that have not said yet what they want among them; one more is closed at once."""
+
 PATIENCE: Final = 10.0
 """Seconds in which a viewer must have taken a picture; one that has not is cut off."""
 
@@ -119,6 +122,20 @@ class _Server(ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: set[Any] = set()
+        super().__init__(*arguments)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        if room := len(self._open) < MOST_CONNECTIONS:
+            self._open.add(request)
+        return room
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Viewers go as they like."""
@@ -208,7 +225,7 @@ def _server(host: str, port: int, handler: Any) -> _Server:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         kind = _Server6 if family == socket.AF_INET6 else _Server
-        return kind(address[:2], handler)  # type: ignore[arg-type]
+        return kind(address[:2], handler)
     except OSError as error:
         raise RequestError(
             f"The stream cannot be shown at {host}, port {port}: {error.strerror or error}. Choose an address of this "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.streaming.multipart import BOUNDARY
-from invisp_deploy.streaming.viewers import MOST_VIEWERS, Viewers
+from invisp_deploy.streaming.viewers import MOST_CONNECTIONS, MOST_VIEWERS, Viewers
 
 LONG = 20.0  # seconds after which a test that hangs fails
 
@@ -98,6 +99,22 @@ def test_there_is_an_end_of_viewers(viewers: Viewers) -> None:
     deadline = time.monotonic() + LONG
     while get(viewers, "/newest.jpg").status != 200:
         assert time.monotonic() < deadline, "those who left make room"
+        time.sleep(0.1)
+
+
+def test_connections_that_say_nothing_take_no_more_than_their_share(viewers: Viewers) -> None:
+    viewers.show("0.jpg", [b"abc"])
+    with contextlib.ExitStack() as idle:
+        for _ in range(MOST_CONNECTIONS):
+            idle.enter_context(socket.create_connection(("127.0.0.1", viewers.port)))
+        with pytest.raises(ConnectionError):
+            get(viewers, "/newest.jpg")
+    deadline = time.monotonic() + LONG
+    while True:
+        with contextlib.suppress(ConnectionError):
+            assert get(viewers, "/newest.jpg").read() == b"abc", "who left makes room"
+            break
+        assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
