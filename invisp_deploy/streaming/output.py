@@ -19,7 +19,7 @@ from invisp_deploy.graph_card import Direction
 from invisp_deploy.rendering.files import check_target, jpeg_of, save
 from invisp_deploy.rendering.options import RunOptions
 from invisp_deploy.sidedata.options import RawBudget
-from invisp_deploy.streaming.multipart import END, part_head
+from invisp_deploy.streaming.multipart import BEGIN, BEHIND, END, part_head
 from invisp_deploy.streaming.pipeline import Frame
 from invisp_deploy.streaming.standard_output import FORMS, frames_on_standard_output, write_frame
 from invisp_deploy.streaming.video import nv12
@@ -105,6 +105,7 @@ def open_output(output: Output, say: Callable[[str], object]) -> Iterator[Callab
             if output.form != FORMS[0]:
                 yield lambda direction, options: _Bare(descriptor, output.form, direction)
                 return
+            write_frame(descriptor, [BEGIN])
             yield lambda direction, options: _Multipart(descriptor, direction, options)
             with suppress(OutputError):  # who has gone needs no end
                 write_frame(descriptor, [END])
@@ -133,7 +134,7 @@ class _Multipart(Sink):
     def put(self, frame: Frame) -> tuple[str, ...]:
         pieces, notes = jpeg_of(frame.load, self._options)
         head = part_head(f"{frame.stem}.jpg", sum(map(len, pieces)))
-        write_frame(self._descriptor, [head, *pieces, b"\r\n"])
+        write_frame(self._descriptor, [head, *pieces, BEHIND])
         return notes
 
 
@@ -144,7 +145,7 @@ class _Shown(Sink):
 
     def put(self, frame: Frame) -> tuple[str, ...]:
         pieces, notes = jpeg_of(frame.load, self._options)
-        self._viewers.show(f"{frame.stem}.jpg", pieces)
+        self._viewers.show(pieces)
         return notes
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.jpeg import Pieces
-from invisp_deploy.streaming.multipart import CONTENT_TYPE, END, part_head
+from invisp_deploy.streaming.multipart import BEGIN, BEHIND, CONTENT_TYPE, END, SHORT_HEAD
 
 MOST_VIEWERS: Final = 16
 """At a time; each is a thread and holds one picture."""
@@ -42,10 +42,9 @@ _PAGE: Final = """<!doctype html>
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture that is shown. number: 1 for the first. name: of its file, if it became one."""
+    """A picture that is shown. number: 1 for the first."""
 
     number: int
-    name: str
     pieces: Pieces
 
     @property
@@ -73,10 +72,10 @@ class Viewers:
     def url(self) -> str:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
 
-    def show(self, name: str, pieces: Pieces) -> None:
+    def show(self, pieces: Pieces) -> None:
         """From now on this is the newest; who has not begun with the one before never sees that."""
         with self._changed:
-            self._newest = Shown(self._newest.number + 1 if self._newest else 1, name, pieces)
+            self._newest = Shown(self._newest.number + 1 if self._newest else 1, pieces)
             self._changed.notify_all()
 
     def after(self, number: int, seconds: float) -> Shown | None:
@@ -189,16 +188,20 @@ class _Viewer(BaseHTTPRequestHandler):
         self._send(*shown.pieces)
 
     def _stream(self) -> None:
+        """Chromium shows a picture when it has read the head of the next, so that head is sent with the picture. It is
+        the newest picture's, once more, where no other came.
+        """
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self._head(CONTENT_TYPE, {})
-        number = 0
+        self._send(BEGIN, SHORT_HEAD)
+        newest: Shown | None = None
         while True:
-            shown = self._viewers.after(number, _LOOK)
+            shown = self._viewers.after(newest.number if newest else 0, _LOOK)
             if shown is not None:
-                number = shown.number
-                self._send(part_head(shown.name, shown.size), *shown.pieces, b"\r\n")
+                newest = shown
+                self._send(*shown.pieces, BEHIND, SHORT_HEAD)
             elif self._viewers.ended:
-                self._send(END)
+                self._send(*(newest.pieces if newest else ()), BEHIND, END)
                 return
             elif select.select([self.connection], [], [], 0)[0] and not self.connection.recv(1):
                 return  # it has gone

@@ -167,12 +167,13 @@ def test_a_browser_sees_the_pictures_and_their_raw(
     connection = HTTPConnection("127.0.0.1", port, timeout=LONG)
     connection.request("GET", "/stream.mjpeg")
     stream = connection.getresponse()
+    boundary, head = b"--invisp\r\n", b"Content-Type: image/jpeg\r\n"
+    assert [stream.readline() for _ in range(3)] == [boundary, head, b"\r\n"]
     for number, frame in enumerate(frames):
         feed(process.stdin, frame)
-        head = message_from_bytes(b"".join(iter(lambda: stream.readline(), b"\r\n")).partition(b"\r\n")[2])
-        body = stream.read(int(head["Content-Length"]))
-        assert body == (files / f"frame-00000{number}.jpg").read_bytes()
-        assert stream.readline() == b"\r\n"
+        body = b"".join(iter(stream.readline, boundary))
+        assert body == (files / f"frame-00000{number}.jpg").read_bytes() + b"\r\n"
+        assert [stream.readline() for _ in range(2)] == [head, b"\r\n"]
     out, err = process.communicate(timeout=LONG)
     assert process.returncode == 0, err
     assert b"3 of 3 frames done" in out

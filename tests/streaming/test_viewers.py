@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from email import message_from_bytes
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
@@ -33,44 +32,52 @@ def get(viewers: Viewers, path: str, host: str = "") -> HTTPResponse:
     return connection.getresponse()
 
 
-def next_part(answer: HTTPResponse) -> tuple[str, bytes]:
-    """Name and bytes of a part, read as any client does that believes Content-Length."""
-    assert answer.readline() == f"--{BOUNDARY}\r\n".encode()
-    lines = list(iter(answer.readline, b"\r\n"))
-    head = message_from_bytes(b"".join(lines))
-    body = answer.read(int(head["Content-Length"]))
-    assert answer.readline() == b"\r\n"
-    return head.get_filename() or "", body
-
-
-def test_every_picture_reaches_a_viewer_that_keeps_up(viewers: Viewers) -> None:
-    viewers.show("0.jpg", [b"zero"])
+def watch(viewers: Viewers) -> HTTPResponse:
     answer = get(viewers, "/stream.mjpeg")
     assert answer.getheader("Content-Type") == f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+    assert next_part(answer) == b""
+    return answer
+
+
+def next_part(answer: HTTPResponse) -> bytes:
+    """What stands before the next boundary, which ends with the head of the part behind it."""
+    lines = []
+    while (line := answer.readline()) != f"--{BOUNDARY}\r\n".encode():
+        assert line not in (b"", f"--{BOUNDARY}--\r\n".encode())
+        lines.append(line)
+    assert [answer.readline() for _ in range(2)] == [b"Content-Type: image/jpeg\r\n", b"\r\n"]
+    return b"".join(lines)[:-2]
+
+
+def test_every_picture_reaches_a_viewer_that_keeps_up_with_the_head_of_the_next(viewers: Viewers) -> None:
+    """Which Chromium waits for."""
+    pictures = [b"zero", b"one\r\n", b"two", b"three"]
+    viewers.show([pictures[0]])
+    answer = watch(viewers)
     for number in range(1, 4):
-        assert next_part(answer) == (f"{number - 1}.jpg", [b"zero", b"one", b"two"][number - 1])
-        viewers.show(f"{number}.jpg", [memoryview([b"one", b"two", b"three"][number - 1])])
-    assert next_part(answer) == ("3.jpg", b"three")
+        assert next_part(answer) == pictures[number - 1]
+        viewers.show([b"", memoryview(pictures[number])])
+    assert next_part(answer) == b"three"
     viewers.close()
-    assert answer.read() == f"--{BOUNDARY}--\r\n".encode()
+    assert answer.read() == f"three\r\n--{BOUNDARY}--\r\n".encode(), "the last part is no empty one"
 
 
 def test_a_viewer_that_never_reads_stalls_nobody_and_misses_what_it_slept_through(viewers: Viewers) -> None:
     """Sixty pictures of 1 MB: far more than the system's buffers of a socket hold."""
-    asleep, awake = get(viewers, "/stream.mjpeg"), get(viewers, "/stream.mjpeg")
+    asleep, awake = watch(viewers), watch(viewers)
     for number in range(60):
-        viewers.show(f"{number}.jpg", [bytes(1 << 20)])
-        assert next_part(awake)[0] == f"{number}.jpg"
+        viewers.show([bytes([128 + number]) * (1 << 20)])
+        assert next_part(awake)[0] == 128 + number
     seen = [next_part(asleep)[0]]
-    while seen[-1] != "59.jpg":
+    while seen[-1] != 128 + 59:
         seen.append(next_part(asleep)[0])
     assert len(seen) < 20, "the newest comes after what was under way"
     viewers.close()
-    assert asleep.read() == f"--{BOUNDARY}--\r\n".encode(), "no picture comes twice"
+    assert len(asleep.read()) == (1 << 20) + len(f"\r\n--{BOUNDARY}--\r\n"), "it is seen once more, at the end"
 
 
 def test_the_newest_picture_is_had_by_itself(viewers: Viewers) -> None:
-    threading.Timer(0.2, viewers.show, ("0.jpg", [b"a", b"bc"])).start()
+    threading.Timer(0.2, viewers.show, ([b"a", b"bc"],)).start()
     answer = get(viewers, "/newest.jpg")
     assert (answer.getheader("Content-Type"), answer.read()) == ("image/jpeg", b"abc")
     page = get(viewers, "/")
@@ -80,7 +87,7 @@ def test_the_newest_picture_is_had_by_itself(viewers: Viewers) -> None:
 
 def test_pages_of_others_do_not_get_at_it(viewers: Viewers) -> None:
     """Names that a foreign server gives this address, and images in foreign pages."""
-    viewers.show("0.jpg", [b"abc"])
+    viewers.show([b"abc"])
     for host in ("evil.example", "evil.example:8080", "127.0.0.1.evil.example", ""):
         answer = get(viewers, "/newest.jpg", host or ":")
         assert answer.status == 403, host
@@ -91,8 +98,8 @@ def test_pages_of_others_do_not_get_at_it(viewers: Viewers) -> None:
 
 
 def test_there_is_an_end_of_viewers(viewers: Viewers) -> None:
-    viewers.show("0.jpg", [b"abc"])
-    watching = [get(viewers, "/stream.mjpeg") for _ in range(MOST_VIEWERS)]
+    viewers.show([b"abc"])
+    watching = [watch(viewers) for _ in range(MOST_VIEWERS)]
     assert get(viewers, "/newest.jpg").status == 503
     for answer in watching:
         answer.close()
@@ -103,7 +110,7 @@ def test_there_is_an_end_of_viewers(viewers: Viewers) -> None:
 
 
 def test_connections_that_say_nothing_take_no_more_than_their_share(viewers: Viewers) -> None:
-    viewers.show("0.jpg", [b"abc"])
+    viewers.show([b"abc"])
     with contextlib.ExitStack() as idle:
         for _ in range(MOST_CONNECTIONS):
             idle.enter_context(socket.create_connection(("127.0.0.1", viewers.port)))
@@ -130,7 +137,7 @@ def test_an_address_that_cannot_be_had_is_refused(viewers: Viewers) -> None:
 def test_only_loopback_is_local() -> None:
     everywhere = Viewers("0.0.0.0", 0)
     assert not everywhere.local
-    everywhere.show("0.jpg", [b"abc"])
+    everywhere.show([b"abc"])
     assert get(everywhere, "/newest.jpg", "camera.example").read() == b"abc"
     everywhere.close()
 
