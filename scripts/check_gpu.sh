@@ -134,6 +134,18 @@ verify_graphs() {
     done
 }
 
+plugin() { # TensorRT for RTX inside ONNX Runtime, by pip alone
+    local precision plugin=NvTensorRTRTXExecutionProvider
+    if [ "$(answer "trial('onnxruntime $plugin')")" != ok ]; then
+        missing "$plugin" "$(answer "next(one['text'] for one in found['trials'] if one['name'] == 'onnxruntime $plugin')")"
+        return
+    fi
+    for precision in "${precisions[@]}"; do
+        step "plugin-$precision" invisp verify --model "$out/graphs/$precision" \
+            --provider "$plugin" --tile "$tile" --runs "$runs" --report "$out/plugin-$precision.json" || true
+    done
+}
+
 engines() { # backend
     local backend=$1 precision way name options=() built
     if [ "$(answer "trial('$backend')")" != ok ]; then
@@ -207,6 +219,7 @@ else
 fi
 export_graphs
 verify_graphs
+plugin
 engines tensorrt
 engines tensorrt-rtx
 pytorch

@@ -108,4 +108,4 @@ def _table(cases: Sequence[Case], asked: Benchmark, rate: float, stack: ExitStac
 
 
 def _on_gpu(candidate: Candidate) -> bool:
-    return candidate.is_engine or "CUDA" in (candidate.provider or "") or "Tensorrt" in (candidate.provider or "")
+    return candidate.is_engine or any(name in (candidate.provider or "") for name in ("CUDA", "Tensorrt", "TensorRT"))

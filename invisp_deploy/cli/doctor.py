@@ -48,11 +48,12 @@ def _doctor_lines(found: Examination, advice: Sequence[str]) -> Iterator[str]:
     for name, text in found.machine.to_dict().items():
         yield f"{name:14} {text}"
     yield ""
+    width = max(len(package.module) for package in found.packages)
     for package in found.packages:
         names = ", ".join(f"{one.name} {one.version}" for one in package.distributions)
-        yield f"{package.module:14} {package.version or 'absent':14} {package.path}"
+        yield f"{package.module:{width}} {package.version or 'absent':14} {package.path}"
         if len({one.name for one in package.distributions}) > 1 or (package.path and not package.distributions):
-            yield f"{'':29} {'from ' + names if names else 'no metadata: not installed by pip'}"
+            yield f"{'':{width + 15}} {'from ' + names if names else 'no metadata: not installed by pip'}"
     yield ""
     width = max(len(trial.name) for trial in found.trials)
     for trial in found.trials:

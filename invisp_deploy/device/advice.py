@@ -12,6 +12,7 @@ from invisp_deploy.installation import install_line
 
 _CPU: Final = "onnxruntime CPUExecutionProvider"
 _CUDA: Final = "onnxruntime CUDAExecutionProvider"
+_RTX: Final = "onnxruntime NvTensorRTRTXExecutionProvider"
 _SHARED: Final = (
     "this virtual environment does not see the system's packages: make it again with "
     "`python3 -m venv --system-site-packages .venv`"
@@ -96,13 +97,15 @@ def _desktop(found: Examination) -> Iterator[str]:
             "list the GPU; in a container pass `--gpus all`)."
         )
         return
-    if not found.works(_CUDA):
+    major = device.driver.partition(".")[0]
+    if not (found.works(_CUDA) or found.works(_RTX)):
         yield (
-            f"{device.name} is not used by ONNX Runtime: `pip uninstall --yes onnxruntime`, then `pip install "
+            f"{device.name} is not used by ONNX Runtime. A GeForce RTX or RTX PRO card takes `pip install "
+            f"onnxruntime-ep-nv-tensorrt-rtx-cu{major}` and --provider NvTensorRTRTXExecutionProvider; any GPU takes "
+            "CUDA's: `pip uninstall --yes onnxruntime`, then `pip install "
             "--force-reinstall --no-deps onnxruntime-gpu` (CUDA 13, Python 3.11 or later); docs/install.md says more."
         )
     if not (found.works("tensorrt") or found.works("tensorrt-rtx")):
-        major = device.driver.partition(".")[0]
         yield (
             f"For engines: `pip install tensorrt-cu{major} --extra-index-url https://pypi.nvidia.com` (the driver "
             f"supports CUDA {device.driver}), or `pip install tensorrt-rtx` for a GeForce RTX or RTX PRO card."

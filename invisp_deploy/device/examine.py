@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from invisp_deploy.device.machine import Machine, read_machine
 from invisp_deploy.device.packages import Package, find_packages
+from invisp_deploy.runtimes.plugins import PLUGINS
 
 RENDERING: Final = "rendering on the CPU"
 _SECONDS: Final = 300
@@ -59,7 +60,13 @@ def examine(on_trial: Callable[[str], object] = lambda name: None) -> Examinatio
     machine, packages = read_machine(), find_packages()
     there = {package.module for package in packages if package.path}
     wanted: list[tuple[str, str, tuple[str, ...]]] = [(RENDERING, "onnxruntime", ("rendering",))]
-    wanted += [(f"onnxruntime {name}", "onnxruntime", ("provider", name)) for name in _providers()]
+    built_in = _providers()
+    wanted += [(f"onnxruntime {name}", "onnxruntime", ("provider", name)) for name in built_in]
+    wanted += [
+        (f"onnxruntime {name}", plugin.module, ("provider", name))
+        for name, plugin in PLUGINS.items()
+        if name not in built_in
+    ]
     wanted += [
         ("tensorrt", "tensorrt", ("backend", "tensorrt")),
         ("tensorrt-rtx", "tensorrt_rtx", ("backend", "tensorrt-rtx")),

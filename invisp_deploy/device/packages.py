@@ -17,6 +17,8 @@ from typing import Final
 MODULES: Final = {
     "numpy": r"numpy",
     "onnxruntime": r"onnxruntime(-(?!ep-|extensions|genai|tools).+)?",
+    "onnxruntime_ep_nv_tensorrt_rtx": r"onnxruntime-ep-nv-tensorrt-rtx-cu\d+",
+    "onnxruntime_ep_openvino": r"onnxruntime-ep-openvino",
     "rawpy": r"rawpy",
     "PIL": r"pillow",
     "tifffile": r"tifffile",

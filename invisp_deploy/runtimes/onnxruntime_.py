@@ -14,6 +14,7 @@ from invisp_deploy.graph_card import GraphCard
 from invisp_deploy.isp.steps import Array
 from invisp_deploy.runtimes.base import Feeds, Runtime, Size, check_tensors, graph_specs
 from invisp_deploy.runtimes.bound import timed_run
+from invisp_deploy.runtimes.plugins import PLUGINS, check_assignment, take_plugin
 from invisp_deploy.runtimes.tensorrt.contexts import Times
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class OnnxRuntime(Runtime):
     provider: exactly one, by ONNX Runtime's name; nodes it cannot take are an error, not a fallback.
     threads: of the CPU provider, 0 for all cores. constants: arrays in place of the graph's own constants of these
     names, of the same types and shapes. Raises MissingFileError, GraphError for a file that is not our graph,
-    EngineError for a provider that is not there.
+    EngineError for a provider that is not there, MissingPackageError for a plug-in that is not installed.
     """
 
     def __init__(self, path: Path, provider: str = CPU, threads: int = 0, constants: Feeds | None = None) -> None:
@@ -48,7 +49,8 @@ class OnnxRuntime(Runtime):
 
         if not path.is_file():
             raise MissingFileError(f"There is no engine {path}.")
-        chosen = provider_with_options(provider)
+        plugged = provider in PLUGINS and provider not in onnxruntime.get_available_providers()
+        chosen = (provider, {}) if plugged else provider_with_options(provider)
         if provider == _CUDA and hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
             with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find; --json must stay JSON
                 onnxruntime.preload_dlls()
@@ -59,7 +61,7 @@ class OnnxRuntime(Runtime):
         # its threads would spin between nodes and take the cores from whatever else runs: decoder, coder, neighbours
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_mem_pattern = False  # tiles differ in size; a pattern would be kept for each
-        if provider != CPU:
+        if provider != CPU and not plugged:  # what a plug-in leaves to the CPU is named below
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         self._on_device = provider == _CUDA
         self._run_options = onnxruntime.RunOptions()
@@ -69,8 +71,12 @@ class OnnxRuntime(Runtime):
         for name, array in (constants or {}).items():
             self._constants.append(onnxruntime.OrtValue.ortvalue_from_numpy(array))
             options.add_initializer(name, self._constants[-1])
-        self._session = _session(path, options, chosen)
-        if self._session.get_providers()[0] != provider:
+        if plugged:
+            take_plugin(provider, options)
+        self._session = _session(path, options, chosen, plugged=plugged)
+        if plugged:
+            check_assignment(provider, self._session, str(path))
+        elif self._session.get_providers()[0] != provider:
             raise EngineError(
                 f"{provider} was asked for but ONNX Runtime chose {self._session.get_providers()[0]}: its libraries do "
                 "not load on this machine."
@@ -104,18 +110,26 @@ class OnnxRuntime(Runtime):
 
 
 def provider_with_options(provider: str) -> tuple[str, dict[str, str]]:
-    """What a session of ONNX Runtime is made with. Raises EngineError for a provider that is not there or not used."""
+    """What a session of ONNX Runtime is made with.
+
+    Raises EngineError for a provider that is not there, is not used, or is a plug-in.
+    """
     import onnxruntime
 
-    if "tensorrt" in provider.lower():
+    if "tensorrt" in provider.lower() and provider not in PLUGINS:
         raise EngineError(
             f"{provider} is not used: it builds engines inside ONNX Runtime, in a precision that its options choose. "
-            "Build one with `invisp-export engine`, which keeps the graph's, or take CUDAExecutionProvider."
+            "Build one with `invisp-export engine`, which keeps the graph's, or take NvTensorRTRTXExecutionProvider or "
+            "CUDAExecutionProvider."
         )
     available = onnxruntime.get_available_providers()
     if provider in available:
         return provider, _OPTIONS.get(provider, {})
-    known = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_all_providers()}
+    if provider in PLUGINS:
+        raise EngineError(f"{provider} is a plug-in, which runs graphs as they are and cannot be looked into here.")
+    known = {
+        name.removesuffix("ExecutionProvider").lower(): name for name in (*onnxruntime.get_all_providers(), *PLUGINS)
+    }
     close = difflib.get_close_matches(provider.removesuffix("ExecutionProvider").lower(), known, 1)
     has = f"ONNX Runtime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}"
     if provider not in known.values() and close:
@@ -124,13 +138,14 @@ def provider_with_options(provider: str) -> tuple[str, dict[str, str]]:
 
 
 def _session(
-    path: Path, options: onnxruntime.SessionOptions, chosen: tuple[str, dict[str, str]]
+    path: Path, options: onnxruntime.SessionOptions, chosen: tuple[str, dict[str, str]], *, plugged: bool
 ) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     try:
         # its fallback would print to standard output, and run elsewhere
-        return onnxruntime.InferenceSession(str(path), options, providers=[chosen], enable_fallback=0)
+        providers = None if plugged else [chosen]  # a plug-in's device is in the options
+        return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # see _run
         reason = str(error).splitlines()[0]
         if chosen[0] != CPU:

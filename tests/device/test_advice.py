@@ -46,6 +46,12 @@ def test_nothing_is_asked_of_a_desktop_where_all_works() -> None:
     assert advise(found(RTX)) == ()
 
 
+def test_the_plugin_for_rtx_is_as_good_as_cuda() -> None:
+    (line,) = advise(found(RTX, only(CUDA)))
+    assert "`pip install onnxruntime-ep-nv-tensorrt-rtx-cu12`" in line
+    assert advise(found(RTX, (*only(CUDA), "onnxruntime NvTensorRTRTXExecutionProvider"))) == ()
+
+
 def test_both_builds_of_onnxruntime() -> None:
     both = ("onnxruntime", "onnxruntime-gpu")
     (line,) = advise(found(RTX, runtimes=both, build="onnxruntime 1.32.0"))
