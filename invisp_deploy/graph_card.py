@@ -49,7 +49,8 @@ class GraphCard:
 
     weights: SHA-256 of the weights, the same for both directions. precision: arithmetic of F, G and H. versions: of
     the tools that wrote the graph. kept: layers of an int8 or fp8 graph that are fp16. scales: SHA-256 of the table of
-    scales, the same for both directions. form: of `FORMS`. bits: of `BITS`, of a mosaic graph's picture.
+    scales, the same for both directions. form: of `FORMS`. bits: of `BITS`, of a mosaic graph's picture. learned_on:
+    the one camera whose files the weights were trained on; empty where there were several, or that is not known.
 
     Raises GraphError for a precision, form or depth that there is not.
     """
@@ -64,6 +65,7 @@ class GraphCard:
     scales: str = ""
     form: str = "mosaic"
     bits: int = 8
+    learned_on: str = ""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -86,7 +88,8 @@ class GraphCard:
         return self.config.halo + (self.multiple if demosaics else 0)
 
     def to_metadata(self) -> dict[str, str]:
-        """Flat text properties for ONNX `metadata_props`, in a fixed order."""
+        """Flat text properties for ONNX `metadata_props`, in a fixed order; `learned_on` where there is one."""
+        of_one = {f"{_PREFIX}learned_on": self.learned_on} if self.learned_on else {}
         return {
             f"{_PREFIX}direction": self.direction.value,
             f"{_PREFIX}config": json.dumps(self.config.to_dict(), sort_keys=True),
@@ -98,6 +101,7 @@ class GraphCard:
             f"{_PREFIX}form": self.form,
             f"{_PREFIX}bits": str(self.bits),
             f"{_PREFIX}versions": json.dumps(dict(self.versions), sort_keys=True),
+            **of_one,
         }
 
     @classmethod
@@ -122,6 +126,7 @@ class GraphCard:
                 scales=metadata[f"{_PREFIX}scales"],
                 form=metadata[f"{_PREFIX}form"],
                 bits=int(metadata[f"{_PREFIX}bits"]),
+                learned_on=metadata.get(f"{_PREFIX}learned_on", ""),
             )
         except (KeyError, ValueError, TypeError, AttributeError, InvispError) as error:
             raise GraphError(

@@ -24,6 +24,9 @@ def test_round_trip_as_flat_text(card: GraphCard) -> None:
     metadata = card.to_metadata()
     assert all(isinstance(value, str) for value in metadata.values())
     assert GraphCard.from_metadata(metadata, "a.onnx") == card
+    of_one = replace(card, learned_on="Canon EOS 30D")
+    assert GraphCard.from_metadata(of_one.to_metadata(), "a.onnx") == of_one
+    assert "invisp.learned_on" not in metadata, "where it is not known nothing is said"
 
 
 def test_the_same_card_is_the_same_text(card: GraphCard) -> None:

@@ -93,6 +93,7 @@ def _card(checkpoint: Checkpoint, direction: Direction, arithmetic: Arithmetic, 
         scales=arithmetic.digest,
         form=form,
         bits=bits,
+        learned_on=str(checkpoint.card.get("camera", "")),
     )
 
 

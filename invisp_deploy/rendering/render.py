@@ -11,7 +11,7 @@ from invisp_deploy.formats.negative import NEGATIVE_LAYER, Negative
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.pixels import Pixels
 from invisp_deploy.formats.record import Record
-from invisp_deploy.graph_card import Direction
+from invisp_deploy.graph_card import Direction, GraphCard
 from invisp_deploy.isp.alignment import alignment_for
 from invisp_deploy.isp.frame import Mosaic
 from invisp_deploy.isp.shading import without_shading
@@ -108,6 +108,8 @@ def render_aligned(
     if budget.most != 0:
         parts = (aligned.frame, aligned.alignment, aligned.mosaic, aligned.recipe, pixels)
         carried = Carried(*parts, budget, look=_way_back_of_look(aligned, runtime, inverse))
+    if note := _of_another_camera(runtime.card, aligned.frame.camera):
+        notes.append(note)
     if budget.hdr and carried is not None and carried.gain_map is None:
         notes.append("nothing lies above white: no gain map is written.")
     return Picture(
@@ -136,3 +138,11 @@ def _way_back_of_look(aligned: AlignedFrame, runtime: Runtime, inverse: Runtime 
         return mosaic
 
     return NetworkInverse(taken_back, inverse.card.reach)
+
+
+def _of_another_camera(card: GraphCard, camera: str) -> str:
+    """A sentence where a look was learned from pictures of one camera, and this is another; else empty."""
+    if card.contract.look == LIBRAW or card.learned_on.lower() in ("", camera.lower()):
+        return ""
+    other = camera or "an unknown camera"
+    return f"the look {card.contract.look} was learned from pictures of the {card.learned_on} alone, this is {other}."

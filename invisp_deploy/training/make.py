@@ -240,7 +240,7 @@ def _finished(
     bars: Bars,
 ) -> TrainedRun:
     """Measure held-out files; write weights with their card, CARD.md and the scales they were trained with."""
-    card = {**fitted.card, "files": run.source.files}
+    card = {**fitted.card, "files": run.source.files, "camera": files.camera}
     if crops is not None:
         card["crops"] = crops
     if files.held_out and isinstance(fitted.network, InvISP):

@@ -37,6 +37,13 @@ class TrainingFiles:
             return LIBRAW
         return self.dataset.root.resolve().name
 
+    @property
+    def camera(self) -> str:
+        """The one camera that a dataset's files are of; empty for several, and where there is no dataset."""
+        shots = () if self.dataset is None else self.dataset.train
+        cameras = {shot.facts.frame.camera for shot in shots}
+        return cameras.pop() if len(cameras) == 1 else ""
+
     def first_frame(self) -> RawFrame:
         """Of the first file: it names the camera where the contract is for one."""
         return read_raw(self.raws[0]) if self.dataset is None else self.dataset.shots("train")[0].frame

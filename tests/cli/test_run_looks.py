@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -80,6 +82,22 @@ def test_a_look_of_ones_own_is_refused_without_its_folder_and_goes_back_with_it(
     refused(run(picture, "-o", back), 1, "rendered by the weights", "(universal): take the model that rendered it")
     said(run(picture, "-o", back, "--look", folders["soft"]))
     assert back.is_file()
+
+
+@pytest.mark.parametrize("camera", ["Canon EOS 30D", "Maker One", ""])
+def test_a_look_that_was_learned_from_another_camera_is_taken_and_said(
+    camera: str, small_dng: Path, tmp_path: Path
+) -> None:
+    write_graphs(tmp_path, NetworkConfig(1, 4, 2), replace(UNIVERSAL, look="film"))
+    graph = onnx.load(tmp_path / "forward.onnx")
+    if camera:
+        graph.metadata_props.add(key="invisp.learned_on", value=camera)
+    onnx.save(graph, tmp_path / "forward.onnx")
+    result = run(small_dng, "-o", tmp_path / "a.jpg", "--look", tmp_path)
+    said(result)
+    told = "note: the look film was learned from pictures of the Maker One alone, this is Canon EOS 30D."
+    assert (told in result.stderr) is (camera == "Maker One")
+    assert result.stderr.count("note") == (camera == "Maker One")
 
 
 def test_one_look_is_asked_for(small_dng: Path, tmp_path: Path, folders: dict[str, Path]) -> None:

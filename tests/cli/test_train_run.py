@@ -49,6 +49,7 @@ def test_a_dataset_trains_on_one_split_and_is_measured_on_the_other(dataset: Pat
     assert result.stdout.startswith("3 files of any camera; ")
     assert "on crops of held-out files" in result.stdout
     assert [line["step"] for line in read_log(run / "log.jsonl") if "crops" in line] == [2, 4]
+    assert load_checkpoint(run / "weights.safetensors").card["camera"] == "Canon EOS 30D"
 
 
 def test_without_held_out_files_crops_of_training_files_are_labelled_so(raws: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,14 @@ def card_of(path: Path) -> GraphCard:
 
 def test_both_graphs_say_whose_they_are(tmp_path: Path, small: Checkpoint) -> None:
     for form, names in GRAPHS.items():
-        export_onnx(small, tmp_path / form, form=form)
+        export_onnx(replace(small, card={"camera": "Maker One"}), tmp_path / form, form=form)
         assert sorted(path.name for path in (tmp_path / form).iterdir()) == sorted(files_of(form))
         for name in names:
             card = card_of(tmp_path / form / name)
             assert (card.form, card.bits) == (form, 16 if "16" in name else 8)
             assert card.direction is (Direction.FORWARD if name.startswith("forward") else Direction.INVERSE)
             assert card.weights == small.weights
+            assert card.learned_on == "Maker One"
             assert (card.config, card.contract) == (small.config, small.contract)
     assert card.versions["onnx"] == onnx.__version__
     assert card.versions["torch"] == torch.__version__
