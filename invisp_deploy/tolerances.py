@@ -104,6 +104,14 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "registered-bent-psnr": Tolerance(
         30, "dB, at least", "a picture that was bent by one interpolation and back by another, noise in both"
     ),
+    "closed-look-psnr": Tolerance(
+        38,
+        "dB, at least",
+        "a look that is a matrix and a curve, found from five small pictures and LibRaw's demosaicing",
+    ),
+    "closed-look-raw-psnr": Tolerance(
+        40, "dB, at least", "its RAW by a fitted way back from codes of 8 bits, interpolated pixels among them"
+    ),
     "shipped-rgb-psnr": Tolerance(
         36, "dB, at least", "regression gate of the shipped model: JPEG of a crop of the sample to LibRaw's rendering"
     ),

@@ -1,8 +1,11 @@
-"""Writes CARD.md of a shipped model: `shipped_card.py MODEL --table FILES.json --runs ... --dngs ... --photos ...`.
+"""Writes CARD.md of a shipped model: `shipped_card.py MODEL --table FILES.json --runs ... --dngs ... --photos ...`,
+and of a look: `shipped_card.py MODEL --look REPORT --renders 'as darktable does' --runs ...`.
 
 MODEL is a folder with graphs and weights.safetensors. FILES.json is of `invisp eval files`, the model beside the closed
-form. The runs are those of its training in their order, the DNGs what they were trained on (see `make model`), the
-photographs what these were made from, with manifest.json beside them (file, source or package, licence).
+form; REPORT is the folder of `invisp eval look`, whose picture goes to docs/images/looks/ and whose figures to
+docs/measured/looks/, by the name of the look. The runs are those of its training in their order, the DNGs what they
+were trained on (see `make model`), the photographs what these were made from, with manifest.json beside them (file,
+source or package, licence).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from invisp_deploy.files import write_whole
 from invisp_deploy.formats.raw import read_raw
 from invisp_deploy.models import MODELS
 from invisp_deploy.network.checkpoint import Checkpoint, load_checkpoint
+from invisp_deploy.report.look import look_files, look_means
 from invisp_deploy.report.markdown import number, table
 
 METRICS = ("rgb-psnr", "raw-psnr-paper", "raw-psnr", "raw-psnr-unclipped")
@@ -24,23 +28,14 @@ LEVELS = {1: "full", 2: "half", 4: "quarter"}
 
 TEXT = """# `{name}`
 
-Renders RAW files of any camera with a Bayer sensor as LibRaw does (as-shot white balance, no automatic brightening) and
+Renders RAW files of any camera with a Bayer sensor {renders} and
 recovers the RAW from the JPEG. Levels, white balance, the file's colour matrix and the curve are computed exactly; the
 network does what remains. {network}
 Weights `{weights}`.
 
 {files}
 
-## Figures
-
-Whole real files through JPEG files of quality {quality}, {subsampling}, on disk, in dB; the closed form, which is the
-same without a network, → the model. Definitions in [evaluate](../../../docs/evaluate.md), and what is lost where
-pictures clip.
-
 {figures}
-
-No file of this table was trained on, and no colour matrix of its camera was drawn to make training files. Size and
-losses of the network were chosen by looking at such files.
 
 ## Training
 
@@ -57,23 +52,73 @@ package:
 """
 
 
-def main(model: Path, measured: Path, runs: Sequence[Path], dngs: Sequence[Path], photos: Sequence[Path]) -> None:
+TABLE = """## Figures
+
+Whole real files through JPEG files of quality {quality}, {subsampling}, on disk, in dB; the closed form, which is the
+same without a network, → the model. Definitions in [evaluate](../../../docs/evaluate.md), and what is lost where
+pictures clip.
+
+{table}
+
+No file of this table was trained on, and no colour matrix of its camera was drawn to make training files. Size and
+losses of the network were chosen by looking at such files."""
+
+LOOK = """## Figures
+
+Definitions in [looks](../../../docs/looks.md#measure-one). {means}
+
+![Before, the look, its target, and how far they differ](../../../docs/images/looks/{name}.png)
+
+Files, {columns}:
+
+{table}"""
+
+AS_LIBRAW = "as LibRaw does (as-shot white balance, no automatic brightening)"
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def main(
+    model: Path,
+    measured: Path | None,
+    look: Path | None,
+    renders: str,
+    runs: Sequence[Path],
+    dngs: Sequence[Path],
+    photos: Sequence[Path],
+) -> None:
     checkpoint = load_checkpoint(model / "weights.safetensors")
     name = next(name for name, folder in MODELS.items() if folder == model.name)
-    facts = json.loads(measured.read_text(encoding="utf-8"))
     text = TEXT.format(
         name=name,
+        renders=renders,
         network=network(checkpoint),
         files=files(model, name),
         weights=checkpoint.weights,
-        quality=facts["quality"],
-        subsampling=facts["subsampling"],
-        figures=figures(facts),
+        figures=look_figures(look, name) if look is not None else table_figures(measured),
         training=training(runs, dngs),
         contract=json.dumps(checkpoint.contract.to_dict()),
         licences=licences(photos),
     )
     write_whole(model / "CARD.md", text)
+
+
+def table_figures(measured: Path) -> str:
+    facts = json.loads(measured.read_text(encoding="utf-8"))
+    return TABLE.format(quality=facts["quality"], subsampling=facts["subsampling"], table=figures(facts))
+
+
+def look_figures(report: Path, name: str) -> str:
+    """What `invisp eval look` left; its picture and figures are copied to where pages show them."""
+    source = (report / "report.json").read_bytes()
+    for place, data in (
+        (f"measured/looks/{name}.json", source),
+        (f"images/looks/{name}.png", (report / "look.png").read_bytes()),
+    ):
+        (DOCS / place).parent.mkdir(exist_ok=True)
+        write_whole(DOCS / place, data)
+    facts = json.loads(source)
+    columns, rows = look_files(facts)
+    return LOOK.format(means=look_means(facts), name=name, columns=columns, table=rows)
 
 
 def network(checkpoint: Checkpoint) -> str:
@@ -158,9 +203,12 @@ def source(row: Mapping[str, str]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--table", type=Path, required=True)
+    figures_of = parser.add_mutually_exclusive_group(required=True)
+    figures_of.add_argument("--table", type=Path)
+    figures_of.add_argument("--look", type=Path)
+    parser.add_argument("--renders", default=AS_LIBRAW)
     parser.add_argument("--runs", type=Path, nargs="+", required=True)
     parser.add_argument("--dngs", type=Path, nargs="+", required=True)
     parser.add_argument("--photos", type=Path, nargs="+", required=True)
     asked = parser.parse_args()
-    main(asked.model, asked.table, asked.runs, asked.dngs, asked.photos)
+    main(asked.model, asked.table, asked.look, asked.renders, asked.runs, asked.dngs, asked.photos)

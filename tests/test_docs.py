@@ -22,6 +22,7 @@ from invisp_deploy.cli.run import run_command
 from invisp_deploy.cli.stream import stream_command
 from invisp_deploy.config import CONFIGURATIONS
 from invisp_deploy.contract import CFA_PATTERNS, CameraContract
+from invisp_deploy.evaluation.look import LOOK_DEFINITIONS
 from invisp_deploy.evaluation.metrics import DEFINITIONS
 from invisp_deploy.isp.recipe import GRAPH_INPUTS
 from invisp_deploy.research.protocol import AS_RUN, CORRECT
@@ -53,6 +54,7 @@ PAGES = (
     "install",
     "layers",
     "limits",
+    "looks",
     "paper_tables",
     "performance",
     "precision",
@@ -203,6 +205,19 @@ def test_the_paper_s_tables_define_their_figures() -> None:
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_metrics_are_defined_as_reports_define_them(name: str) -> None:
     assert rows("evaluate")[name] == [DEFINITIONS[name]]
+
+
+@pytest.mark.parametrize("name", LOOK_DEFINITIONS)
+def test_figures_of_looks_are_defined_as_reports_define_them(name: str) -> None:
+    assert rows("looks")[name] == [LOOK_DEFINITIONS[name]]
+
+
+def test_the_table_of_looks_is_the_one_that_was_measured(tmp_path: Path) -> None:
+    fresh = tmp_path / "looks.md"
+    fresh.write_text(re.sub(r"(<!-- begin looks -->\n).*?(<!-- end looks -->)", r"\1\2", read("looks"), flags=re.S))
+    words = [sys.executable, str(ROOT / "scripts" / "looks_table.py"), str(fresh), str(DOCS / "measured" / "looks")]
+    subprocess.run(words, check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    assert fresh.read_text(encoding="utf-8") == read("looks"), "run scripts/looks_table.py"
 
 
 def test_the_contract_page_has_every_field_and_a_valid_example() -> None:

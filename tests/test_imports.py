@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "invisp_deploy"
 HEAVY = {"torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "rawpy", "PIL", "tifffile", "click", "tqdm"}
-HEAVY |= {"OpenEXR", "cv2", "imagecodecs", "linuxpy", "matplotlib", "openvino", "pcodec", "polygraphy", "skimage"}
+HEAVY |= {"OpenEXR", "cv2", "imagecodecs", "linuxpy", "matplotlib", "openvino", "pcodec", "polygraphy", "scipy"}
+HEAVY |= {"skimage"}
 NOT_FOR_HELP = sorted(HEAVY - {"click", "tqdm"})
 WITHIN = ("runtimes/torch_", "research/rivals")
 """Parts of a room that the table names alone."""

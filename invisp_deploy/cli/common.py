@@ -29,6 +29,7 @@ _EXTRAS: Final = {
     "onnx": "export",
     "matplotlib": "export",
     "skimage": "tables",
+    "scipy": "tables",
     "OpenEXR": "hdr",
     "imagecodecs": "tables",
     "cv2": "research",

@@ -63,6 +63,7 @@ evaluate: Final = LazyGroup(
     {
         "roundtrip": (f"{_CLI}.eval_roundtrip:roundtrip_command", "RAW to JPEG to DNG through files: figures."),
         "files": (f"{_CLI}.eval_files:files_command", "The same on many files, a model beside a rival: a table."),
+        "look": (f"{_CLI}.eval_look:look_command", "A look against what it was learned from, beside a closed form."),
     },
     "Measure what the pipeline does to real files.",
 )

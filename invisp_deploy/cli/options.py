@@ -9,7 +9,8 @@
     --pictures FOLDER   report.md with its pictures, for people (bench, calibrate)
     --model, --engine   a shipped model by its name, the folder of an export, or a graph or engine by its file:
                         what lies beside it is the other direction
-    --look              the same where pictures are made (run, stream): models differ by the look that they render
+    --look              the same where pictures are made (run, stream): models differ by the look that they render; in
+                        train the name that the look is given
     --provider, --threads   where ONNX Runtime runs a graph, and on how many cores
     --memory            megabytes that one tile may take
     --tile              edge of a tile, pixels; an engine's may be HxW

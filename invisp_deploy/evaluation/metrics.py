@@ -22,6 +22,8 @@ from invisp_deploy.isp.steps import Curve, Float, steps
 PAPER_GAMMA: Final = 2.2
 _PATCHES: Final = 3
 _STRIP: Final = 512
+_AT_ONCE: Final = 1 << 18
+"""Pixels whose colours are compared at once."""
 _REACH: Final = 5
 """Radius of SSIM's window: sigma 1.5, cut off at 3.5 of it."""
 
@@ -72,6 +74,19 @@ def rgb_ssim(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> f
         )
         total += float(similarity[_REACH : last - first + _REACH, _REACH:-_REACH].mean(axis=-1).sum())
     return float(total / inner)
+
+
+def ciede2000(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> Float:
+    """(H, W, 3) uint8 sRGB both -> (H, W): scikit-image's CIE DE2000 (Sharma, Wu and Dalal, 2005), D65, in strips.
+
+    Needs scikit-image (extra `tables`).
+    """
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    rows = max(_AT_ONCE // picture.shape[1], 1)
+    strips = (slice(first, first + rows) for first in range(0, len(picture), rows))
+    found = (deltaE_ciede2000(rgb2lab(target[strip]), rgb2lab(picture[strip])) for strip in strips)
+    return np.concatenate([strip.astype(np.float32) for strip in found])
 
 
 def raw_psnr(recovered: npt.NDArray[np.uint16], mosaic: npt.NDArray[np.uint16], recipe: Recipe) -> float:

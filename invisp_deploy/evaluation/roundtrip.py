@@ -103,7 +103,7 @@ def round_trip(
     back = run_file(picture, dng, model, options, start, name=str(jpeg))
     recovered = read_raw(dng)
     recipe = frame.recipe(model.runtime(Direction.FORWARD).card.contract)
-    decoded = _own(picture, jpeg)
+    decoded = own_pixels(picture, jpeg)
     figures = {
         "rgb-psnr": rgb_psnr(decoded, original.target),
         "raw-psnr-paper": raw_psnr_paper(recovered.mosaic, frame.mosaic, recipe),
@@ -207,8 +207,8 @@ def report_round_trip(
     return made
 
 
-def _own(picture: Picture, path: Path) -> npt.NDArray[np.uint8]:
-    """The frame's own window of a rendered picture."""
+def own_pixels(picture: Picture, path: Path) -> npt.NDArray[np.uint8]:
+    """The frame's own window of a picture of 8 bits that was rendered. Raises ContractError where no record is left."""
     if picture.record is None:
         raise ContractError(f"{path} lost its way back.")
     return picture.record.alignment.inverse(picture.pixels).astype(np.uint8, copy=False)
