@@ -162,6 +162,9 @@ def test_what_cannot_be_is_refused_with_a_sentence(build: Path, case: Case, tmp_
     text, words, out = case.folder / "frame.json", case.folder / "frame.raw", tmp_path / "a.jpg"
     (tmp_path / "short.raw").write_bytes(words.read_bytes()[:-2])
     (tmp_path / "other.json").write_text(json.dumps({"record": {}}))
+    shaded = json.loads(text.read_text())
+    shaded["record"]["recipe"]["shading"] = [0.1, 0.2, 0.1]
+    (tmp_path / "shaded.json").write_text(json.dumps(shaded))
     run(build, UNIVERSAL / "forward.onnx", text, words, tmp_path / "good.jpg")
     jpeg = bytearray((tmp_path / "good.jpg").read_bytes())
     jpeg[-200] ^= 1
@@ -172,6 +175,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(build: Path, case: Case, tmp_
         (forward, text, tmp_path / "short.raw", out): "expected",
         (forward, text, words, out, 14): "BITS is 10, 12 or 16",
         (forward, tmp_path / "other.json", words, out): "is not what `invisp export frame` writes",
+        (forward, tmp_path / "shaded.json", words, out): "lens's shading",
         (shipped_folder("closed-form") / "forward.onnx", text, words, out): "other weights",
         (inverse, text, tmp_path / "edited.jpg", out): "edited since it was rendered",
     }.items():

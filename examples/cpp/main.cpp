@@ -42,6 +42,8 @@ struct Numbers {
     float white;
 
     explicit Numbers(const json &recipe) : white(recipe.at("white").get<double>()) {
+        if (!recipe.at("shading").empty())
+            throw std::runtime_error("These weights see frames without their lens's shading, which is not done here.");
         for (int i = 0; i < 4; i++) black[i] = recipe.at("black")[i].get<double>();
         for (int i = 0; i < 3; i++) gains[i] = recipe.at("gains")[i].get<double>();
         for (int i = 0; i < 4; i++) cfa[i] = std::string("RGB").find(recipe.at("cfa").get<std::string>()[i]);
@@ -63,7 +65,10 @@ struct Numbers {
             {"gains", {Type::f32, {3}, gains.data()}}, {"cfa", {Type::i32, {4}, cfa.data()}},
             {"to_srgb", {Type::f32, {3, 3}, to_srgb.data()}}, {"to_camera", {Type::f32, {3, 3}, to_camera.data()}}};
         std::map<std::string, Tensor> taken;
-        for (const std::string &input : graph.inputs()) taken.insert(*all.find(input));
+        for (const std::string &input : graph.inputs()) {
+            if (!all.count(input)) throw std::runtime_error("The graph takes " + input + ", this program has none.");
+            taken.insert(*all.find(input));
+        }
         return taken;
     }
 };

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
+from invisp_deploy.errors import RequestError
 from invisp_deploy.files import whole_folder
 from invisp_deploy.formats.jpeg import digest_head, header_of_jpeg, written_by_pillow
 from invisp_deploy.formats.picture import JpegForm
@@ -31,7 +32,16 @@ def write_embedded(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Both files, for JPEGs of that quality and subsampling. Raises RequestError, OutputError."""
+    """Both files, for JPEGs of that quality and subsampling.
+
+    Raises RequestError for files that are there, and for weights that see frames without their lens's shading, which
+    is taken out before the graph; OutputError.
+    """
+    if aligned.recipe.shading:
+        raise RequestError(
+            "These weights see frames without their lens's shading, and `examples/cpp` does not take it out: choose "
+            "another model."
+        )
     record = replace(aligned.record(), quality=form.quality, subsampling=form.subsampling)
     grey = header_of_jpeg(written_by_pillow(form.quality, form.subsampling))
     text = {

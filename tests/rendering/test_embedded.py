@@ -52,3 +52,12 @@ def test_what_is_there_is_not_replaced_unasked(small_frame: RawFrame, tmp_path: 
     with pytest.raises(RequestError, match="exists already"):
         write_embedded(tmp_path, aligned)
     write_embedded(tmp_path, aligned, overwrite=True)
+
+
+def test_a_lens_s_shading_is_refused(small_frame: RawFrame, tmp_path: Path) -> None:
+    with load("closed-form") as model:
+        aligned = AlignedFrame(small_frame, model.runtime(Direction.FORWARD))
+    aligned.recipe = replace(aligned.recipe, shading=(0.1, 0.2, 0.1))
+    with pytest.raises(RequestError, match="lens's shading"):
+        write_embedded(tmp_path, aligned)
+    assert list(tmp_path.iterdir()) == []
