@@ -18,7 +18,7 @@ SEED ?= 1
 CROPS := --patch 96
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check test-clients test-arm64 torture docs model doctor bench clean
+.PHONY: help demo test fuzz check web test-web test-clients test-arm64 torture docs model doctor bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,14 @@ check: $(VENV)/.test ## formatting, lint, types
 test-clients: $(VENV)/.hdr ## open our files with dcraw, ExifTool, RawTherapee, darktable (installed if root), Chromium
 	scripts/install_clients.sh
 	PYTHON=$(BIN)/python scripts/test_clients.sh
+
+web: ## build the page that renders and recovers in a browser, to web/dist (npm needed); `invisp serve` shows it
+	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm run --silent build
+
+test-web: $(VENV)/.base ## build the page, drive it in Chromium (installed if root), and compare it with Python
+	scripts/install_browser.sh
+	$(MAKE) web
+	$(BIN)/python scripts/check_page.py $(WORK)/page
 
 test-arm64: $(VENV)/.base ## run the base install on an emulated arm64 and compare it with this machine; minutes
 	PYTHON=$(BIN)/python scripts/arm64.sh
@@ -80,7 +88,7 @@ bench: $(VENV)/.base ## measure speed and memory on this machine
 	$(BIN)/invisp bench $(MODEL) --tile 512 --sizes 1,8,24 --file $(SAMPLE) --report $(WORK)/bench.json --overwrite
 
 clean: ## remove outputs and caches, not the environment
-	rm -rf demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf demo build dist web/dist web/node_modules *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find invisp_deploy tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: installed again only when the metadata or the pins change.

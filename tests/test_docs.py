@@ -70,6 +70,7 @@ PAGES = (
     "train",
     "triton",
     "verify",
+    "web",
 )
 
 

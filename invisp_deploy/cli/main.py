@@ -23,6 +23,7 @@ main: Final = version_option(
             "eval": (f"{_CLI}.main:evaluate", "What the way there and back does to a real file."),
             "bench": (f"{_CLI}.bench:bench_command", "How fast graphs and engines are here."),
             "verify": (f"{_CLI}.verify:verify_command", "Whether engines and graphs compute what they should here."),
+            "serve": (f"{_CLI}.serve:serve_command", "The page that does it in a browser, on this machine."),
             "doctor": (f"{_CLI}.doctor:doctor_command", "What is installed, what of it works, and what to do."),
             "research": (f"{_CLI}.main:research", "The paper's experiments."),
         },

@@ -1,0 +1,269 @@
+/**
+ * The mosaic as a filter of the stored picture, fitted to the true one while rendering; as `sidedata/predictor.py`.
+ *
+ * For each site of the 2x2 pattern DN = a constant and the light of three colours at the 5x5 pixels around, each times
+ * a coefficient. Beyond an edge the outermost 2x2 square repeats.
+ */
+
+import { type Bytes, Refusal, fromHex, hex, joined } from "./bytes";
+import { inverse } from "./colour";
+import type { Mosaic, Recipe } from "./frame";
+import type { Progress } from "./graph";
+import { type Highlights, WHITE, isClipped, lightOf } from "./light";
+
+export const PREDICTOR_LAYER = "predictor";
+/** Filters of one site: 3 colours of 5x5 pixels, and the constant. */
+const TAPS = 76;
+const POINT = 2 ** 24;
+const VERSION = 1;
+const HEAD = 2 + 5 * 2 + 8 + 8;
+const EXACT = 2 ** 53;
+/** 2x2 squares that filters are fitted to, in strips of so many pairs of rows. */
+const SAMPLES = 70_000;
+const STRIP = 2;
+/** How fast filters are held where they begin, as a share of what their pixels say. */
+const NEAR = 1e-9;
+
+/** 4 x `TAPS` whole coefficients, by the sites of the 2x2 pattern. */
+type Filters = Int32Array;
+
+/** Fields as Python's class of that name. */
+export interface Predictor {
+  white: number;
+  saturated: number[];
+  open: Filters | null;
+  clipped: Filters | null;
+  picture: string;
+  decoded: string;
+}
+
+/** The layer `predictor`: a head, then little-endian int32. */
+export function predictorBytes({ white, saturated, open, clipped, picture, decoded }: Predictor): Bytes {
+  const view = new DataView(new ArrayBuffer(HEAD));
+  view.setUint8(0, VERSION);
+  view.setUint8(1, (open ? 1 : 0) | (clipped ? 2 : 0) | (decoded ? 4 : 0));
+  [white, ...saturated].forEach((value, index) => view.setUint16(2 + 2 * index, value, true));
+  const head = new Uint8Array(view.buffer);
+  head.set(fromHex(picture), 12);
+  head.set(fromHex(decoded), 20);
+  return joined([head, ...[open, clipped].filter((each) => each !== null).map((each) => new Uint8Array(each.slice().buffer))]);
+}
+
+/** Inverse of `predictorBytes`. Throws Refusal for what it never wrote. */
+export function readPredictor(data: Bytes, name: string): Predictor {
+  const damaged = (why: string): Refusal =>
+    new Refusal(`The predictor that ${name} carries is damaged, or of another version (${why}): use the file as it was rendered.`);
+  if (data.length < HEAD) throw damaged(`it has ${data.length} bytes`);
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const kinds = view.getUint8(1);
+  if (view.getUint8(0) !== VERSION || ![1, 2, 3, 5, 7].includes(kinds)) throw damaged(`version ${view.getUint8(0)}, kinds ${kinds}`);
+  const size = 4 * TAPS;
+  const count = (kinds & 1) + ((kinds >> 1) & 1);
+  if (data.length !== HEAD + count * size * 4) throw damaged(`it has ${data.length} bytes for ${count} filters`);
+  const filters = Array.from({ length: count }, (_, index) =>
+    Int32Array.from({ length: size }, (__, place) => view.getInt32(HEAD + (index * size + place) * 4, true)),
+  );
+  return {
+    white: view.getUint16(2, true),
+    saturated: [4, 6, 8, 10].map((at) => view.getUint16(at, true)),
+    open: kinds & 1 ? filters[0] : null,
+    clipped: kinds & 2 ? filters[count - 1] : null,
+    picture: hex(data.subarray(12, 20)),
+    decoded: kinds & 4 ? hex(data.subarray(20, 28)) : "",
+  };
+}
+
+/** Light of the rows around a pair of rows: rows `2 top - 2` to `2 top + 3`, each three planes of `width + 4` values. */
+class Around {
+  private readonly rows: Float64Array[] = Array.from({ length: 6 }, () => new Float64Array(0));
+  private readonly held: number[] = Array(6).fill(-1) as number[];
+  private readonly wide: number;
+
+  constructor(
+    private readonly light: (row: number, into: Float64Array) => void,
+    private readonly height: number,
+    private readonly width: number,
+  ) {
+    this.wide = width + 4;
+  }
+
+  /** `place`: of the first row's first plane beyond the two columns at the left. */
+  at(top: number): Float64Array[] {
+    const line = new Float64Array(3 * this.width);
+    return Array.from({ length: 6 }, (_, index) => {
+      const pair = Math.min(Math.max(top - 1 + (index >> 1), 0), this.height / 2 - 1);
+      const row = 2 * pair + (index & 1);
+      const slot = row % 6;
+      if (this.held[slot] !== row) {
+        this.light(row, line);
+        this.rows[slot] = this.padded(line);
+        this.held[slot] = row;
+      }
+      return this.rows[slot];
+    });
+  }
+
+  private padded(line: Float64Array): Float64Array {
+    const { wide, width } = this;
+    const row = new Float64Array(3 * wide);
+    for (let colour = 0; colour < 3; colour++) {
+      const from = colour * width, to = colour * wide;
+      row.set(line.subarray(from, from + width), to + 2);
+      row.set(line.subarray(from, from + 2), to);
+      row.set(line.subarray(from + width - 2, from + width), to + wide - 2);
+    }
+    return row;
+  }
+}
+
+/** Each tap of a site: row of the six, and place in it for the first square. */
+function taps(site: number, wide: number): [row: number, place: number][] {
+  const found: [number, number][] = [];
+  for (let colour = 0; colour < 3; colour++) {
+    for (let down = 0; down < 5; down++) {
+      for (let right = 0; right < 5; right++) found.push([(site >> 1) + down, colour * wide + (site & 1) + right]);
+    }
+  }
+  return found;
+}
+
+/** The mosaic of a picture of even sides; where there are no filters for all pixels, `base` with its clipped ones
+ * replaced. Throws Refusal for coefficients with which sums would not be exact. */
+export function predicted(
+  predictor: Predictor, pixels: Uint8Array, height: number, width: number, highlights: Highlights | null,
+  base: Mosaic | null, progress: Progress,
+): Mosaic {
+  const data = base?.data ?? new Uint16Array(height * width);
+  const clipped = highlights ? predictor.clipped : null;
+  for (const filters of [predictor.open, clipped]) if (filters) checkExact(filters, highlights);
+  const around = new Around(lightOf(pixels, width, highlights), height, width);
+  const sums = new Float64Array(width / 2);
+  const places = [0, 1, 2, 3].map((site) => taps(site, width + 4));
+  for (let top = 0; top < height / 2; top++) {
+    const rows = around.at(top);
+    for (let site = 0; site < 4; site++) {
+      const start = (2 * top + (site >> 1)) * width + (site & 1);
+      if (predictor.open) {
+        const filters = predictor.open.subarray(site * TAPS, (site + 1) * TAPS);
+        sums.fill(filters[TAPS - 1] * WHITE + POINT / 2);
+        places[site].forEach(([row, place], tap) => {
+          const [factor, from] = [filters[tap], rows[row]];
+          if (factor) for (let each = 0, at = place; each < sums.length; each++, at += 2) sums[each] += factor * from[at];
+        });
+        for (let each = 0; each < sums.length; each++) data[start + 2 * each] = within(sums[each], predictor.white);
+      }
+      if (!clipped) continue;
+      const filters = clipped.subarray(site * TAPS, (site + 1) * TAPS);
+      for (let each = 0; each < sums.length; each++) {
+        if (!isClipped(pixels, (start + 2 * each) * 3)) continue;
+        let sum = filters[TAPS - 1] * WHITE + POINT / 2;
+        places[site].forEach(([row, place], tap) => (sum += filters[tap] * rows[row][place + 2 * each]));
+        data[start + 2 * each] = within(sum, predictor.saturated[site]);
+      }
+    }
+    if (top % 64 === 0) progress((2 * top) / height);
+  }
+  return { data, height, width };
+}
+
+const within = (sum: number, most: number): number => Math.min(Math.max(Math.floor(sum / POINT), 0), most);
+
+function checkExact(filters: Filters, highlights: Highlights | null): void {
+  const largest = highlights ? 2 * WHITE * 2 ** (Math.floor(highlights.sixteenths / 16) + 1) : WHITE;
+  for (let site = 0; site < 4; site++) {
+    const sum = filters.subarray(site * TAPS, (site + 1) * TAPS).reduce((total, each) => total + Math.abs(each), 0);
+    if (sum >= Math.floor(EXACT / largest)) {
+      throw new Refusal("The predictor that the picture carries is damaged (its coefficients are too large): use the file as it was rendered.");
+    }
+  }
+}
+
+/** The inverse of the recipe's matrix, gains and levels, at each site alone: what filters are without a fit. */
+function closedForm(recipe: Recipe): Float64Array {
+  const toCamera = recipe.matrix ? inverse(recipe.matrix) : [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
+  const found = new Float64Array(4 * TAPS);
+  for (let site = 0; site < 4; site++) {
+    const own = "RGB".indexOf(recipe.cfa[site]);
+    const black = recipe.black[site];
+    const span = (recipe.white - black) / (recipe.gains[own] * WHITE);
+    for (let colour = 0; colour < 3; colour++) found[site * TAPS + centre(colour)] = toCamera[own][colour] * span;
+    found[site * TAPS + TAPS - 1] = black / WHITE;
+  }
+  return found;
+}
+
+const centre = (colour: number): number => colour * 25 + 12;
+
+/**
+ * Filters fitted by least squares to the pixels that do not clip, over strips all over the picture.
+ * picture: what the record's digest begins with.
+ */
+export function fittedPredictor(pixels: Uint8Array, mosaic: Mosaic, recipe: Recipe, digest: string, progress: Progress): Predictor {
+  const { height, width } = mosaic;
+  const near = closedForm(recipe).map((each) => whole(each) / POINT);
+  const sums = Array.from({ length: 4 }, () => new Float64Array(TAPS * TAPS));
+  const targets = Array.from({ length: 4 }, () => new Float64Array(TAPS));
+  const around = new Around(lightOf(pixels, width, null), height, width);
+  const places = [0, 1, 2, 3].map((site) => taps(site, width + 4));
+  const seen = new Float64Array(TAPS);
+  const tops = strips(height, width);
+  tops.forEach((top, index) => {
+    const rows = around.at(top);
+    for (let site = 0; site < 4; site++) {
+      const start = (2 * top + (site >> 1)) * width + (site & 1);
+      const [total, target] = [sums[site], targets[site]];
+      for (let each = 0; each < width / 2; each++) {
+        const value = mosaic.data[start + 2 * each];
+        if (value >= recipe.white || isClipped(pixels, (start + 2 * each) * 3)) continue;
+        places[site].forEach(([row, place], tap) => (seen[tap] = rows[row][place + 2 * each]));
+        seen[TAPS - 1] = WHITE;
+        for (let one = 0; one < TAPS; one++) {
+          const factor = seen[one];
+          for (let other = one; other < TAPS; other++) total[one * TAPS + other] += factor * seen[other];
+          target[one] += factor * value;
+        }
+      }
+    }
+    progress(index / tops.length);
+  });
+  const open = new Int32Array(4 * TAPS);
+  for (let site = 0; site < 4; site++) {
+    const from = near.subarray(site * TAPS, (site + 1) * TAPS);
+    solved(sums[site], targets[site], from).forEach((each, tap) => (open[site * TAPS + tap] = whole(each)));
+  }
+  const white = Math.ceil(recipe.white);
+  return { white, saturated: [white, white, white, white], open, clipped: null, picture: digest.slice(0, 16), decoded: "" };
+}
+
+const whole = (coefficient: number): number => Math.min(Math.max(Math.round(coefficient * POINT), -(2 ** 31)), 2 ** 31 - 1);
+
+/** Pairs of rows that filters are fitted to: whole strips, evenly over the picture. */
+function strips(height: number, width: number): number[] {
+  const count = Math.ceil(height / 2 / STRIP);
+  const wanted = Math.min(Math.ceil(SAMPLES / ((STRIP * width) / 2)), count);
+  const chosen = new Set(Array.from({ length: wanted }, (_, index) => Math.trunc(wanted > 1 ? (index * (count - 1)) / (wanted - 1) : 0)));
+  return [...chosen].flatMap((strip) => [2 * strip, 2 * strip + 1]).filter((top) => top < height / 2);
+}
+
+/** The minimum of the squares with a pull towards `near`, by Cholesky's factors of the upper triangle `total`. */
+function solved(total: Float64Array, target: Float64Array, near: Float64Array): Float64Array {
+  let trace = 0;
+  for (let tap = 0; tap < TAPS; tap++) trace += total[tap * TAPS + tap];
+  const ridge = Math.max(trace, 1) * NEAR;
+  const lower = new Float64Array(TAPS * TAPS);
+  const result = Float64Array.from(target, (value, tap) => value + ridge * near[tap]);
+  for (let row = 0; row < TAPS; row++) {
+    for (let column = 0; column <= row; column++) {
+      let sum = total[column * TAPS + row] + (row === column ? ridge : 0);
+      for (let each = 0; each < column; each++) sum -= lower[row * TAPS + each] * lower[column * TAPS + each];
+      lower[row * TAPS + column] = row === column ? Math.sqrt(sum) : sum / lower[column * TAPS + column];
+    }
+    for (let each = 0; each < row; each++) result[row] -= lower[row * TAPS + each] * result[each];
+    result[row] /= lower[row * TAPS + row];
+  }
+  for (let row = TAPS - 1; row >= 0; row--) {
+    for (let each = row + 1; each < TAPS; each++) result[row] -= lower[each * TAPS + row] * result[each];
+    result[row] /= lower[row * TAPS + row];
+  }
+  return result;
+}

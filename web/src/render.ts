@@ -1,0 +1,80 @@
+/** Forward: a RAW file to a JPEG that carries its way back; as `rendering/render.py`. */
+
+import type { Bytes } from "./bytes";
+import { Refusal } from "./bytes";
+import { aligned, alignmentFor, numbersFor, recipeFor } from "./frame";
+import { Graph, type Progress } from "./graph";
+import { cameraName } from "./metadata";
+import { NEGATIVE_LAYER, negativeLayer } from "./negative";
+import { writePicture } from "./picture";
+import { PREDICTOR_LAYER, fittedPredictor, predictorBytes } from "./predictor";
+import { readRaw } from "./raw";
+import type { Record } from "./record";
+
+/** A step by its name, and the share of it that is done. */
+export type Steps = (step: string, done: number) => void;
+
+/** What was made of a file. */
+export interface Made {
+  bytes: Bytes;
+  name: string;
+  type: string;
+  height: number;
+  width: number;
+  facts: [string, string][];
+  notes: string[];
+}
+
+/** The pixels before they are encoded, for whoever compares them. */
+export interface Rendered extends Made {
+  pixels: Bytes;
+}
+
+/** Renders a RAW file by a shipped model. Throws Refusal. */
+export async function render(bytes: Bytes, name: string, model: string, steps: Steps): Promise<Rendered> {
+  steps("Reading the RAW file", 0);
+  const frame = await readRaw(bytes, name);
+  steps("Opening the model", 0);
+  const graph = await Graph.open(model, "forward");
+  const { card } = graph;
+  const { make, model: camera } = card.contract;
+  if ((make || camera) && (make !== frame.facts.make || camera !== frame.facts.model)) {
+    throw new Refusal(`${name} is from ${frame.facts.make} ${frame.facts.model}, these weights are for ${make} ${camera}: choose another look.`);
+  }
+  const alignment = alignmentFor(frame.mosaic, frame.facts.cfa, card.contract.cfa, card.multiple);
+  const mosaic = aligned(frame.mosaic, alignment);
+  const recipe = recipeFor(frame.facts, frame.mosaic, card.contract, alignment);
+  const { height, width } = mosaic;
+  const progress = (step: string): Progress => (done) => steps(step, done);
+  const dn = new Uint8Array(mosaic.data.buffer, mosaic.data.byteOffset, mosaic.data.byteLength);
+  const pixels = await graph.run(dn, 2, 3, height, width, numbersFor(recipe), progress("Rendering"));
+  await graph.close();
+  const record: Record = {
+    weights: card.weights, precision: card.precision, facts: frame.facts, recipe, height, width, alignment,
+    quality: 0, subsampling: "", forced: false, digest: "", own_codes: "",
+  };
+  const notes = [...frame.notes];
+  steps("Encoding", 0);
+  const [made, more] = await writePicture({ pixels, height, width }, record, frame.metadata, async (stored, digest) => {
+    const layers = new Map<string, Bytes>();
+    if (frame.negative) {
+      const [layer, leftOut] = await negativeLayer(frame.negative);
+      if (layer.length) layers.set(NEGATIVE_LAYER, layer);
+      notes.push(...leftOut.map((what) => `not carried, for want of room: ${what}`));
+    }
+    const predictor = fittedPredictor(stored, mosaic, recipe, digest, progress("Fitting the way back"));
+    layers.set(PREDICTOR_LAYER, predictorBytes(predictor));
+    return layers;
+  });
+  const { facts } = frame;
+  return {
+    bytes: made, pixels, name: `${name.replace(/\.[^.]*$/, "")}.jpg`, type: "image/jpeg", height, width,
+    facts: [
+      ["Camera", cameraName(facts.make, facts.model) || "not named"],
+      ["Size", `${width} × ${height} pixels`],
+      ["Light", facts.gains ? "as shot" : "daylight: the file has no white balance"],
+      ["Carries", "its way back: record and predictor"],
+    ],
+    notes: [...notes, ...more],
+  };
+}
