@@ -4,6 +4,7 @@ import { Refusal } from "./bytes";
 import { type Matrix, type Row, cameraToSrgb, daylightGains, inverse, isInvertible } from "./colour";
 import type { Metadata } from "./metadata";
 import type { Negative } from "./negative";
+import { checkShading } from "./shading";
 
 export type Four = [number, number, number, number];
 export const PATTERNS = ["RGGB", "GRBG", "GBRG", "BGGR"];
@@ -36,6 +37,7 @@ export interface Recipe {
   gains: Row;
   curve: number | string;
   matrix: Matrix | null;
+  shading: number[];
 }
 
 /** Mirrored rows and columns around a frame. */
@@ -55,6 +57,8 @@ export interface Contract {
   color: string;
   curve: number | string;
   cfa: string;
+  look: string;
+  shading: number[];
 }
 
 export interface Frame {
@@ -90,6 +94,7 @@ export function checkFacts(facts: Facts): void {
 
 /** Throws Refusal for numbers that no frame has. */
 export function checkRecipe(recipe: Recipe): void {
+  checkShading(recipe.shading);
   const { cfa, black, white, gains, curve, matrix } = recipe;
   const sound =
     isPattern(cfa) && numbers(black, 4) && isNumber(white) && numbers(gains, 3) && isCurve(curve) &&
@@ -168,7 +173,7 @@ export function recipeFor(facts: Facts, mosaic: Mosaic, contract: Contract, { to
     matrix = cameraToSrgb(facts.color_matrix);
   }
   const black = [0, 1, 2, 3].map((site) => facts.black[(((site >> 1) + top) % 2) * 2 + (((site & 1) + left) % 2)]) as Four;
-  const recipe: Recipe = { cfa: windowCfa(facts.cfa, top, left), black, white, gains, curve: contract.curve, matrix };
+  const recipe: Recipe = { cfa: windowCfa(facts.cfa, top, left), black, white, gains, curve: contract.curve, matrix, shading: contract.shading };
   checkRecipe(recipe);
   return recipe;
 }

@@ -13,7 +13,7 @@ const CLIPPED = 250;
 const SLOPE = 4.5, KNEE = 0.018053968510807, ALPHA = 1.09929682680944, POWER = 0.45;
 
 /** Whole numbers, a half to the even one. */
-function rounded(value: number): number {
+export function rounded(value: number): number {
   const low = Math.floor(value);
   const rest = value - low;
   return rest > 0.5 || (rest === 0.5 && low % 2) ? low + 1 : low;

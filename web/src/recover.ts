@@ -9,6 +9,7 @@ import { NEGATIVE_LAYER, readNegative } from "./negative";
 import { type Carried, readPicture } from "./picture";
 import { PREDICTOR_LAYER, type Predictor, predicted, readPredictor } from "./predictor";
 import type { Made, Steps } from "./render";
+import { withShading } from "./shading";
 
 const RESIDUAL_LAYER = "residual";
 
@@ -35,7 +36,8 @@ export async function recover(bytes: Bytes, name: string, models: readonly strin
     if (predictor.clipped && !carried.highlights) notes.push("it has lost its gain map: what it clips is not as it was");
     if (layers.has(RESIDUAL_LAYER)) notes.push("its residual is not used here, so the RAW is not within its bound: invisp-run gives that");
   }
-  const own = unaligned(mosaic!, record.alignment);
+  const { shading, black } = record.recipe;
+  const own = unaligned(withShading(mosaic!, shading, black), record.alignment);
   const layer = layers.get(NEGATIVE_LAYER);
   const negative = layer ? await readNegative(layer, own.height, own.width) : null;
   steps("Writing the DNG", 0);

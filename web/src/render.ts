@@ -10,6 +10,10 @@ import { writePicture } from "./picture";
 import { PREDICTOR_LAYER, fittedPredictor, predictorBytes } from "./predictor";
 import { readRaw } from "./raw";
 import type { Record } from "./record";
+import { withoutShading } from "./shading";
+
+/** The look that the closed form, whose inverse filters are fitted from, comes near to. */
+const NEAR = "libraw";
 
 /** A step by its name, and the share of it that is done. */
 export type Steps = (step: string, done: number) => void;
@@ -42,8 +46,8 @@ export async function render(bytes: Bytes, name: string, model: string, steps: S
     throw new Refusal(`${name} is from ${frame.facts.make} ${frame.facts.model}, these weights are for ${make} ${camera}: choose another look.`);
   }
   const alignment = alignmentFor(frame.mosaic, frame.facts.cfa, card.contract.cfa, card.multiple);
-  const mosaic = aligned(frame.mosaic, alignment);
   const recipe = recipeFor(frame.facts, frame.mosaic, card.contract, alignment);
+  const mosaic = withoutShading(aligned(frame.mosaic, alignment), recipe.shading, recipe.black);
   const { height, width } = mosaic;
   const progress = (step: string): Progress => (done) => steps(step, done);
   const dn = new Uint8Array(mosaic.data.buffer, mosaic.data.byteOffset, mosaic.data.byteLength);
@@ -62,6 +66,7 @@ export async function render(bytes: Bytes, name: string, model: string, steps: S
       if (layer.length) layers.set(NEGATIVE_LAYER, layer);
       notes.push(...leftOut.map((what) => `not carried, for want of room: ${what}`));
     }
+    if (card.contract.look !== NEAR) return layers; // the network's inverse is nearer than any filter
     const predictor = fittedPredictor(stored, mosaic, recipe, digest, progress("Fitting the way back"));
     layers.set(PREDICTOR_LAYER, predictorBytes(predictor));
     return layers;
@@ -73,7 +78,7 @@ export async function render(bytes: Bytes, name: string, model: string, steps: S
       ["Camera", cameraName(facts.make, facts.model) || "not named"],
       ["Size", `${width} × ${height} pixels`],
       ["Light", facts.gains ? "as shot" : "daylight: the file has no white balance"],
-      ["Carries", "its way back: record and predictor"],
+      ["Carries", card.contract.look === NEAR ? "its way back: record and predictor" : "its way back: the record"],
     ],
     notes: [...notes, ...more],
   };
