@@ -5,7 +5,8 @@
  */
 
 export const WHITE = 65536;
-const OFFSET = WHITE / 64;
+/** What a gain map adds to both pictures before it divides them. */
+export const OFFSET = WHITE / 64;
 /** Parts of a gain map's code that interpolation between its pixels knows. */
 const STEPS = 16;
 /** Code from which a pixel counts as clipped. */

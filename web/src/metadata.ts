@@ -88,12 +88,6 @@ export function cameraName(make: string, model: string): string {
   return second.toLowerCase().startsWith(first.toLowerCase()) ? second : `${first} ${second}`.trim();
 }
 
-/** An XMP packet without the description of a gain map behind a picture of ours; empty where it says nothing else. */
-export function withoutGainMap(xmp: Bytes): Bytes {
-  const left = fromLatin(xmp).replace(/<rdf:Description rdf:about="[^"]*" [^>]*xmlns:hdrgm=[^]*?<\/rdf:Description>/, "");
-  return /<rdf:RDF[^>]*><\/rdf:RDF>/.test(left) ? new Uint8Array() : latin(left);
-}
-
 /** What stands in a TIFF's first directory, the XMP packet among it, and the two others by their tags. */
 export function directories(metadata: Metadata): [Map<number, Entry>, [number, Directory][]] {
   const first = new Map(metadata.ifd0);
@@ -104,11 +98,9 @@ export function directories(metadata: Metadata): [Map<number, Entry>, [number, D
 const exifBlock = (metadata: Metadata): Bytes =>
   tiffOf(metadata.ifd0, [[EXIF_IFD, metadata.exif], [GPS_IFD, metadata.gps]]);
 
-/** The bodies of a JPEG's APP1 segments for a picture of that size and orientation, and a sentence on each thing that
- * they do not hold. */
-export function jpegSegments(
-  metadata: Metadata, orientation: number, width: number, height: number,
-): [Bytes[], string[]] {
+/** The body of a JPEG's Exif segment for a picture of that size and orientation, its XMP packet, and a sentence on each
+ * thing that they do not hold. */
+export function jpegWords(metadata: Metadata, orientation: number, width: number, height: number): [Bytes, Bytes, string[]] {
   const said = metadata.exif.get(EXIF_VERSION)?.data;
   const version = said && /^\d{4}$/.test(fromLatin(said)) && fromLatin(said) > "0232" ? said : latin("0232");
   const rational72: Entry = { kind: 5, data: new Uint8Array(Uint32Array.of(72, 1).buffer) };
@@ -138,9 +130,7 @@ export function jpegSegments(
     leftOut(`the tag ${longest.tag}`, longest.value.data.length);
     whole = { ...whole, [longest.part]: without(whole[longest.part], longest.tag) };
   }
-  const segments = [joined([latin(EXIF_HEAD), exifBlock(whole)])];
-  if (whole.xmp.length) segments.push(joined([latin(XMP_HEAD), whole.xmp]));
-  return [segments, notes];
+  return [joined([latin(EXIF_HEAD), exifBlock(whole)]), whole.xmp, notes];
 }
 
 /** Metadata and the stored orientation (0 where there is none) of a JPEG, by the bodies of its APP1 segments. */

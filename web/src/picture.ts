@@ -1,35 +1,41 @@
 /** Pictures that carry their way back as JPEG files: written, and read with what they carry. */
 
-import { type Bytes, Refusal, find, hex, joined, sha256, startsWith } from "./bytes";
+import { type Bytes, Refusal, find, joined, latin } from "./bytes";
 import { type Picture, decoded, encoded } from "./codec";
 import {
-  APP1, APP9, type JpegHeader, pixelsDigest, readJpegHeader, secondPicture, segment, subsamplingOf, withSegments,
-} from "./jpeg";
-import { IDENTIFIER, fromPackets, toPackets } from "./layers";
+  GAIN_MAP_LAYER, VERSION_SEGMENT, gainMapLayer, packetWithGainMap, packetWithoutGainMap, readGainMap, secondImage, withSecond,
+} from "./gainmap";
+import { type GainMap, highlightsOf } from "./highlights";
+import { APP1, APP2, APP9, type JpegHeader, pixelsDigest, readJpegHeader, secondPicture, segment, subsamplingOf, withSegments } from "./jpeg";
+import { fromPackets, toPackets } from "./layers";
 import type { Highlights } from "./light";
-import { type Metadata, XMP_HEAD, jpegSegments, ofSegments, withoutGainMap } from "./metadata";
+import { type Metadata, XMP_HEAD, jpegWords, ofSegments } from "./metadata";
 import { RECORD_LAYER, type Record, readRecord, recordBytes } from "./record";
 
 const QUALITY = 90, SUBSAMPLING = "4:2:2";
-const GAIN_MAP_LAYER = "gainmap";
-const ISO = "urn:iso:std:iso:ts:21496:-1\0";
-const MOST_GAIN_MAP = 1 << 25, MOST_SIXTEENTHS = 256;
 const MAX_PIXELS = 200e6;
 const END = Uint8Array.of(0xff, 0xd9);
 
 /** A JPEG of a picture with its way back. layersOf: makes the layers beside the record of the pixels as a reader will
  * decode them, and of the record's digest. Returns the file and sentences on what it does not hold. */
 export async function writePicture(
-  picture: Picture, record: Record, metadata: Metadata, layersOf: (stored: Bytes, digest: string) => Promise<Map<string, Bytes>>,
+  picture: Picture, record: Record, metadata: Metadata, gainMap: GainMap | null,
+  layersOf: (stored: Bytes, digest: string) => Promise<Map<string, Bytes>>,
 ): Promise<[Bytes, string[]]> {
   const coded = await encoded(picture, QUALITY, SUBSAMPLING);
   const digest = await pixelsDigest(coded, readJpegHeader(coded));
   const { pixels } = await decoded(coded, "the picture");
   const whole: Record = { ...record, quality: QUALITY, subsampling: SUBSAMPLING, digest };
   const layers = new Map([[RECORD_LAYER, await recordBytes(whole)], ...(await layersOf(pixels, digest))]);
-  const [words, notes] = jpegSegments(metadata, record.facts.orientation, picture.width, picture.height);
-  const packets = toPackets(layers).map((packet) => segment(APP9, packet));
-  return [withSegments(coded, [...words.map((body) => segment(APP1, body)), ...packets]), notes];
+  const [exif, xmp, notes] = jpegWords(metadata, record.facts.orientation, picture.width, picture.height);
+  const packetOf = (packet: Bytes): Bytes[] => (packet.length ? [segment(APP1, joined([latin(XMP_HEAD), packet]))] : []);
+  const packets = (): Bytes[] => toPackets(layers).map((packet) => segment(APP9, packet));
+  if (!gainMap) return [withSegments(coded, [segment(APP1, exif), ...packetOf(xmp), ...packets()]), notes];
+  layers.set(GAIN_MAP_LAYER, await gainMapLayer(gainMap));
+  const second = secondImage(gainMap);
+  const [described, more] = packetWithGainMap(xmp, second.length);
+  const segments = [segment(APP1, exif), ...packetOf(described), segment(APP2, VERSION_SEGMENT), ...packets()];
+  return [withSecond(withSegments(coded, segments), second), [...notes, ...more]];
 }
 
 /** A picture that was read: its pixels as rendered, its record with the orientation that the file states now, and what
@@ -61,11 +67,13 @@ export async function readPicture(bytes: Bytes, name: string): Promise<Carried> 
   const record = await readRecord(packed, name);
   await checkUntouched(bytes, header, record, name);
   const [said, stored] = ofSegments(header.app1);
-  const metadata = layers.has(GAIN_MAP_LAYER) || damaged.has(GAIN_MAP_LAYER) ? { ...said, xmp: withoutGainMap(said.xmp) } : said;
+  const lit = layers.has(GAIN_MAP_LAYER) || damaged.has(GAIN_MAP_LAYER);
+  const metadata = lit ? { ...said, xmp: packetWithoutGainMap(said.xmp) } : said;
   const orientation = stored >= 1 && stored <= 8 ? stored : record.facts.orientation;
   const picture = await decoded(bytes, name);
-  const highlights = await highlightsOf(bytes, header, layers, picture);
-  const notes = layers.has(GAIN_MAP_LAYER) && !highlights ? ["its gain map is left out: it is not the one that was written"] : [];
+  const gainMap = await readGainMap(bytes, header, layers.get(GAIN_MAP_LAYER));
+  const highlights = gainMap && (await highlightsOf(gainMap, picture.height, picture.width));
+  const notes = lit && !highlights ? ["its gain map is left out: it is not the one that was written"] : [];
   return { picture, record: { ...record, facts: { ...record.facts, orientation } }, metadata, layers, highlights, notes };
 }
 
@@ -98,31 +106,3 @@ async function checkUntouched(bytes: Bytes, header: JpegHeader, record: Record, 
   } else if (subsamplingOf(header) !== record.subsampling) why = "saved again by another program";
   throw new Refusal(`${name} carries the way back of other pixels (it is ${why}): use the file as it was rendered.`);
 }
-
-/** What the gain map behind a picture adds to it; null where there is none, or not the one that was written. */
-async function highlightsOf(bytes: Bytes, header: JpegHeader, layers: Map<string, Bytes>, picture: Picture): Promise<Highlights | null> {
-  const layer = layers.get(GAIN_MAP_LAYER);
-  const second = secondPicture(header);
-  if (!layer || layer.length !== 34 || !second) return null;
-  const sixteenths = (layer[0] << 8) | layer[1];
-  const image = plain(bytes, ...second);
-  if (!image || !(sixteenths >= 1 && sixteenths <= MOST_SIXTEENTHS)) return null;
-  if ((await sha256(image)) !== hex(layer.subarray(2))) return null;
-  const { pixels: codes, height, width } = await decoded(image, "the gain map");
-  const scale = [2, 4, 8, 16].find((each) => height === Math.ceil(picture.height / each) && width === Math.ceil(picture.width / each));
-  return scale ? { codes, height, width, sixteenths, scale } : null;
-}
-
-/** A gain map's JPEG without its description and without layers; null where none begins there. */
-function plain(bytes: Bytes, place: number, size: number): Bytes | null {
-  if (bytes[place] !== 0xff || bytes[place + 1] !== 0xd8) return null;
-  const kept = [bytes.subarray(place, place + 2)];
-  let at = place + 2;
-  while (bytes[at] === 0xff && bytes[at + 1] >= 0xe0 && bytes[at + 1] <= 0xef) {
-    const next = at + 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
-    if (![XMP_HEAD, ISO, IDENTIFIER].some((head) => startsWith(bytes, head, at + 4))) kept.push(bytes.subarray(at, next));
-    at = next;
-  }
-  return joined([...kept, bytes.subarray(at, Math.min(place + size, at + MOST_GAIN_MAP))]);
-}
-

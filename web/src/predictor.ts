@@ -7,8 +7,9 @@
 
 import { type Bytes, Refusal, fromHex, hex, joined } from "./bytes";
 import { inverse } from "./colour";
-import type { Mosaic, Recipe } from "./frame";
+import type { Four, Mosaic, Recipe } from "./frame";
 import type { Progress } from "./graph";
+import { type Brighter, median } from "./highlights";
 import { type Highlights, WHITE, isClipped, lightOf } from "./light";
 
 export const PREDICTOR_LAYER = "predictor";
@@ -19,10 +20,10 @@ const VERSION = 1;
 const HEAD = 2 + 5 * 2 + 8 + 8;
 const EXACT = 2 ** 53;
 /** 2x2 squares that filters are fitted to, in strips of so many pairs of rows. */
-const SAMPLES = 70_000;
+const SAMPLES = 70_000, CLIPPED_SAMPLES = 30_000;
 const STRIP = 2;
 /** How fast filters are held where they begin, as a share of what their pixels say. */
-const NEAR = 1e-9;
+const NEAR = 1e-9, NEAR_CLIPPED = 1e-6;
 
 /** 4 x `TAPS` whole coefficients, by the sites of the 2x2 pattern. */
 type Filters = Int32Array;
@@ -195,18 +196,46 @@ function closedForm(recipe: Recipe): Float64Array {
 const centre = (colour: number): number => colour * 25 + 12;
 
 /**
- * Filters fitted by least squares to the pixels that do not clip, over strips all over the picture.
- * picture: what the record's digest begins with.
+ * The predictor of a picture as it is stored, fitted to its true mosaic. picture: what the record's digest begins with.
+ * found, highlights: where the picture clips, and the map that it carries of it. near: whether filters of the picture
+ * are nearer than the network's inverse. Null where nothing would be in it.
  */
-export function fittedPredictor(pixels: Uint8Array, mosaic: Mosaic, recipe: Recipe, digest: string, progress: Progress): Predictor {
+export function fittedPredictor(
+  pixels: Uint8Array, mosaic: Mosaic, recipe: Recipe, picture: string, found: Brighter | null, highlights: Highlights | null,
+  near: boolean, progress: Progress,
+): Predictor | null {
+  const white = Math.ceil(recipe.white);
+  const start = closedForm(recipe).map((each) => whole(each));
   const { height, width } = mosaic;
-  const near = closedForm(recipe).map((each) => whole(each) / POINT);
+  const none: Four = [recipe.white, recipe.white, recipe.white, recipe.white];
+  const share = found && highlights ? 2 : 1;
+  const fit = (tops: number[], ends: Four, from: Filters | Float64Array, clipped: boolean): Filters =>
+    fitted(pixels, mosaic, tops, ends, highlights, from, clipped, (done) => progress((done + (clipped ? 1 : 0)) / share));
+  const open = fit(strips(everyStrip(height), (STRIP * width) / 2, SAMPLES, height), none, start, false);
+  let [clipped, saturated]: [Filters | null, number[]] = [null, [white, white, white, white]];
+  if (found && highlights) {
+    const counts = squaresThatClip(found);
+    const among = [...counts.keys()].filter((strip) => counts[strip]);
+    const mean = among.reduce((sum, strip) => sum + counts[strip], 0) / among.length;
+    const tops = strips(among, mean, CLIPPED_SAMPLES, height);
+    clipped = fit(tops, found.ends, open, true);
+    saturated = saturatedAt(mosaic, tops, found.ends, white);
+  }
+  if (!near && !clipped) return null;
+  return { white, saturated, open: near ? open : null, clipped, picture: picture.slice(0, 16), decoded: "" };
+}
+
+/** Least squares over pairs of rows `tops`, of the pixels that clip or of the others, below the DN `ends` of their site. */
+function fitted(
+  pixels: Uint8Array, mosaic: Mosaic, tops: readonly number[], ends: Four, highlights: Highlights | null,
+  near: Filters | Float64Array, clipped: boolean, progress: Progress,
+): Filters {
+  const { height, width } = mosaic;
   const sums = Array.from({ length: 4 }, () => new Float64Array(TAPS * TAPS));
   const targets = Array.from({ length: 4 }, () => new Float64Array(TAPS));
-  const around = new Around(lightOf(pixels, width, null), height, width);
+  const around = new Around(lightOf(pixels, width, highlights), height, width);
   const places = [0, 1, 2, 3].map((site) => taps(site, width + 4));
   const seen = new Float64Array(TAPS);
-  const tops = strips(height, width);
   tops.forEach((top, index) => {
     const rows = around.at(top);
     for (let site = 0; site < 4; site++) {
@@ -214,7 +243,7 @@ export function fittedPredictor(pixels: Uint8Array, mosaic: Mosaic, recipe: Reci
       const [total, target] = [sums[site], targets[site]];
       for (let each = 0; each < width / 2; each++) {
         const value = mosaic.data[start + 2 * each];
-        if (value >= recipe.white || isClipped(pixels, (start + 2 * each) * 3)) continue;
+        if (value >= ends[site] || isClipped(pixels, (start + 2 * each) * 3) !== clipped) continue;
         places[site].forEach(([row, place], tap) => (seen[tap] = rows[row][place + 2 * each]));
         seen[TAPS - 1] = WHITE;
         for (let one = 0; one < TAPS; one++) {
@@ -226,30 +255,52 @@ export function fittedPredictor(pixels: Uint8Array, mosaic: Mosaic, recipe: Reci
     }
     progress(index / tops.length);
   });
-  const open = new Int32Array(4 * TAPS);
+  const found = new Int32Array(4 * TAPS);
   for (let site = 0; site < 4; site++) {
-    const from = near.subarray(site * TAPS, (site + 1) * TAPS);
-    solved(sums[site], targets[site], from).forEach((each, tap) => (open[site * TAPS + tap] = whole(each)));
+    const from = Float64Array.from(near.subarray(site * TAPS, (site + 1) * TAPS), (each) => each / POINT);
+    solved(sums[site], targets[site], from, clipped ? NEAR_CLIPPED : NEAR).forEach((each, tap) => (found[site * TAPS + tap] = whole(each)));
   }
-  const white = Math.ceil(recipe.white);
-  return { white, saturated: [white, white, white, white], open, clipped: null, picture: digest.slice(0, 16), decoded: "" };
+  return found;
 }
 
 const whole = (coefficient: number): number => Math.min(Math.max(Math.round(coefficient * POINT), -(2 ** 31)), 2 ** 31 - 1);
 
-/** Pairs of rows that filters are fitted to: whole strips, evenly over the picture. */
-function strips(height: number, width: number): number[] {
-  const count = Math.ceil(height / 2 / STRIP);
-  const wanted = Math.min(Math.ceil(SAMPLES / ((STRIP * width) / 2)), count);
-  const chosen = new Set(Array.from({ length: wanted }, (_, index) => Math.trunc(wanted > 1 ? (index * (count - 1)) / (wanted - 1) : 0)));
-  return [...chosen].flatMap((strip) => [2 * strip, 2 * strip + 1]).filter((top) => top < height / 2);
+const everyStrip = (height: number): number[] => [...Array(Math.ceil(height / 2 / STRIP)).keys()];
+
+/** Pairs of rows of about so many squares in whole strips, evenly among these. perStrip: squares that count in one. */
+function strips(among: readonly number[], perStrip: number, samples: number, height: number): number[] {
+  const wanted = Math.min(Math.ceil(samples / perStrip), among.length);
+  const place = (index: number): number => Math.trunc(wanted > 1 ? (index * (among.length - 1)) / (wanted - 1) : 0);
+  const chosen = new Set(Array.from({ length: wanted }, (_, index) => among[place(index)]));
+  return [...chosen].flatMap((strip) => [STRIP * strip, STRIP * strip + 1]).filter((top) => top < height / 2);
+}
+
+/** Of each strip, how many squares have a pixel that clips. */
+function squaresThatClip({ count, height, width }: Brighter): number[] {
+  const found = new Array<number>(Math.ceil(height / STRIP)).fill(0);
+  for (let row = 0; row < height; row++) {
+    for (let at = row * width; at < (row + 1) * width; at++) if (count[at]) found[Math.floor(row / STRIP)]++;
+  }
+  return found;
+}
+
+/** The median DN of each site from its end on, in these pairs of rows; white where none has so many. */
+function saturatedAt({ data, width }: Mosaic, tops: readonly number[], ends: Four, white: number): number[] {
+  return [0, 1, 2, 3].map((site) => {
+    const values: number[] = [];
+    for (const top of tops) {
+      const start = (2 * top + (site >> 1)) * width + (site & 1);
+      for (let at = start; at < start + width - (site & 1); at += 2) if (data[at] >= ends[site]) values.push(data[at]);
+    }
+    return values.length ? Math.trunc(median(values)) : white;
+  });
 }
 
 /** The minimum of the squares with a pull towards `near`, by Cholesky's factors of the upper triangle `total`. */
-function solved(total: Float64Array, target: Float64Array, near: Float64Array): Float64Array {
+function solved(total: Float64Array, target: Float64Array, near: Float64Array, share: number): Float64Array {
   let trace = 0;
   for (let tap = 0; tap < TAPS; tap++) trace += total[tap * TAPS + tap];
-  const ridge = Math.max(trace, 1) * NEAR;
+  const ridge = Math.max(trace, 1) * share;
   const lower = new Float64Array(TAPS * TAPS);
   const result = Float64Array.from(target, (value, tap) => value + ridge * near[tap]);
   for (let row = 0; row < TAPS; row++) {

@@ -5,6 +5,7 @@ import { Refusal } from "./bytes";
 import { aligned, alignmentFor, numbersFor, recipeFor } from "./frame";
 import { Graph, type Progress } from "./graph";
 import { cameraName } from "./metadata";
+import { brighter, fittedGainMap, highlightsOf } from "./highlights";
 import { NEGATIVE_LAYER, negativeLayer } from "./negative";
 import { writePicture } from "./picture";
 import { PREDICTOR_LAYER, fittedPredictor, predictorBytes } from "./predictor";
@@ -58,17 +59,22 @@ export async function render(bytes: Bytes, name: string, model: string, steps: S
     quality: 0, subsampling: "", forced: false, digest: "", own_codes: "",
   };
   const notes = [...frame.notes];
+  steps("Looking for highlights", 0);
+  const near = card.contract.look === NEAR;
+  const found = brighter(mosaic, recipe, pixels, near);
+  const gainMap = found && (await fittedGainMap(found));
+  const highlights = gainMap && (await highlightsOf(gainMap, height, width));
   steps("Encoding", 0);
-  const [made, more] = await writePicture({ pixels, height, width }, record, frame.metadata, async (stored, digest) => {
+  const [made, more] = await writePicture({ pixels, height, width }, record, frame.metadata, gainMap, async (stored, digest) => {
     const layers = new Map<string, Bytes>();
     if (frame.negative) {
       const [layer, leftOut] = await negativeLayer(frame.negative);
       if (layer.length) layers.set(NEGATIVE_LAYER, layer);
       notes.push(...leftOut.map((what) => `not carried, for want of room: ${what}`));
     }
-    if (card.contract.look !== NEAR) return layers; // the network's inverse is nearer than any filter
-    const predictor = fittedPredictor(stored, mosaic, recipe, digest, progress("Fitting the way back"));
-    layers.set(PREDICTOR_LAYER, predictorBytes(predictor));
+    const fitting = progress("Fitting the way back");
+    const predictor = fittedPredictor(stored, mosaic, recipe, digest, found, highlights, near, fitting);
+    if (predictor) layers.set(PREDICTOR_LAYER, predictorBytes(predictor));
     return layers;
   });
   const { facts } = frame;
@@ -78,7 +84,7 @@ export async function render(bytes: Bytes, name: string, model: string, steps: S
       ["Camera", cameraName(facts.make, facts.model) || "not named"],
       ["Size", `${width} × ${height} pixels`],
       ["Light", facts.gains ? "as shot" : "daylight: the file has no white balance"],
-      ["Carries", card.contract.look === NEAR ? "its way back: record and predictor" : "its way back: the record"],
+      ["Carries", ["its way back: the record", near ? ", a predictor" : "", gainMap ? ", highlights" : ""].join("")],
     ],
     notes: [...notes, ...more],
   };
