@@ -1,7 +1,8 @@
 """Drive the page of `make web` in Chromium and compare it with Python: python scripts/check_page.py FOLDER
 
-What both make of a small DNG of odd sides and another phase and of a sample's CR2: pixels, records, mosaics, both ways
-across. A wrong file, a cancelled run, a page without a network, axe-core, narrow and dark; screenshots lie in FOLDER.
+What both make of a small DNG of odd sides and another phase, of the same overexposed, and of a sample's CR2: pixels,
+records, highlights, mosaics, both ways across. A wrong file, a cancelled run, a page without a network, axe-core,
+narrow and dark; screenshots lie in FOLDER.
 One line for each; exit code 1 at the first that disagrees. Node, `npm ci` in web/, and Chromium must be there.
 """
 
@@ -34,6 +35,7 @@ SAMPLE = ROOT / "samples" / "canon_eos30d_IMG_0848.CR2"
 CROP = (slice(521, 521 + 301), slice(2741, 2741 + 423))  # odd sides; from an odd pixel on the phase is BGGR
 TURNED = 6  # EXIF: turn by 90 degrees clockwise to see it upright
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+BLOWN = 6  # times the light
 MOST_LOSS = 1.03  # of the root mean square of the RAW: the encoders' cosine transforms differ
 SECONDS = 900
 
@@ -68,15 +70,20 @@ def drive(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Shown]:
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    small, wrong, foreign = folder / "small.dng", folder / "wrong.CR2", folder / "foreign.jpg"
+    small, blown = folder / "small.dng", folder / "blown.dng"
+    wrong, foreign = folder / "wrong.CR2", folder / "foreign.jpg"
     whole = read_raw(SAMPLE)
     crop = np.ascontiguousarray(whole.mosaic[CROP])
-    replace(whole, mosaic=crop, cfa="BGGR", black=whole.black[::-1], orientation=TURNED).save(small)
+    frame = replace(whole, mosaic=crop, cfa="BGGR", black=whole.black[::-1], orientation=TURNED)
+    frame.save(small)
+    brighter = np.minimum((crop - min(whole.black)).astype(int) * BLOWN + min(whole.black), whole.white)
+    replace(frame, mosaic=brighter.astype(np.uint16)).save(blown)
     wrong.write_bytes(b"II*\0" + bytes(range(256)) * 100)
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(foreign)
     with invisp_deploy.load() as model:
         ours = model.render(small)
         ours.save(folder / "python.jpg")
+        model.render(blown).save(folder / "blown_python.jpg")
         found = drive(
             {
                 "opened": {"do": "open"},
@@ -86,6 +93,8 @@ def main(folder: Path) -> None:
                 "shot": {"do": "shot", "save": folder / "made.png"},
                 "back": {"do": "make", "file": folder / "page.jpg", "save": folder / "page.dng"},
                 "across": {"do": "make", "file": folder / "python.jpg", "save": folder / "python.dng"},
+                "blown": {"do": "make", "file": blown, "save": folder / "blown.jpg"},
+                "blown back": {"do": "make", "file": folder / "blown.jpg", "save": folder / "blown_back.dng"},
                 "closed": {"do": "make", "file": small, "look": "closed-form", "save": folder / "closed.jpg"},
                 "sample": {"do": "make", "file": SAMPLE, "look": "universal", "save": folder / "sample.jpg"},
                 "cancelled": {"do": "cancel", "file": SAMPLE, "at": "Reading the RAW file"},
@@ -101,6 +110,7 @@ def main(folder: Path) -> None:
             }
         )
         compare_small(folder, model, ours, found)
+        compare_blown(folder, model)
         compare_sample(folder, model, found["sample"])
     check_page(found)
 
@@ -121,6 +131,22 @@ def compare_small(folder: Path, model: Model, ours: Picture, found: Mapping[str,
         check(f"the page's way back of {name}.jpg is Python's", same)
         check("with the same facts", same_facts(by_page.facts, read_raw(folder / "small.dng").facts))
     check("by its predictor", found["across"]["facts"]["Made by"] == "its predictor")
+
+
+def compare_blown(folder: Path, model: Model) -> None:
+    """The same overexposed: highlights behind the JPEG, there and back."""
+    true = read_raw(folder / "blown.dng").mosaic
+    theirs = read_picture(folder / "blown.jpg")
+    whole = theirs.gain_map is not None and not theirs.notes
+    check(
+        "Python reads the page's highlights",
+        whole,
+        theirs.notes or {each: len(theirs.layers[each]) for each in theirs.layers},
+    )
+    back = model.recover(theirs).mosaic
+    check("the page's way back by them is Python's", np.array_equal(read_raw(folder / "blown_back.dng").mosaic, back))
+    there, here = error(back, true), error(model.recover(folder / "blown_python.jpg").mosaic, true)
+    check("they are as good as Python's", there < MOST_LOSS * here, f"{there:.2f} DN, by Python {here:.2f}")
 
 
 def compare_sample(folder: Path, model: Model, shown: Shown) -> None:

@@ -86,6 +86,38 @@ const doing = {
     writeFileSync(save, Buffer.from(text, "base64"));
     return {};
   },
+  /** Seconds of a RAW file's steps there and back, and the largest memory that a process of pages ever had, MB. */
+  async time({ file, look }) {
+    await page.evaluate(() => document.body.append(Object.assign(document.createElement("input"), { type: "file", id: "timed" })));
+    await page.setInputFiles("#timed", file);
+    const seconds = await page.evaluate(async (model) => {
+      const engine = await import("./engine.js");
+      const input = document.getElementById("timed");
+      const [raw] = input.files;
+      input.remove();
+      const parts = {};
+      let [last, since, total] = ["", 0, 0];
+      const next = (step) => {
+        const now = performance.now();
+        if (last) parts[last] = (parts[last] ?? 0) + (now - since) / 1000;
+        if (last) total += (now - since) / 1000;
+        [last, since] = [step, now];
+      };
+      const steps = (step) => step !== last && next(step);
+      const made = await engine.render(new Uint8Array(await raw.arrayBuffer()), raw.name, model, steps);
+      next("");
+      const there = total;
+      await engine.recover(made.bytes, made.name, [model], steps);
+      next("");
+      return { there, back: total - there, parts, pixels: made.height * made.width };
+    }, look);
+    const session = await browser.newBrowserCDPSession();
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const peaks = processInfo
+      .filter(({ type }) => type === "renderer")
+      .map(({ id }) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, "utf8"))[1]) / 1000);
+    return { ...seconds, peak: Math.max(...peaks) };
+  },
   /** What axe-core finds. */
   async axe() {
     const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
