@@ -27,9 +27,9 @@ for (const name of ["index.js", "worker.js", "libraw.wasm"]) {
   await cp(join(modules, "libraw-wasm", "dist", name), join(dist, "libraw", name));
 }
 const turbo = join(modules, "@cornerstonejs", "codec-libjpeg-turbo-8bit", "dist");
-const glue = await readFile(join(turbo, "libjpegturbowasm.js"), "utf8");
-await writeFile(join(dist, "turbo", "libjpegturbo.js"), `${glue}\nexport default libjpegturbowasm;\n`);
-await cp(join(turbo, "libjpegturbowasm.wasm"), join(dist, "turbo", "libjpegturbowasm.wasm"));
+const glue = await readFile(join(turbo, "libjpegturbowasm_decode.js"), "utf8");
+await writeFile(join(dist, "turbo", "libjpegturbo.js"), `${glue}\nexport default libjpegturbowasm_decode;\n`);
+await cp(join(turbo, "libjpegturbowasm_decode.wasm"), join(dist, "turbo", "libjpegturbowasm_decode.wasm"));
 
 // the graphs of the package, as they are
 const folders = (await readdir(shipped, { withFileTypes: true })).filter((each) => each.isDirectory()).map((each) => each.name);

@@ -1,8 +1,8 @@
 /** DNG out: the mosaic bit for bit, with what other programs need to develop it; as `formats/dng.py`. */
 
 import { type Bytes, Refusal, joined } from "./bytes";
-import { type Picture, encoded } from "./codec";
 import { XYZ_TO_SRGB } from "./colour";
+import { type Picture, encoded } from "./encoder";
 import type { Frame } from "./frame";
 import { codeFor, encodedTile } from "./lossless";
 import { NO_CAMERA, ORIENTATION, SOFTWARE, cameraName, directories, named } from "./metadata";
@@ -19,13 +19,13 @@ const TILE = [256, 512], STEP = 16;
 const LEAST_SIDE = 22;
 
 /** shown: the picture, of which the preview is made. Throws Refusal for a frame that is too small. */
-export async function dngOf(frame: Frame, shown: Picture): Promise<Bytes> {
+export function dngOf(frame: Frame, shown: Picture): Bytes {
   const { mosaic, facts } = frame;
   if (Math.min(mosaic.height, mosaic.width) < LEAST_SIDE) {
     throw new Refusal(`LibRaw opens DNGs from ${LEAST_SIDE}x${LEAST_SIDE} pixels, the frame is ${mosaic.width}x${mosaic.height}.`);
   }
   const small = reduced(shown, PREVIEW_EDGE);
-  const preview = await encoded(small, 90, "4:2:0");
+  const preview = encoded(small, 90, "4:2:2");
   const [down, across] = tileSide(mosaic.height, mosaic.width);
   let most = facts.white;
   for (const value of mosaic.data) if (value > most) most = value;
@@ -73,7 +73,7 @@ function firstDirectory(frame: Frame, preview: Picture): Directory {
       [254, longs(1)], // NewSubfileType: a preview
       [256, longs(preview.width)], [257, longs(preview.height)], [258, shorts(8, 8, 8)], [259, shorts(7)], [262, shorts(6)],
       [ORIENTATION, shorts(facts.orientation)], [277, shorts(3)], [278, longs(preview.height)], [284, shorts(1)],
-      [SOFTWARE, text("invisp-deploy")], [530, shorts(2, 2)], [531, shorts(1)],
+      [SOFTWARE, text("invisp-deploy")], [530, shorts(2, 1)], [531, shorts(1)],
       [50706, four(version)], // DNGVersion
       [50707, lists.length ? four(0x01030000) : four(0x01010000)], // DNGBackwardVersion
     ]),

@@ -6,8 +6,9 @@
  */
 
 import type { Bytes } from "./bytes";
-import { decoded, encoded } from "./codec";
 import type { Row } from "./colour";
+import { decoded } from "./decoder";
+import { encoded } from "./encoder";
 import type { Four, Mosaic, Recipe } from "./frame";
 import { type Highlights, LIGHT_OF_CODES, OFFSET, WHITE, isClipped, rounded } from "./light";
 
@@ -82,18 +83,18 @@ export function brighter(mosaic: Mosaic, recipe: Recipe, pixels: Uint8Array, nea
 }
 
 /** The finest map of at most 64 kB; null where none fits. */
-export async function fittedGainMap(found: Brighter): Promise<GainMap | null> {
+export function fittedGainMap(found: Brighter): GainMap | null {
   for (const scale of SCALES) {
     if (found.count.length * 4 > LARGEST * scale ** 2) continue;
     const { codes, height, width, sixteenths } = inCodes(found, scale);
-    const coded = (quality: number): Promise<Bytes> => encoded({ pixels: codes, height, width }, quality, "4:4:4");
+    const coded = (quality: number): Bytes => encoded({ pixels: codes, height, width }, quality, "4:4:4");
     for (const quality of QUALITIES) {
-      const image = await coded(quality);
+      const image = coded(quality);
       if (image.length > MOST_BYTES) {
         if (image.length > 2.5 * MOST_BYTES) break; // a coarser map it is
         continue;
       }
-      const finer = quality === QUALITIES[0] ? await coded(BEST) : image;
+      const finer = quality === QUALITIES[0] ? coded(BEST) : image;
       return { image: finer.length <= MOST_BYTES ? finer : image, sixteenths };
     }
   }

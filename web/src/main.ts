@@ -8,9 +8,9 @@ const work = element("work"), step = element("step"), progress = element<HTMLPro
 const why = element("why"), result = element("result"), made = element("made");
 const save = element<HTMLAnchorElement>("save"), picture = element<HTMLImageElement>("picture");
 
-/** A worker that is ready for the next file: opening it takes a moment. */
-let ready = new Worker("worker.js", { type: "module" });
-let busy: Worker | null = null;
+/** Takes one file after the other; ended where one is cancelled. */
+let worker = started();
+let busy = false;
 let last: File | null = null;
 let shown = "";
 
@@ -20,29 +20,39 @@ function refuse(sentence: string): void {
   why.focus();
 }
 
-function stop(): void {
-  busy?.terminate();
-  busy = null;
+function started(): Worker {
+  const made = new Worker("worker.js", { type: "module" });
+  made.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
+    if (made === worker) answered(data);
+  });
+  made.addEventListener("error", (event) => {
+    if (made !== worker) return;
+    rest();
+    refuse(`The page's worker failed (${event.message || "it could not be loaded"}): reload the page.`);
+  });
+  return made;
+}
+
+function rest(): void {
+  busy = false;
   work.hidden = true;
 }
 
+/** Ends what is under way, with all its memory. */
+function end(): void {
+  worker.terminate();
+  worker = started();
+  rest();
+}
+
 function run(taken: File): void {
-  stop();
+  if (busy) end();
+  busy = true;
   last = taken;
   why.hidden = result.hidden = true;
   work.hidden = false;
   step.textContent = `Opening ${taken.name}`;
   progress.removeAttribute("value");
-  const worker = (busy = ready);
-  ready = new Worker("worker.js", { type: "module" });
-  worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
-    if (worker === busy) answered(data);
-  });
-  worker.addEventListener("error", (event) => {
-    if (worker !== busy) return;
-    stop();
-    refuse(`The page's worker failed (${event.message || "it could not be loaded"}): reload the page.`);
-  });
   const task: Task = { file: taken, model: look.value, models: Array.from(look.options, (option) => option.value) };
   worker.postMessage(task);
 }
@@ -54,7 +64,7 @@ function answered(answer: Answer): void {
     else progress.removeAttribute("value");
     return;
   }
-  stop();
+  rest();
   if (answer.kind === "refused") refuse(answer.why);
   else show(answer);
 }
@@ -87,7 +97,7 @@ look.addEventListener("change", () => {
   if (last && !result.hidden && !picture.hidden) run(last);
 });
 element("cancel").addEventListener("click", () => {
-  stop();
+  end();
   step.textContent = "";
   refuse("Cancelled: nothing was made.");
 });

@@ -1,7 +1,8 @@
 /** Pictures that carry their way back as JPEG files: written, and read with what they carry. */
 
 import { type Bytes, Refusal, find, joined, latin } from "./bytes";
-import { type Picture, decoded, encoded } from "./codec";
+import { decoded } from "./decoder";
+import { type Picture, encoded } from "./encoder";
 import {
   GAIN_MAP_LAYER, VERSION_SEGMENT, gainMapLayer, packetWithGainMap, packetWithoutGainMap, readGainMap, secondImage, withSecond,
 } from "./gainmap";
@@ -22,7 +23,7 @@ export async function writePicture(
   picture: Picture, record: Record, metadata: Metadata, gainMap: GainMap | null,
   layersOf: (stored: Bytes, digest: string) => Promise<Map<string, Bytes>>,
 ): Promise<[Bytes, string[]]> {
-  const coded = await encoded(picture, QUALITY, SUBSAMPLING);
+  const coded = encoded(picture, QUALITY, SUBSAMPLING);
   const digest = await pixelsDigest(coded, readJpegHeader(coded));
   const { pixels } = await decoded(coded, "the picture");
   const whole: Record = { ...record, quality: QUALITY, subsampling: SUBSAMPLING, digest };

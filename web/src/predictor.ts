@@ -117,15 +117,20 @@ class Around {
   }
 }
 
-/** Each tap of a site: row of the six, and place in it for the first square. */
-function taps(site: number, wide: number): [row: number, place: number][] {
-  const found: [number, number][] = [];
-  for (let colour = 0; colour < 3; colour++) {
-    for (let down = 0; down < 5; down++) {
-      for (let right = 0; right < 5; right++) found.push([(site >> 1) + down, colour * wide + (site & 1) + right]);
-    }
+/** Of each tap of a site its row of the six, and its place in it for the first square. */
+interface Taps {
+  rows: Uint8Array;
+  places: Int32Array;
+}
+
+function tapsOf(site: number, wide: number): Taps {
+  const [rows, places] = [new Uint8Array(TAPS - 1), new Int32Array(TAPS - 1)];
+  for (let tap = 0; tap < TAPS - 1; tap++) {
+    const [colour, down, right] = [Math.floor(tap / 25), Math.floor(tap / 5) % 5, tap % 5];
+    rows[tap] = (site >> 1) + down;
+    places[tap] = colour * wide + (site & 1) + right;
   }
-  return found;
+  return { rows, places };
 }
 
 /** The mosaic of a picture of even sides; where there are no filters for all pixels, `base` with its clipped ones
@@ -139,7 +144,7 @@ export function predicted(
   for (const filters of [predictor.open, clipped]) if (filters) checkExact(filters, highlights);
   const around = new Around(lightOf(pixels, width, highlights), height, width);
   const sums = new Float64Array(width / 2);
-  const places = [0, 1, 2, 3].map((site) => taps(site, width + 4));
+  const taps = [0, 1, 2, 3].map((site) => tapsOf(site, width + 4));
   for (let top = 0; top < height / 2; top++) {
     const rows = around.at(top);
     for (let site = 0; site < 4; site++) {
@@ -147,10 +152,10 @@ export function predicted(
       if (predictor.open) {
         const filters = predictor.open.subarray(site * TAPS, (site + 1) * TAPS);
         sums.fill(filters[TAPS - 1] * WHITE + POINT / 2);
-        places[site].forEach(([row, place], tap) => {
-          const [factor, from] = [filters[tap], rows[row]];
-          if (factor) for (let each = 0, at = place; each < sums.length; each++, at += 2) sums[each] += factor * from[at];
-        });
+        for (let tap = 0; tap < TAPS - 1; tap++) {
+          const factor = filters[tap], from = rows[taps[site].rows[tap]];
+          if (factor) for (let each = 0, at = taps[site].places[tap]; each < sums.length; each++, at += 2) sums[each] += factor * from[at];
+        }
         for (let each = 0; each < sums.length; each++) data[start + 2 * each] = within(sums[each], predictor.white);
       }
       if (!clipped) continue;
@@ -158,7 +163,7 @@ export function predicted(
       for (let each = 0; each < sums.length; each++) {
         if (!isClipped(pixels, (start + 2 * each) * 3)) continue;
         let sum = filters[TAPS - 1] * WHITE + POINT / 2;
-        places[site].forEach(([row, place], tap) => (sum += filters[tap] * rows[row][place + 2 * each]));
+        for (let tap = 0; tap < TAPS - 1; tap++) sum += filters[tap] * rows[taps[site].rows[tap]][taps[site].places[tap] + 2 * each];
         data[start + 2 * each] = within(sum, predictor.saturated[site]);
       }
     }
@@ -234,17 +239,17 @@ function fitted(
   const sums = Array.from({ length: 4 }, () => new Float64Array(TAPS * TAPS));
   const targets = Array.from({ length: 4 }, () => new Float64Array(TAPS));
   const around = new Around(lightOf(pixels, width, highlights), height, width);
-  const places = [0, 1, 2, 3].map((site) => taps(site, width + 4));
+  const taps = [0, 1, 2, 3].map((site) => tapsOf(site, width + 4));
   const seen = new Float64Array(TAPS);
   tops.forEach((top, index) => {
     const rows = around.at(top);
     for (let site = 0; site < 4; site++) {
       const start = (2 * top + (site >> 1)) * width + (site & 1);
-      const [total, target] = [sums[site], targets[site]];
+      const total = sums[site], target = targets[site], from = taps[site];
       for (let each = 0; each < width / 2; each++) {
         const value = mosaic.data[start + 2 * each];
         if (value >= ends[site] || isClipped(pixels, (start + 2 * each) * 3) !== clipped) continue;
-        places[site].forEach(([row, place], tap) => (seen[tap] = rows[row][place + 2 * each]));
+        for (let tap = 0; tap < TAPS - 1; tap++) seen[tap] = rows[from.rows[tap]][from.places[tap] + 2 * each];
         seen[TAPS - 1] = WHITE;
         for (let one = 0; one < TAPS; one++) {
           const factor = seen[one];

@@ -44,7 +44,7 @@ export async function recover(bytes: Bytes, name: string, models: readonly strin
   const frame: Frame = { facts: record.facts, mosaic: own, metadata: carried.metadata, negative, notes: [] };
   const { facts } = record;
   return {
-    bytes: await dngOf(frame, picture), name: `${name.replace(/\.[^.]*$/, "")}.dng`, type: "image/x-adobe-dng",
+    bytes: dngOf(frame, picture), name: `${name.replace(/\.[^.]*$/, "")}.dng`, type: "image/x-adobe-dng",
     height: own.height, width: own.width, mosaic: own,
     facts: [
       ["Camera", cameraName(facts.make, facts.model) || "not named"],

@@ -62,7 +62,7 @@ export async function render(bytes: Bytes, name: string, model: string, steps: S
   steps("Looking for highlights", 0);
   const near = card.contract.look === NEAR;
   const found = brighter(mosaic, recipe, pixels, near);
-  const gainMap = found && (await fittedGainMap(found));
+  const gainMap = found && fittedGainMap(found);
   const highlights = gainMap && (await highlightsOf(gainMap, height, width));
   steps("Encoding", 0);
   const [made, more] = await writePicture({ pixels, height, width }, record, frame.metadata, gainMap, async (stored, digest) => {
