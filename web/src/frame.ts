@@ -38,6 +38,7 @@ export interface Recipe {
   curve: number | string;
   matrix: Matrix | null;
   shading: number[];
+  clips: boolean;
 }
 
 /** Mirrored rows and columns around a frame. */
@@ -59,6 +60,7 @@ export interface Contract {
   cfa: string;
   look: string;
   shading: number[];
+  clips: boolean;
 }
 
 export interface Frame {
@@ -97,7 +99,7 @@ export function checkRecipe(recipe: Recipe): void {
   checkShading(recipe.shading);
   const { cfa, black, white, gains, curve, matrix } = recipe;
   const sound =
-    isPattern(cfa) && numbers(black, 4) && isNumber(white) && numbers(gains, 3) && isCurve(curve) &&
+    isPattern(cfa) && typeof recipe.clips === "boolean" && numbers(black, 4) && isNumber(white) && numbers(gains, 3) && isCurve(curve) &&
     (matrix === null || (isMatrix(matrix) && isInvertible(matrix))) &&
     Math.min(...black) >= 0 && Math.max(...black) < white && white <= 65535 &&
     Math.min(...gains) >= 1e-4 && Math.max(...gains) <= 1e4;
@@ -173,7 +175,8 @@ export function recipeFor(facts: Facts, mosaic: Mosaic, contract: Contract, { to
     matrix = cameraToSrgb(facts.color_matrix);
   }
   const black = [0, 1, 2, 3].map((site) => facts.black[(((site >> 1) + top) % 2) * 2 + (((site & 1) + left) % 2)]) as Four;
-  const recipe: Recipe = { cfa: windowCfa(facts.cfa, top, left), black, white, gains, curve: contract.curve, matrix, shading: contract.shading };
+  const { curve, shading, clips } = contract;
+  const recipe: Recipe = { cfa: windowCfa(facts.cfa, top, left), black, white, gains, curve, matrix, shading, clips };
   checkRecipe(recipe);
   return recipe;
 }

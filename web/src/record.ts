@@ -27,7 +27,7 @@ const FIELDS = [
   "weights", "precision", "facts", "recipe", "height", "width", "alignment", "quality", "subsampling", "forced", "digest", "own_codes",
 ];
 const FACTS = ["cfa", "black", "white", "gains", "orientation", "color_matrix", "make", "model"];
-const RECIPE = ["cfa", "black", "white", "gains", "curve", "matrix", "shading"];
+const RECIPE = ["cfa", "black", "white", "gains", "curve", "matrix", "shading", "clips"];
 const ALIGNMENT = ["top", "left", "bottom", "right"];
 
 /** Compressed JSON. Throws Refusal above 4 KB. */
