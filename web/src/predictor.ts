@@ -7,6 +7,7 @@
 
 import { type Bytes, Refusal, fromHex, hex, joined } from "./bytes";
 import { inverse } from "./colour";
+import { NEIGHBOURS, corrected } from "./correction";
 import type { Four, Mosaic, Recipe } from "./frame";
 import type { Progress } from "./graph";
 import { type Brighter, median } from "./highlights";
@@ -17,6 +18,8 @@ export const PREDICTOR_LAYER = "predictor";
 const TAPS = 76;
 const POINT = 2 ** 24;
 const VERSION = 1;
+/** Bits: of open pixels, of clipped ones, of the network; with a residual. The network's has none. */
+const KINDS = [1, 2, 3, 9, 11, 4, 6];
 const HEAD = 2 + 5 * 2 + 8 + 8;
 const EXACT = 2 ** 53;
 /** 2x2 squares that filters are fitted to, in strips of so many pairs of rows. */
@@ -34,20 +37,21 @@ export interface Predictor {
   saturated: number[];
   open: Filters | null;
   clipped: Filters | null;
+  network: Filters | null;
   picture: string;
   decoded: string;
 }
 
 /** The layer `predictor`: a head, then little-endian int32. */
-export function predictorBytes({ white, saturated, open, clipped, picture, decoded }: Predictor): Bytes {
+export function predictorBytes({ white, saturated, open, clipped, network, picture, decoded }: Predictor): Bytes {
   const view = new DataView(new ArrayBuffer(HEAD));
   view.setUint8(0, VERSION);
-  view.setUint8(1, (open ? 1 : 0) | (clipped ? 2 : 0) | (decoded ? 4 : 0));
+  view.setUint8(1, (open ? 1 : 0) | (clipped ? 2 : 0) | (network ? 4 : 0) | (decoded ? 8 : 0));
   [white, ...saturated].forEach((value, index) => view.setUint16(2 + 2 * index, value, true));
   const head = new Uint8Array(view.buffer);
   head.set(fromHex(picture), 12);
   head.set(fromHex(decoded), 20);
-  return joined([head, ...[open, clipped].filter((each) => each !== null).map((each) => new Uint8Array(each.slice().buffer))]);
+  return joined([head, ...[open, clipped, network].filter((each) => each !== null).map((each) => new Uint8Array(each.slice().buffer))]);
 }
 
 /** Inverse of `predictorBytes`. Throws Refusal for what it never wrote. */
@@ -57,20 +61,23 @@ export function readPredictor(data: Bytes, name: string): Predictor {
   if (data.length < HEAD) throw damaged(`it has ${data.length} bytes`);
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   const kinds = view.getUint8(1);
-  if (view.getUint8(0) !== VERSION || ![1, 2, 3, 5, 7].includes(kinds)) throw damaged(`version ${view.getUint8(0)}, kinds ${kinds}`);
-  const size = 4 * TAPS;
-  const count = (kinds & 1) + ((kinds >> 1) & 1);
-  if (data.length !== HEAD + count * size * 4) throw damaged(`it has ${data.length} bytes for ${count} filters`);
-  const filters = Array.from({ length: count }, (_, index) =>
-    Int32Array.from({ length: size }, (__, place) => view.getInt32(HEAD + (index * size + place) * 4, true)),
-  );
+  if (view.getUint8(0) !== VERSION || !KINDS.includes(kinds)) throw damaged(`version ${view.getUint8(0)}, kinds ${kinds}`);
+  let at = HEAD;
+  const [open, clipped, network] = [TAPS, TAPS, NEIGHBOURS].map((count, kind) => {
+    if (!((kinds >> kind) & 1)) return null;
+    const size = 4 * count;
+    if (data.length < at + 4 * size) throw damaged(`it has ${data.length} bytes for the kinds ${kinds}`);
+    const found = Int32Array.from({ length: size }, (_, place) => view.getInt32(at + 4 * place, true));
+    at += 4 * size;
+    return found;
+  });
+  if (data.length !== at) throw damaged(`it has ${data.length} bytes for the kinds ${kinds}`);
   return {
     white: view.getUint16(2, true),
     saturated: [4, 6, 8, 10].map((at) => view.getUint16(at, true)),
-    open: kinds & 1 ? filters[0] : null,
-    clipped: kinds & 2 ? filters[count - 1] : null,
+    open, clipped, network,
     picture: hex(data.subarray(12, 20)),
-    decoded: kinds & 4 ? hex(data.subarray(20, 28)) : "",
+    decoded: kinds & 8 ? hex(data.subarray(20, 28)) : "",
   };
 }
 
@@ -133,13 +140,14 @@ function tapsOf(site: number, wide: number): Taps {
   return { rows, places };
 }
 
-/** The mosaic of a picture of even sides; where there are no filters for all pixels, `base` with its clipped ones
- * replaced. Throws Refusal for coefficients with which sums would not be exact. */
+/** The mosaic of a picture of even sides; where there are no filters for all pixels, `base` through those of the
+ * network and with its clipped ones replaced. Throws Refusal for coefficients with which sums would not be exact. */
 export function predicted(
   predictor: Predictor, pixels: Uint8Array, height: number, width: number, highlights: Highlights | null,
   base: Mosaic | null, progress: Progress,
 ): Mosaic {
-  const data = base?.data ?? new Uint16Array(height * width);
+  const through = base && predictor.network ? corrected(base, predictor.network, predictor.white) : base;
+  const data = through?.data ?? new Uint16Array(height * width);
   const clipped = highlights ? predictor.clipped : null;
   for (const filters of [predictor.open, clipped]) if (filters) checkExact(filters, highlights);
   const around = new Around(lightOf(pixels, width, highlights), height, width);
@@ -227,7 +235,7 @@ export function fittedPredictor(
     saturated = saturatedAt(mosaic, tops, found.ends, white);
   }
   if (!near && !clipped) return null;
-  return { white, saturated, open: near ? open : null, clipped, picture: picture.slice(0, 16), decoded: "" };
+  return { white, saturated, open: near ? open : null, clipped, network: null, picture: picture.slice(0, 16), decoded: "" };
 }
 
 /** Least squares over pairs of rows `tops`, of the pixels that clip or of the others, below the DN `ends` of their site. */
