@@ -146,7 +146,7 @@ export function predicted(
   predictor: Predictor, pixels: Uint8Array, height: number, width: number, highlights: Highlights | null,
   base: Mosaic | null, progress: Progress,
 ): Mosaic {
-  const through = base && predictor.network ? corrected(base, predictor.network, predictor.white) : base;
+  const through = base && predictor.network ? corrected(base, pixels, predictor.network, predictor.white) : base;
   const data = through?.data ?? new Uint16Array(height * width);
   const clipped = highlights ? predictor.clipped : null;
   for (const filters of [predictor.open, clipped]) if (filters) checkExact(filters, highlights);
