@@ -12,6 +12,8 @@ export interface Card {
   contract: Contract;
   weights: string;
   precision: string;
+  /** The one camera whose files the weights were trained on; empty where there were several, or that is not known. */
+  learnedOn: string;
   multiple: number;
   reach: number;
 }
@@ -64,7 +66,7 @@ function cardOf(bytes: Uint8Array): Card {
   if (text("form") !== "mosaic" || text("bits") !== "8") throw new Error("a graph of another form");
   return {
     direction, config, multiple, reach,
-    contract: JSON.parse(text("contract")) as Contract, weights: text("weights"), precision: text("precision"),
+    contract: JSON.parse(text("contract")) as Contract, weights: text("weights"), precision: text("precision"), learnedOn: text("learned_on"),
   };
 }
 

@@ -59,6 +59,10 @@ export async function render(bytes: Bytes, name: string, model: string, steps: S
     quality: 0, subsampling: "", forced: false, digest: "", own_codes: "",
   };
   const notes = [...frame.notes];
+  const own = cameraName(frame.facts.make, frame.facts.model);
+  if (card.contract.look !== NEAR && !["", own.toLowerCase()].includes(card.learnedOn.toLowerCase())) {
+    notes.push(`the look ${card.contract.look} was learned from pictures of the ${card.learnedOn} alone, this is ${own || "an unknown camera"}`);
+  }
   steps("Looking for highlights", 0);
   const near = card.contract.look === NEAR;
   const found = brighter(mosaic, recipe, pixels, near);
