@@ -41,6 +41,7 @@ _CLEAR: Final = 0.6  # of the clearest repetition
 _WIDE: Final = 50  # a peak is as wide as a 50th of what it is at
 _SAME: Final = 0.4  # of all steps between neighbours
 _FLAT: Final = 0.9
+_NEAR: Final = 16
 _FILLED: Final = 0.99
 _FEW: Final = 16  # values
 _PEAK: Final = 9  # medians of the others, which of noise is about six of its standard deviations
@@ -168,8 +169,9 @@ def _better(data: FrameBytes, said: Reading, now: float, places: list[tuple[int,
     clear = _clear_strides(data, said)
     apart = _other_rows(said, clear) if clear and said.stride not in clear else None
     if apart is not None and now > 0:
-        better = 0 < unlikeness(data, apart, places) < BETTER * now and (now >= SURE or _runs_on(data, said))
-        if better or _is_padded(data, apart):
+        better = 0 < unlikeness(data, apart, places) < BETTER * now
+        near = abs(apart.stride - said.stride) < said.stride // _NEAR  # slanted lines are straight there
+        if (better and ((now >= SURE and not near) or _runs_on(data, said))) or _is_padded(data, apart):
             return apart
     if now < SURE:
         return None

@@ -79,6 +79,8 @@ def test_another_packing_byte_order_or_alignment(photograph: Write, sent: str, s
     [
         ("RG12", 768, None, WIDTH, "pass `stride` 768"),
         ("RG12", None, 704, WIDTH, "pass `stride` 640"),
+        ("RG12", 656, None, WIDTH, "pass `stride` 656"),
+        ("pRCC", 484, None, WIDTH, "pass `stride` 484"),
         ("pRCC", 512, None, WIDTH, "pass `stride` 512"),
         ("RGGB", 384, None, WIDTH, "pass `stride` 384"),
         ("RG12", None, None, WIDTH - 32, "pass `stride` 640"),
@@ -90,6 +92,12 @@ def test_rows_that_are_otherwise_apart(
 ) -> None:
     with pytest.raises(RawFileError, match=words):
         check(photograph(name, sent), name, width=width, stride=said)
+
+
+def test_rows_are_found_to_the_byte_where_lines_are_slanted(sample_frame: RawFrame) -> None:
+    lines = sample_frame.mosaic[300 : 300 + HEIGHT, 2560 : 2560 + WIDTH]
+    with pytest.raises(RawFileError, match="pass `stride` 672"):
+        check(frame_of(lines, "RG12", 672), "RG12")
 
 
 def test_a_camera_that_changes_its_size(photograph: Write) -> None:
@@ -151,6 +159,14 @@ def test_a_grey_wall_passes(sample_frame: RawFrame) -> None:
     for name in ("RG12", "pRCC", "BayerRG12p"):
         stride = layout_named(name).row_bytes(WIDTH) + 56
         check(frame_of(wall, name, stride), name, stride=stride)
+
+
+@pytest.mark.parametrize(("top", "left"), [(2000, 0), (300, 2800)])
+def test_slanted_lines_pass(sample_frame: RawFrame, top: int, left: int) -> None:
+    """Sheared by a pixel or two a row they would be smoother than they are."""
+    lines = sample_frame.mosaic[top : top + HEIGHT, left : left + WIDTH]
+    for name in ("RG12", "pRCC"):
+        check(frame_of(lines, name), name)
 
 
 def test_small_frames_are_not_judged() -> None:
