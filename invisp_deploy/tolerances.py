@@ -112,6 +112,14 @@ TOLERANCES: Final[dict[str, Tolerance]] = {
     "closed-look-raw-psnr": Tolerance(
         40, "dB, at least", "its RAW by a fitted way back from codes of 8 bits, interpolated pixels among them"
     ),
+    "coarse-psnr": Tolerance(
+        34, "dB, at least", "a look of curves and slow changes out of a picture that was made small, a fifth at most"
+    ),
+    "tones": Tolerance(
+        15,
+        "codes of 255, root mean square",
+        "59 made files that two programs rendered by one curve each lay within 12.0 of their median",
+    ),
     "shipped-rgb-psnr": Tolerance(
         36, "dB, at least", "regression gate of the shipped model: JPEG of a crop of the sample to LibRaw's rendering"
     ),

@@ -38,6 +38,7 @@ from invisp_deploy.errors import RequestError
     help="Pictures to learn: the JPEG beside each file, the preview inside it, or those of a folder.",
 )
 @click.option("--render", default="", metavar="COMMAND", help="Makes each picture: 'darktable-cli {raw} {out}'.")
+@click.option("--any-tones", is_flag=True, help="Keep pictures whose tones differ from those of the rest.")
 @seed_option
 @jobs_option
 @resume_option
@@ -111,6 +112,7 @@ def raws_command(
             raise
     shots = dataset.train + dataset.test
     registered = {shot.source: found for shot in shots if (found := shot.facts.registration) is not None}
+    coarser = {shot.source: shot.facts.coarser for shot in shots}
     counts = {
         "train": len(dataset.train),
         "test": len(dataset.test),
@@ -126,7 +128,8 @@ def raws_command(
         print_json({**facts, "registered": told_of, "refused": [vars(one) for one in refused]})
     else:
         for source, found in sorted(registered.items()):
-            click.echo(f"{shown(source)}: {found}")
+            coarse = " (colours and tones alone)" if coarser[source] > 1 else ""
+            click.echo(f"{shown(source)}: {found}{coarse}")
         if settings.of_others:
             click.echo(f"sheets of registrations: {output / 'sheets'}")
         megabytes = (counts["mosaic_bytes"] + counts["jpeg_bytes"]) / 1e6

@@ -28,6 +28,7 @@ from invisp_deploy.contract import CameraContract
 from invisp_deploy.dataset.options import PrepareOptions
 from invisp_deploy.dataset.registration import Registration
 from invisp_deploy.dataset.strips import StripJpeg
+from invisp_deploy.dataset.tones import Tones, tones_of
 from invisp_deploy.errors import DatasetError, InvispError
 from invisp_deploy.formats.frame import RawFrame
 from invisp_deploy.formats.metadata import Metadata
@@ -55,6 +56,8 @@ class ShotFacts:
     frame: what the RAW file states of the mosaic; metadata: what it says of the picture for people.
     registration: how another program's picture lies on the RAW file's mosaic, None for LibRaw's rendering.
     picture_bytes: size of its file; top, left: where in the mosaic the part begins that it shows, which alone is kept.
+    coarser: times by which its resolution was too low to say anything of sharpness: its colours and tones were taken,
+    and the detail is LibRaw's; 1 where it was not. tones: what `given_tones` found of it.
     """
 
     name: str
@@ -73,6 +76,8 @@ class ShotFacts:
     picture_bytes: int = 0
     top: int = 0
     left: int = 0
+    coarser: int = 1
+    tones: Tones | None = None
 
     def brightest_frame(self) -> RawFrame:
         """A frame of one 2x2 square of the brightest pixels: its levels are those of the whole frame."""
@@ -102,11 +107,14 @@ class ShotFacts:
         brightest = data["brightest"]
         if len(brightest) != 4 or not all(type(level) is int and 0 <= level <= 65535 for level in brightest):
             raise ValueError(f"the brightest pixels are {brightest}, expected four DN from 0 to 65535")
+        if data["coarser"] < 1:
+            raise ValueError(f"a picture is {data['coarser']} times coarser")
         decoded = {
             "brightest": tuple(brightest),
             "frame": facts_from_json(data["frame"]),
             "metadata": Metadata.from_bytes(base64.b64decode(data["metadata"], validate=True)),
             "registration": None if data["registration"] is None else Registration.from_dict(data["registration"]),
+            "tones": None if data["tones"] is None else tones_of(data["tones"]),
         }
         return cls(**{**data, **decoded})
 
@@ -116,7 +124,7 @@ _KINDS: Final[dict[type, tuple[str, ...]]] = {
     bool: ("made",),
     int: (
         *("raw_bytes", "jpeg_bytes", "mosaic_bytes", "jpeg_crc", "height", "width"),
-        *("picture_bytes", "top", "left"),
+        *("picture_bytes", "top", "left", "coarser"),
     ),
     list: ("brightest",),
 }

@@ -27,7 +27,7 @@ class PrepareOptions:
     names with or without ending; then share and seed decide nothing.
     target: `libraw` for LibRaw's rendering, `beside` for the JPEG beside each RAW file, `preview` for that inside it,
     or a folder of pictures, by name. render: a command that makes the picture instead, with `{raw}` and `{out}` in it;
-    empty for none.
+    empty for none. any_tones: whether pictures whose tones differ from those of the rest stay.
     """
 
     quality: int = 90
@@ -37,6 +37,7 @@ class PrepareOptions:
     test_names: tuple[str, ...] | None = None
     target: str = LIBRAW
     render: str = ""
+    any_tones: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
@@ -64,7 +65,7 @@ class PrepareOptions:
         if not isinstance(data, Mapping) or set(data) != {field.name for field in fields(cls)}:
             raise ValueError("the options are not those expected")
         kinds = {"quality": (int,), "subsampling": (str,), "seed": (int,), "test_share": (int, float)}
-        kinds |= {"target": (str,), "render": (str,)}
+        kinds |= {"target": (str,), "render": (str,), "any_tones": (bool,)}
         if wrong := [name for name, kind in kinds.items() if type(data[name]) not in kind]:
             raise ValueError(f"the option {wrong[0]} is {data[wrong[0]]!r}")
         names = data["test_names"]

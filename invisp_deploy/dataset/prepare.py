@@ -31,6 +31,7 @@ from invisp_deploy.dataset.open import (
 from invisp_deploy.dataset.options import PrepareOptions, check_names, held_out_names
 from invisp_deploy.dataset.sources import SourceFile
 from invisp_deploy.dataset.targets import check_pictures, stored_picture
+from invisp_deploy.dataset.tones import odd_tones
 from invisp_deploy.dataset.write import Task, write_shot
 from invisp_deploy.errors import DatasetError, RequestError
 from invisp_deploy.files import output_folder, write_whole
@@ -59,7 +60,8 @@ def prepare(
 
     resume: go on with what a killed run left, or mend and extend a finished dataset: shots that are as they were
     written stay, refused files are tried again. The files of before must all be named again.
-    Files that are refused are told and left out; they are sorted by path in what is returned.
+    Files that are refused are told and left out; they are sorted by path in what is returned. So are files whose
+    pictures have other tones than the rest, unless `options.any_tones`.
     Raises RequestError for another split list than the files allow, an output that exists, a folder of pictures or a
     program that is not there, or a resume with other options or files; OutputError where a file cannot be written;
     DatasetError if no file could be used or a worker process died.
@@ -84,6 +86,12 @@ def prepare(
             else:
                 done[task.source.name] = outcome
             on_file(task.source.path)
+        for one in refused:  # what an earlier run made of the file
+            facts_path(folder, Path(one.path).stem).unlink(missing_ok=True)
+        curves = {name: facts.tones for name, facts in done.items() if facts.tones is not None}
+        for name, how in ({} if options.any_tones else odd_tones(curves)).items():
+            refused.append(_left_out(done.pop(name), how))
+            on_refused(refused[-1])
         refused.sort(key=lambda one: one.path)
         if not done:
             if not resume:
@@ -91,6 +99,14 @@ def prepare(
             raise DatasetError(f"None of the {len(sources)} files could be used: {refused[0].reason}")
         _finish(folder, options, sources, done, refused)
     return open_dataset(folder), refused
+
+
+def _left_out(facts: ShotFacts, how: str) -> Refused:
+    """A file whose tones are not those of the rest; its shot stays, for with more files it may be like them."""
+    return Refused(
+        facts.source,
+        f"{facts.source}: {how}: the camera or the program chose them for this picture; pass `any_tones` to keep it.",
+    )
 
 
 def _check_folder(folder: Path, options: PrepareOptions, sources: Sequence[SourceFile], *, resume: bool) -> None:
@@ -110,6 +126,7 @@ def _check_folder(folder: Path, options: PrepareOptions, sources: Sequence[Sourc
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{states[0]} is damaged: remove the folder and prepare it again.") from error
     old, new = begun.to_dict(), options.to_dict()
+    del old["any_tones"]  # it decides which shots are listed, and makes none of them
     if changed := [f"{name} {old[name]}, now {new[name]}" for name in old if old[name] != new[name]]:
         raise RequestError(f"{folder} was begun with {'; '.join(changed)}: pass the same options to resume.")
     named = {source.name for source in sources}
@@ -149,8 +166,6 @@ def _finish(
         {"split": "test" if source.path.name in test and not source.made else "train", **done[source.name].to_dict()}
         for source in used
     ]
-    for one in refused:  # what an earlier run made of the file
-        facts_path(folder, Path(one.path).stem).unlink(missing_ok=True)
     data = {
         "format": DATASET_FORMAT,
         "version": VERSION,

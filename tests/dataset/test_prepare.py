@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rawpy
 from PIL import Image
 
 from invisp_deploy.dataset import prepare as module
@@ -448,10 +450,70 @@ def test_pairs_that_are_none_are_refused_one_by_one(paired: Path, tmp_path: Path
     assert set(reasons) == {"c", "d", "e"}
     assert "no picture of its name" in reasons["c"]
     assert reasons["d"].startswith(f"{folder / 'd.dng'}: the picture ")
-    assert "80x80, less than half" in reasons["e"]
+    assert "80x80, expected 320 pixels along a side at least" in reasons["e"]
     shutil.copy(paired / "a.JPG", folder / "c.jpg")
     _, refused = prepare(sources_in([folder]), tmp_path / "data", options, resume=True)
     assert {Path(one.path).stem for one in refused} == {"d", "e"}
+
+
+def test_of_a_small_picture_the_colours_and_tones_are_taken(sample_raw: Path, tmp_path: Path) -> None:
+    """The sample's own preview: 1728x1152 of 3522x2348 pixels."""
+    raw = tmp_path / "a.CR2"
+    raw.symlink_to(sample_raw)
+    options = PrepareOptions(target="preview", test_share=0, quality=95, subsampling="4:4:4")
+    dataset, refused = prepare(sources_in([raw]), tmp_path / "data", options)
+    assert refused == []
+    (shot,) = dataset.train
+    assert shot.facts.coarser == 3
+    assert shot.facts.registration is not None
+    assert shot.facts.registration.places >= 40
+    rows, columns = (
+        slice(first, first + side)
+        for first, side in ((shot.facts.top, shot.facts.height), (shot.facts.left, shot.facts.width))
+    )
+    np.testing.assert_array_equal(shot.frame.mosaic, read_raw(sample_raw).mosaic[rows, columns])
+    rendering, target = render_libraw(sample_raw)[rows, columns], shot.target()
+    with Image.open(io.BytesIO(preview_of(sample_raw))) as image:
+        preview = np.asarray(image.convert("RGB")).mean((0, 1))
+    np.testing.assert_allclose(target.mean((0, 1)), preview, atol=4)
+    assert np.abs(rendering.mean((0, 1)) - preview).max() > 8
+    fine = [np.diff(pixels[..., 1].astype(float), axis=1).ravel() for pixels in (rendering, target)]
+    assert np.corrcoef(*fine)[0, 1] > 0.8
+
+
+def preview_of(raw: Path) -> bytes:
+    with rawpy.imread(str(raw)) as opened:
+        return bytes(opened.extract_thumb().data)
+
+
+def test_a_file_with_other_tones_than_the_rest_is_left_out_or_kept(sample_frame: RawFrame, tmp_path: Path) -> None:
+    """Of six pictures one has its shadows lifted; it stays where any tones may, and its shot waits."""
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for index, name in enumerate("abcdef"):
+        part = sample_frame.mosaic[1792 + 2 * index : 2048 + 2 * index, 2048:2304]  # greyish
+        write_dng(folder / f"{name}.dng", replace(sample_frame, mosaic=np.ascontiguousarray(part)))
+        shown = render_libraw(folder / f"{name}.dng") / 255
+        lifted = 0.25 * (1 - shown) if name == "c" else 0
+        Image.fromarray((255 * (0.9 * shown**0.8 + lifted).clip(0, 1)).astype(np.uint8)).save(folder / f"{name}.png")
+    options = PrepareOptions(target=str(folder))
+    told: list[Refused] = []
+    dataset, refused = prepare(
+        sources_in(list(folder.glob("*.dng"))), tmp_path / "data", options, on_refused=told.append
+    )
+    assert sorted(shot.name for shot in dataset.train + dataset.test) == list("abdef")
+    assert refused == told
+    (one,) = refused
+    assert one.path == str(folder / "c.dng")
+    assert one.reason.startswith(f"{folder / 'c.dng'}: its tones differ from the other files' by ")
+    assert "brighter" in one.reason
+    made = (tmp_path / "data" / "targets" / "c.jpg").stat().st_mtime_ns
+    kept, refused = prepare(
+        sources_in(list(folder.glob("*.dng"))), tmp_path / "data", replace(options, any_tones=True), resume=True
+    )
+    assert refused == []
+    assert sorted(shot.name for shot in kept.train + kept.test) == list("abcdef")
+    assert (tmp_path / "data" / "targets" / "c.jpg").stat().st_mtime_ns == made
 
 
 def test_a_picture_that_changed_is_registered_again(paired: Path, tmp_path: Path) -> None:
