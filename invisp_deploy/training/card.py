@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from invisp_deploy.contract import LIBRAW
 from invisp_deploy.evaluation.metrics import Metrics
 from invisp_deploy.report.markdown import number, table
 from invisp_deploy.training.run import Run
@@ -43,7 +44,7 @@ def card_text(
     }
     lines += [table(("", ""), list(facts.items())), "", "## Machine", "", table(("", ""), list(machine.items()))]
     lines += ["", "## Figures", ""]
-    lines += _figures(card.get("validation"), card.get("crops"))
+    lines += _figures(card.get("validation"), card.get("crops"), run.contract.look)
     lines += ["", "`run.json` repeats the run: `invisp train --run run.json SOURCE -o FOLDER`.", ""]
     return "\n".join(lines)
 
@@ -56,7 +57,7 @@ def _jpeg(run: Run) -> str:
     return f"rounding {run.jpeg.rounding}, quality {quality}, subsampling {' or '.join(run.jpeg.subsampling)}"
 
 
-def _figures(files: Mapping[str, Metrics] | None, crops: Mapping[str, Any] | None) -> list[str]:
+def _figures(files: Mapping[str, Metrics] | None, crops: Mapping[str, Any] | None, look: str) -> list[str]:
     lines = []
     if crops is not None:
         named = {name: value for name, value in crops.items() if "psnr" in name and value is not None}
@@ -68,6 +69,11 @@ def _figures(files: Mapping[str, Metrics] | None, crops: Mapping[str, Any] | Non
         metrics = list(next(iter(files.values())))
         rows = [(name, *(number(figures[metric], 2) for metric in metrics)) for name, figures in files.items()]
         lines += ["", "Held-out files through JPEG files on disk, dB:", "", table(("file", *metrics), rows)]
+        if look != LIBRAW:
+            lines += [
+                "",
+                f"`rgb-psnr` is to LibRaw's rendering, which the look `{look}` was not taught; the crops' is.",
+            ]
     return lines or ["None were measured."]
 
 

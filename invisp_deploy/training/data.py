@@ -1,4 +1,4 @@
-"""Training data: crops of mosaics and LibRaw's renderings, flipped without breaking the CFA phase.
+"""Training data: crops of mosaics and of what they are to become, flipped without breaking the CFA phase.
 
 Pairs lie in memory (`load_pairs`, RAW files) or on disk (`dataset_pairs`, a prepared dataset, of which a crop reads
 only its part).
@@ -32,7 +32,7 @@ class Pair:
     """One RAW file for training, in sensor order.
 
     mosaic: (H, W) uint16, in memory or memory-mapped.
-    target: a window of the frame -> LibRaw's picture of it, (h, w, 3) uint8.
+    target: a window of the frame -> the dataset's picture of it, or LibRaw's, (h, w, 3) uint8.
     made: whether it was made from a photograph, not taken by a camera.
     """
 

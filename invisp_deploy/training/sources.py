@@ -56,11 +56,14 @@ class TrainingFiles:
             return load_pairs(self.raws, contract, on_file=lambda path: bar.update(1))
 
     def crops(self, pairs: Sequence[Pair], contract: CameraContract, patch: int) -> Crops:
-        """Crops of held-out files, or, where there are none large enough, of the training files, and labelled so."""
+        """Crops of held-out files, or, where there are none large enough, of the training files, and labelled so.
+
+        RAW files that are held out beside a dataset have LibRaw's rendering alone: of another look they are no target.
+        """
         others: list[Pair] = []
         if self.dataset is not None and self.dataset.test:
             others = dataset_pairs(self.dataset, "test", contract)
-        elif self.held_out:
+        elif self.held_out and self.look == LIBRAW:
             others = load_pairs(self.held_out[:_MOST_HELD], contract)
         if any(min(pair.mosaic.shape) >= patch + 2 for pair in others):
             return Crops.of(others, contract, patch)

@@ -41,7 +41,10 @@ def validate(
     options: RunOptions,
     on_file: Callable[[Path], object] = lambda path: None,
 ) -> dict[str, Metrics]:
-    """`evaluation.roundtrip.round_trips` of the checkpoint in PyTorch."""
+    """`evaluation.roundtrip.round_trips` of the checkpoint in PyTorch.
+
+    RGB is compared with LibRaw's rendering whatever the look, for a RAW file has no other.
+    """
     forward, inverse = (StepsAround(TorchRuntime(checkpoint, direction)) for direction in Direction)
     with Model.of("in training", forward, inverse) as model:
         return round_trips(paths, model, options, on_file)

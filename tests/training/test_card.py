@@ -51,6 +51,15 @@ def test_figures_are_those_given() -> None:
     assert "None" not in card
 
 
+def test_of_another_look_it_is_said_that_whole_files_are_compared_with_libraw() -> None:
+    files = {"a.dng": {"rgb-psnr": 19.6, "raw-psnr": 47.4}}
+    assert "was not taught" not in text(RUN, validation=files)
+    vivid = replace(RUN, contract=replace(RUN.contract, look="vivid"))
+    assert "`rgb-psnr` is to LibRaw's rendering, which the look `vivid` was not taught; the crops' is." in text(
+        vivid, validation=files
+    )
+
+
 def test_a_rival_and_a_run_without_jpeg_are_called_so() -> None:
     card = text(replace(RUN, method="unet", config=None, jpeg=JpegOptions("none")))
     assert "| method | unet |" in card
