@@ -14,7 +14,7 @@ from pathlib import Path
 from invisp_deploy.files import write_whole
 from invisp_deploy.report.look import looks_table
 
-NONE = "No look but LibRaw's is shipped: `universal`, which comes to it from the [closed form](evaluate.md#many-files)."
+NONE = "None has been measured so."
 
 
 def filled(page: str, folder: Path) -> str:
