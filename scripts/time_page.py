@@ -22,7 +22,7 @@ from invisp_deploy.files import write_whole
 from invisp_deploy.rendering.model import Model, load
 from invisp_deploy.report.markdown import number, table
 
-TURNS = 3
+TURNS = 2
 STEPS = {
     "reading": ("Reading the RAW file", "Opening the model"),
     "graph": ("Rendering",),
