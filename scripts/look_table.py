@@ -4,8 +4,8 @@
 
 Five trainings with two seeds each, two at a time (scripts/pairs.py), then the table. What stands in OUT is kept. All
 see linear sRGB by each file's own matrix, behind the curve, as the shipped looks do; widths are those at which a
-direction costs a pixel what the look costs, about 6,100 multiply-accumulates. CycleISP renders nothing and is judged
-on the targets coded at the quality of the table, so it learns with that JPEG simulated; Invertible Grayscale and
+direction costs a pixel what the look costs, about 6,100 multiply-accumulates. Prepare DATA with the quality and
+subsampling of the table: CycleISP renders nothing and learns from the JPEGs that it stores. Invertible Grayscale and
 U-net learn without one, as published.
 """
 
@@ -17,7 +17,7 @@ RIVAL = ["-m", "invisp_deploy", "research", "train"]
 LOOK = ["--config", "look", "--learning-rate", "0.001", "--raw-weight", "1.5"]
 
 METHODS = {
-    "CycleISP": [*RIVAL, "--method", "cycleisp", "--width", "4", "--rounding", "fourier"],
+    "CycleISP": [*RIVAL, "--method", "cycleisp", "--width", "4", "--rounding", "none"],
     "Invertible Grayscale": [*RIVAL, "--method", "grayscale", "--width", "5", "--rounding", "none"],
     "U-net": [*RIVAL, "--method", "unet", "--width", "11", "--rounding", "none"],
     "InvISP, no simulation": [*TRAIN, *LOOK, "--rounding", "none"],
