@@ -24,10 +24,13 @@ import torch
 
 from invisp_deploy.calibration.codec import JpegCodec
 from invisp_deploy.config import CONFIGURATIONS
+from invisp_deploy.contract import UNIVERSAL
 from invisp_deploy.dataset.open import open_dataset
 from invisp_deploy.files import write_whole
 from invisp_deploy.isp.develop import Window, develop
 from invisp_deploy.isp.shading import gain_at, without_shading
+from invisp_deploy.models import shipped_folder
+from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.network.invisp import InvISP
 from invisp_deploy.training.data import Pair, dataset_pairs
 from invisp_deploy.training.lens_shading import fitted_shading
@@ -71,12 +74,12 @@ def of_pairs(learned: Path, judged: Path, counts: Sequence[int], steps: int) -> 
 
 
 def of_picture(learned: Path, steps: int) -> list[dict[str, Any]]:
-    rows = []
+    rows = [{"universal": True, **measured(*of_universal(learned))}]
     for shaded in (False, True):
         frame = open_dataset(learned).shots("train")[0].frame
         contract = described(TrainingOptions(), InvispMethod(CONFIGURATIONS["look"]), frame, "camera").contract
         pair = dataset_pairs(open_dataset(learned), "train", contract)[0]
-        height, width = pair.mosaic.shape
+        width = pair.mosaic.shape[1]
         part = slice(0, int(width * TAUGHT) // 2 * 2)
         gains: list[float] = []
         if shaded:
@@ -87,11 +90,21 @@ def of_picture(learned: Path, steps: int) -> list[dict[str, Any]]:
             pair = replace(pair, mosaic=without_shading(np.asarray(pair.mosaic), shading, pair.recipe.black))
         taught = replace(pair, mosaic=pair.mosaic[:, part])
         network, _, _ = trained(learned, steps, 1, [taught])
-        places = [(height * y // 16, int(width * JUDGED) + x) for y in (1, 4, 8, 12) for x in (0, 490, 940)]
-        judged = [(pair, window(*place)) for place in places]
-        rows.append({"shading": gains, **measured(network, judged)})
+        rows.append({"shading": gains, **measured(network, judged(pair))})
         print(rows[-1], flush=True)
     return rows
+
+
+def of_universal(learned: Path) -> tuple[InvISP, list[tuple[Pair, Window]]]:
+    """The shipped network, and the same windows as its contract sees them."""
+    network = load_checkpoint(shipped_folder() / "weights.safetensors").network
+    return network, judged(dataset_pairs(open_dataset(learned), "train", UNIVERSAL)[0])
+
+
+def judged(pair: Pair) -> list[tuple[Pair, Window]]:
+    height, width = pair.mosaic.shape
+    places = [(height * y // 16, int(width * JUDGED) + x) for y in (1, 4, 8, 12) for x in (0, 490, 940)]
+    return [(pair, window(*place)) for place in places]
 
 
 def trained(learned: Path, steps: int, count: int, pairs: list[Pair] | None = None) -> tuple[InvISP, list[Pair], Any]:
