@@ -1,7 +1,8 @@
 """What a look needs to be learned: from one pair to all, and from one picture with its lens.
 
     python scripts/look_studies.py pairs DATASET JUDGED -o pairs.json [--counts 1,10,100] [--steps 6000]
-    python scripts/look_studies.py picture DATASET -o picture.json [--steps 12000]
+    python scripts/look_studies.py picture DATASET -o picture.json [--steps 8000]
+    python scripts/look_studies.py page pairs.json picture.json -o docs/looks.md
 
 `pairs` trains the `look` configuration on 1, 10 and 100 files of a prepared dataset, and judges windows of the test
 split of another, whose cameras were not trained on. `picture` takes a dataset of one picture: it learns its left 60 %,
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,6 +35,7 @@ from invisp_deploy.isp.shading import gain_at, without_shading
 from invisp_deploy.models import shipped_folder
 from invisp_deploy.network.checkpoint import load_checkpoint
 from invisp_deploy.network.invisp import InvISP
+from invisp_deploy.report.markdown import table
 from invisp_deploy.training.data import Pair, dataset_pairs
 from invisp_deploy.training.lens_shading import fitted_shading
 from invisp_deploy.training.loop import fit
@@ -45,18 +49,49 @@ TAUGHT, JUDGED = 0.60, 0.64
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=("pairs", "picture"))
+    parser.add_argument("study", choices=("pairs", "picture", "page"))
     parser.add_argument("datasets", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--counts", default="1,10,100")
     parser.add_argument("--steps", type=int, default=6000)
     given = parser.parse_args()
+    if given.study == "page":
+        pairs, picture = (json.loads(path.read_text(encoding="utf-8")) for path in given.datasets)
+        page = given.output.read_text(encoding="utf-8")
+        write_whole(given.output, filled(filled(page, "pairs", of_pairs_text(pairs)), "picture", of_one(picture)))
+        return
     torch.set_num_threads(1)
     if given.study == "pairs":
         rows = of_pairs(*given.datasets, [int(count) for count in given.counts.split(",")], given.steps)
     else:
         rows = of_picture(*given.datasets, given.steps)
     write_whole(given.output, json.dumps({"steps": given.steps, "rows": rows}, indent=1) + "\n")
+
+
+def filled(page: str, name: str, text: str) -> str:
+    """The page with that text between its marks."""
+    pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.S)
+    page, count = pattern.subn(lambda around: f"{around[1]}\n{text}\n\n{around[2]}", page)
+    if count != 1:
+        sys.exit(f"The page has {count} places for {name}, expected one.")
+    return page
+
+
+def of_pairs_text(study: dict[str, Any]) -> str:
+    rows = [[str(row["pairs"]), f"{row['rgb_psnr']:.2f}", f"{row['raw_psnr']:.2f}"] for row in study["rows"]]
+    return table(["pairs", "RGB, dB", "RAW where nothing clips, dB"], rows)
+
+
+def of_one(study: dict[str, Any]) -> str:
+    rows = []
+    for row in study["rows"]:
+        label = "`universal`" if row.get("universal") else "the look, without the lens"
+        if row.get("shading"):
+            label = "the look, with the lens: gains of {:.2f} halfway to the corner, {:.2f} in it".format(
+                *row["shading"]
+            )
+        rows.append([label, f"{row['rgb_psnr']:.2f}", f"{row['raw_psnr']:.2f}"])
+    return table(["", "RGB, dB", "RAW where nothing clips, dB"], rows)
 
 
 def of_pairs(learned: Path, judged: Path, counts: Sequence[int], steps: int) -> list[dict[str, Any]]:
