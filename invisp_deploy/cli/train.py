@@ -43,6 +43,9 @@ Options = TypeVar("Options", ContractOptions, DataOptions, LossOptions, JpegOpti
 
 _SIZES: Final = tuple(field.name for field in fields(NetworkConfig))
 _CONTRACT: Final = tuple(field.name for field in fields(ContractOptions))
+_FREE: Final = ("bound", "look", "lens_shading")
+"""What of a contract is chosen for weights that a run starts from, too."""
+
 _FLAGS: Final = {
     "name": "--config",
     "norm": "--loss",
@@ -150,7 +153,9 @@ run_options: Final = together(
 @click.command("train", cls=InvispCommand)
 @click.argument("sources", nargs=-1, required=True, type=PATH)
 @_size_options
-@click.option("--from", "weights", type=PATH, help="Weights to fine-tune instead of new ones: a file, or `universal`.")
+@click.option(
+    "--from", "weights", type=PATH, help="Weights to fine-tune instead of new ones: a file, or a shipped look's name."
+)
 @click.option("--quantize", type=PATH, help="Record of scales: train every convolution in int8.")
 @click.option("--keep", is_flag=True, help="With --quantize: layers that the record keeps in fp16 stay there.")
 @held_out_option
@@ -296,7 +301,7 @@ def _check_start(weights: Path | None, quantize: Path | None, given: Mapping[str
         raise RequestError(f"--quantize needs --from WEIGHTS, the weights that {quantize} was measured on.")
     if keep and quantize is None:
         raise RequestError("--keep leaves layers of --quantize RECORD in fp16: pass both or neither.")
-    decided = [name for name in ("name", *_SIZES, *_CONTRACT) if name in given and name != "bound"]
+    decided = [name for name in ("name", *_SIZES, *_CONTRACT) if name in given and name not in _FREE]
     if weights is not None and decided:
         raise RequestError(f"{_flag(decided[0])} is decided by {weights}, which the run starts from: leave it out.")
 

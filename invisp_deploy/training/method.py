@@ -128,11 +128,11 @@ class InvispMethod:
         return self.config.squeeze == 1
 
     def build(self, frame: RawFrame, contract: CameraContract) -> InvISP:
-        """Raises RequestError unless the weights to start from have that contract."""
+        """Raises RequestError unless the weights to start from have that contract, but for its look and its lens."""
         network = InvISP(self.config)
         if self.start is not None:
             given = self.start.checkpoint
-            if given.contract != contract:
+            if replace(given.contract, look=contract.look, shading=contract.shading) != contract:
                 raise RequestError(
                     f"The weights to start from have the camera contract {given.contract}, {contract} was asked for: "
                     "leave it."

@@ -107,6 +107,13 @@ def test_weights_can_be_trained_on_without_a_record(folder: Path, tmp_path: Path
     assert load_checkpoint(run / "weights.safetensors").card["run"]["start"]["precision"] == "fp32"
 
 
+def test_another_look_may_begin_with_given_weights(folder: Path, tmp_path: Path) -> None:
+    weights = folder / "weights.safetensors"
+    result = train(folder / "raw.dng", "-o", tmp_path / "run", "--from", weights, "--look", "night", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert load_checkpoint(tmp_path / "run" / "weights.safetensors").contract == replace(CONTRACT, look="night")
+
+
 def test_a_run_goes_on_only_from_the_weights_it_began_with(tuned: tuple[Path, Result], folder: Path) -> None:
     run, _ = tuned
     before = load_checkpoint(run / "weights.safetensors").weights
