@@ -209,10 +209,11 @@ def _other_layouts(said: Reading, clear: list[int]) -> Iterator[Reading]:
     they do not show it, as far as hardware puts them.
 
     Shifted words come first, as they prove themselves by their low bits; then words of few bits, by their high ones.
+    Among equals those of as many bits as were said: a dim frame of 12 bits is one of 10 as well.
     """
     same = [each for each in LAYOUTS.values() if each.cfa == (said.layout.cfa or "RGGB") and not each.table]
     others = [each for each in same if each.packing != said.layout.packing]
-    for layout in sorted(others, key=_proof):
+    for layout in sorted(others, key=lambda layout: _proof(layout, said.layout.bits)):
         least = layout.row_bytes(said.width)
         made = [*dict.fromkeys([said.stride, *(-(-least // each) * each for each in _ALIGNED)])]
         seen = [each for each in made if each in clear] or clear
@@ -222,12 +223,13 @@ def _other_layouts(said: Reading, clear: list[int]) -> Iterator[Reading]:
                 yield Reading(layout, said.width, stride)
 
 
-def _proof(layout: Layout) -> tuple[bool, bool, bool, int]:
+def _proof(layout: Layout, bits: int) -> tuple[bool, bool, bool, bool, int]:
     packing = layout.packing
     return (
         packing.compressed,
         not layout.name.startswith("tegra"),
-        packing.bytes != 2 or packing.bits == 16,
+        packing.bytes != 2 or packing.bits == 16 != bits,
+        packing.bits != bits,
         packing.bits,
     )
 

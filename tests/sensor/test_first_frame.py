@@ -75,6 +75,16 @@ def test_another_packing_byte_order_or_alignment(photograph: Write, sent: str, s
 
 
 @pytest.mark.parametrize(
+    ("sent", "said"), [("RG12", "rggb12be"), ("RG12", "pRCC"), ("RG12", "tegra-RG12"), ("rggb16be", "RG16")]
+)
+def test_a_dim_frame_is_proposed_in_the_bits_that_were_said(sample_frame: RawFrame, sent: str, said: str) -> None:
+    """Words of fewer bits explain it as well, and would brighten it."""
+    samples = sample_frame.mosaic[900 : 900 + HEIGHT, 2560 : 2560 + WIDTH] // 8
+    with pytest.raises(RawFileError, match=f"pass `format` {sent}[, ]"):
+        check(frame_of(samples, sent), said)
+
+
+@pytest.mark.parametrize(
     ("name", "sent", "said", "width", "words"),
     [
         ("RG12", 768, None, WIDTH, "pass `stride` 768"),
