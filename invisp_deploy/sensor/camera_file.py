@@ -16,7 +16,7 @@ from invisp_deploy.errors import MissingFileError, RequestError
 from invisp_deploy.isp.frame import ColorMatrix
 from invisp_deploy.isp.two_lights import LIGHTS
 from invisp_deploy.sensor.companding import Companding
-from invisp_deploy.sensor.layouts import Layout, layout_named
+from invisp_deploy.sensor.layouts import MOST_STRIDE, Layout, layout_named
 from invisp_deploy.sensor.lens_shading import MOST_POINTS, LensShading
 
 if sys.version_info >= (3, 11):
@@ -330,7 +330,7 @@ _FIELDS: Final[dict[str, _Field]] = {
     "format": _Field(_text, "a FourCC such as 'pRCC', or another name of docs/sensors.md"),
     "width": _Field(_whole(2, _EDGE), f"a whole number of pixels, 2 to {_EDGE}"),
     "height": _Field(_whole(2, _EDGE), f"a whole number of pixels, 2 to {_EDGE}"),
-    "stride": _Field(_whole(1, 1 << 24), "the bytes from one row to the next, a whole number"),
+    "stride": _Field(_whole(1, MOST_STRIDE), "the bytes from one row to the next, a whole number"),
     "cfa": _Field(_pattern, f"one of {', '.join(CFA_PATTERNS)}"),
     "orientation": _Field(_whole(1, 8), "EXIF's orientation, 1 to 8"),
     "black": _Field(four_levels, "a DN, or four of them, one for each site of the 2x2 pattern", needed=True),

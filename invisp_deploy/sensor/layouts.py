@@ -20,6 +20,9 @@ _PARKER: Final = "Parker (Tegra X2) technical reference manual, 27.10.6: T_R16_I
 _XAVIER: Final = "Xavier technical reference manual: T_R16_I"
 _VI5: Final = "https://forums.developer.nvidia.com/t/223616"
 
+MOST_STRIDE: Final = 1 << 24
+"""Bytes from a row to the next: 65536 pixels of 16 bits have a 128th of it."""
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -75,12 +78,19 @@ class Layout:
         return -(-width // packing.pixels) * packing.bytes
 
     def stride_of(self, width: int, stride: int | None = None) -> int:
-        """Bytes from a row to the next: as given, else those of a row. Raises RequestError for fewer than a row has."""
+        """Bytes from a row to the next: as given, else those of a row. Raises RequestError for fewer than a row has
+        and for more than `MOST_STRIDE`.
+        """
         least = self.row_bytes(width)
         if stride is not None and stride < least:
             raise RequestError(
                 f"The `stride` {stride} is less than the {least} bytes that a row of {width} pixels in {self.name} "
                 f"has: pass at least {least}, or leave it out for rows without padding."
+            )
+        if stride is not None and stride > MOST_STRIDE:
+            raise RequestError(
+                f"The `stride` {stride} is more than the {MOST_STRIDE} bytes that any row has here: a row of {width} "
+                f"pixels in {self.name} has {least}."
             )
         return least if stride is None else stride
 

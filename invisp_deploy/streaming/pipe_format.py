@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from invisp_deploy.errors import RequestError
 from invisp_deploy.formats.frame import RawFrame
+from invisp_deploy.formats.limits import LARGEST_SIDE
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.isp.colour import daylight_gains
 from invisp_deploy.rendering.options import Explicit
@@ -19,8 +19,6 @@ from invisp_deploy.sensor.companding import Companding
 from invisp_deploy.sensor.frame_line import NOTHING_SAID, FrameLine
 from invisp_deploy.sensor.layouts import Layout
 from invisp_deploy.sensor.unpack import unpack
-
-_EDGE: Final = 65536
 
 
 @dataclass(frozen=True)
@@ -126,6 +124,6 @@ def pipe_size(text: str) -> tuple[int, int]:
     """`WIDTHxHEIGHT` in pixels. Raises RequestError for anything else."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     size = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not 2 <= min(size) <= max(size) <= _EDGE:
+    if not 2 <= min(size) <= max(size) <= LARGEST_SIDE:
         raise RequestError(f"`pipe` takes the size of a frame such as 3520x2344, at least 2x2 pixels, got {text!r}.")
     return size

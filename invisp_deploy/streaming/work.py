@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from invisp_deploy.errors import InvispError
+from invisp_deploy.errors import InvispError, RequestError
+from invisp_deploy.formats.limits import check_size
 from invisp_deploy.formats.picture import Picture
 from invisp_deploy.formats.walk import is_picture
 from invisp_deploy.graph_card import Direction
@@ -25,8 +26,9 @@ from invisp_deploy.streaming.pipeline import Frame, Work
 def check_pipe(pipe: PipeFormat, runtime: Runtime, options: RunOptions) -> None:
     """Refuse before the first frame what would refuse every one: camera, gains, levels, size, a missing way back.
 
-    Raises as `infer` does.
+    Raises as `infer` does; RequestError for a frame that is larger than `max_pixels`.
     """
+    check_size("A frame of the pipe", pipe.height, pipe.width, options.max_pixels, RequestError)
     blank = bytearray(pipe.frame_bytes)
     if runtime.card.direction is Direction.INVERSE:
         way_back = way_back_of(pipe.picture(blank), runtime, options, name="the pipe")

@@ -93,3 +93,5 @@ def test_bytes_of_a_row(name: str, width: int, least: int) -> None:
     assert layout.stride_of(width, least + 64) == least + 64
     with pytest.raises(RequestError, match=f"less than the {least} bytes"):
         layout.stride_of(width, least - 1)
+    with pytest.raises(RequestError, match="`stride` 99999999999999999999 is more than the 16777216 bytes"):
+        layout.stride_of(width, 99999999999999999999)

@@ -164,6 +164,9 @@ def test_a_pipe_is_refused_before_its_first_frame() -> None:
     with pytest.raises(ContractError, match="`white_balance`"):
         values = replace(GIVEN, white_balance=None)
         check_pipe(PipeFormat(64, 64, layout_named("RG12"), values, "Canon EOS 30D"), forward, RunOptions())
+    huge = PipeFormat(60000, 60000, layout_named("RG12"), GIVEN, "Canon EOS 30D")
+    with pytest.raises(RequestError, match="60000x60000 pixels, more than 200 megapixels: .*`max_pixels`"):
+        check_pipe(huge, forward, RunOptions())
     pictures = PipeFormat(64, 64, None, GIVEN)
     with pytest.raises(ImageFileError, match="no way back"):
         check_pipe(pictures, inverse, RunOptions(explicit=GIVEN))
