@@ -44,6 +44,7 @@ _FLAT: Final = 0.9
 _NEAR: Final = 16
 _FILLED: Final = 0.99
 _FEW: Final = 16  # values
+_KEPT: Final = (0.25, 0.5)  # of samples that change: noise keeps its low four bits in 1 of 16, high ones stay in most
 _PEAK: Final = 9  # medians of the others, which of noise is about six of its standard deviations
 _SMOOTH: Final = 31  # lags: what is broader is the picture, not its rows
 
@@ -147,6 +148,7 @@ def _bands(data: FrameBytes, reading: Reading, places: list[tuple[int, int]]) ->
         part = view[first * stride : (first + rows) * stride]
         mosaic = unpack(part, reading.layout, reading.width, rows, stride)
         _check_low_bits(part, reading, rows)
+        _check_pairs(mosaic, reading)
         left = max(0, reading.width - _COLUMNS) // 4 * 2
         yield mosaic[:, left : left + _COLUMNS]
 
@@ -162,6 +164,22 @@ def _check_low_bits(part: memoryview, reading: Reading, rows: int) -> None:
     repeated = words >> lowest >> packing.bits - lowest
     if np.count_nonzero((below != 0) & (below != repeated)) > words.size // 100:
         raise RawFileError(f"The {lowest} low bits are of samples: they are not those of {packing.name}.")
+
+
+def _check_pairs(mosaic: Mosaic, reading: Reading) -> None:
+    """Of two samples in three bytes one does not keep its low bits while it changes, where the other does not: they are
+    high ones, as of BayerRG12p in BayerRG12Packed, whose every second sample is right. Raises RawFileError for such.
+    """
+    packing = reading.layout.packing
+    if (packing.pixels, packing.bits) != (2, 12):
+        return
+    kept = []
+    for samples in (mosaic[:, ::2], mosaic[:, 1::2]):
+        changes = samples[:, 1:] ^ samples[:, :-1]
+        changed = max(np.count_nonzero(changes), 1)
+        kept.append(1 - np.count_nonzero(changes & 15) / changed if changed > changes.size // 100 else 0.0)
+    if min(kept) < _KEPT[0] and max(kept) > _KEPT[1]:
+        raise RawFileError(f"Low bits of every second sample are high ones: they are not those of {packing.name}.")
 
 
 def _better(data: FrameBytes, said: Reading, now: float, places: list[tuple[int, int]]) -> Reading | None:

@@ -57,6 +57,8 @@ def test_what_is_said_right_passes(photograph: Write, name: str) -> None:
         ("pRCC", "BayerRG12p", "pass `format` pRCC,"),
         ("pRCC", "BayerRG12Packed", "pass `format` pRCC,"),
         ("BayerRG12p", "pRCC", "pass `format` BayerRG12p,"),
+        ("BayerRG12p", "BayerRG12Packed", "pass `format` BayerRG12p,"),
+        ("BayerRG12Packed", "BayerRG12p", "pass `format` BayerRG12Packed,"),
         ("pRAA", "BayerRG10p", "pass `format` pRAA,"),
         ("pRCC", "RG12", "pass `format` pRCC and `stride` 480,"),
         ("pRAA", "RG10", "pass `format` pRAA and `stride` 400,"),
@@ -75,7 +77,14 @@ def test_another_packing_byte_order_or_alignment(photograph: Write, sent: str, s
 
 
 @pytest.mark.parametrize(
-    ("sent", "said"), [("RG12", "rggb12be"), ("RG12", "pRCC"), ("RG12", "tegra-RG12"), ("rggb16be", "RG16")]
+    ("sent", "said"),
+    [
+        ("RG12", "rggb12be"),
+        ("RG12", "pRCC"),
+        ("RG12", "tegra-RG12"),
+        ("rggb16be", "RG16"),
+        ("BayerRG12p", "BayerRG12Packed"),
+    ],
 )
 def test_a_dim_frame_is_proposed_in_the_bits_that_were_said(sample_frame: RawFrame, sent: str, said: str) -> None:
     """Words of fewer bits explain it as well, and would brighten it."""
@@ -161,6 +170,13 @@ def test_honest_frames_pass(name: str) -> None:
     for layout in ("RG12", "pRCC"):
         check(frame_of(frame, layout), layout, times=2)
     check(frame_of(frame, "RG12", 768), "RG12", stride=768)
+
+
+@pytest.mark.parametrize("name", ["pRCC", "BayerRG12p", "BayerRG12Packed"])
+def test_samples_of_fewer_bits_shifted_up_pass(sample_frame: RawFrame, name: str) -> None:
+    """All of them keep their low bits while they change."""
+    samples = sample_frame.mosaic[900 : 900 + HEIGHT, 2560 : 2560 + WIDTH]
+    check(frame_of(samples // 16 * 16, name), name)
 
 
 def test_a_grey_wall_passes(sample_frame: RawFrame) -> None:
