@@ -173,11 +173,11 @@ def _check_pairs(mosaic: Mosaic, reading: Reading) -> None:
     packing = reading.layout.packing
     if (packing.pixels, packing.bits) != (2, 12):
         return
-    kept = []
+    kept: list[float] = []
     for samples in (mosaic[:, ::2], mosaic[:, 1::2]):
         changes = samples[:, 1:] ^ samples[:, :-1]
-        changed = max(np.count_nonzero(changes), 1)
-        kept.append(1 - np.count_nonzero(changes & 15) / changed if changed > changes.size // 100 else 0.0)
+        changed = max(int(np.count_nonzero(changes)), 1)
+        kept.append(1 - int(np.count_nonzero(changes & 15)) / changed if changed > changes.size // 100 else 0.0)
     if min(kept) < _KEPT[0] and max(kept) > _KEPT[1]:
         raise RawFileError(f"Low bits of every second sample are high ones: they are not those of {packing.name}.")
 
