@@ -174,6 +174,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(build: Path, case: Case, tmp_
         (forward, text, tmp_path / "none.raw", out): "There is no file",
         (forward, text, tmp_path / "short.raw", out): "expected",
         (forward, text, words, out, 14): "BITS is 10, 12 or 16",
+        (forward, text, words, out, 16, -1): "STRIDE is a number of bytes above 0",
         (forward, tmp_path / "other.json", words, out): "is not what `invisp export frame` writes",
         (forward, tmp_path / "shaded.json", words, out): "lens's shading",
         (shipped_folder("closed-form") / "forward.onnx", text, words, out): "other weights",

@@ -162,6 +162,10 @@ void recover(Graph &graph, const json &frame, const std::string &input, const st
     if (record.at("digest") != digest(frame.at("jpeg"), jpeg))
         throw std::runtime_error(input + " was edited since it was rendered, or in another form than frame.json's.");
     const Sizes sizes(record);
+    if (std::min({sizes.height, sizes.width, sizes.rows, sizes.columns}) < 1 || std::min(sizes.top, sizes.left) < 0 ||
+        sizes.height > 65535 || sizes.width > 65535 || rgb.size() != size_t(3) * sizes.height * sizes.width ||
+        sizes.top + sizes.rows > sizes.height || sizes.left + sizes.columns > sizes.width)
+        throw std::runtime_error("The record of " + input + " is of a picture of another size.");
     const Numbers numbers(record.at("recipe"));
     Words mosaic(sizes.height * sizes.width);
     const Tensor codes{Type::u8, {1, sizes.height, sizes.width, 3}, rgb.data()};
@@ -179,6 +183,7 @@ int main(int count, char **words) try {
     if (count < 5 || count > 7) throw std::runtime_error("invisp_frame GRAPH frame.json INPUT OUTPUT [BITS [STRIDE]]");
     const int bits = count > 5 ? std::atoi(words[5]) : 16, stride = count > 6 ? std::atoi(words[6]) : 0;
     if (bits != 10 && bits != 12 && bits != 16) throw std::runtime_error("BITS is 10, 12 or 16.");
+    if (stride < 0 || (count > 6 && !stride)) throw std::runtime_error("STRIDE is a number of bytes above 0.");
     Graph graph(words[1]);
     const Bytes text = read_file(words[2]);
     const json frame = json::parse(text);
