@@ -2,8 +2,8 @@
 and of a look: `shipped_card.py MODEL --look REPORT --renders 'as darktable does' --runs ...`.
 
 MODEL is a folder with graphs and weights.safetensors. FILES.json is of `invisp eval files`, the model beside the closed
-form; REPORT is the folder of `invisp eval look`, whose picture goes to docs/images/looks/ and whose figures to
-docs/measured/looks/, by the name of the look. The runs are those of its training in their order, the DNGs what they
+form; REPORT is the folder of `invisp eval look`, whose figures go to docs/measured/looks/, by the name of the
+look. The runs are those of its training in their order, the DNGs what they
 were trained on (see `make model`), the photographs what these were made from, with manifest.json beside them (file,
 source or package, licence).
 """
@@ -67,7 +67,7 @@ LOOK = """## Figures
 
 Definitions in [looks](../../../docs/looks.md#measure-one). {means}
 
-![Before, the look, its target, and how far they differ](../../../docs/images/looks/{name}.png)
+![One photograph in the shipped looks](../../../docs/images/looks.png)
 
 Files, {columns}:
 
@@ -108,14 +108,11 @@ def table_figures(measured: Path) -> str:
 
 
 def look_figures(report: Path, name: str) -> str:
-    """What `invisp eval look` left; its picture and figures are copied to where pages show them."""
+    """What `invisp eval look` left; its figures are copied to where pages show them."""
     source = (report / "report.json").read_bytes()
-    for place, data in (
-        (f"measured/looks/{name}.json", source),
-        (f"images/looks/{name}.png", (report / "look.png").read_bytes()),
-    ):
-        (DOCS / place).parent.mkdir(exist_ok=True)
-        write_whole(DOCS / place, data)
+    place = DOCS / "measured" / "looks" / f"{name}.json"
+    place.parent.mkdir(exist_ok=True)
+    write_whole(place, source)
     facts = json.loads(source)
     columns, rows = look_files(facts)
     return LOOK.format(means=look_means(facts), name=name, columns=columns, table=rows)
