@@ -92,10 +92,10 @@ class Model:
         return render(frame, runtime, options, name=name, progress=progress, inverse=inverse)
 
     def inverse_for_look(self, bits: int) -> Runtime | None:
-        """The inverse that a picture's corrections are fitted with: of another look than LibRaw's, and 8 bits."""
+        """The inverse that what a picture carries is fitted and compared with: of another look than LibRaw's."""
         look = self.runtime(Direction.FORWARD, bits).card.contract.look
         there = (Direction.INVERSE, bits) in {**self._files, **self._open}
-        return self.runtime(Direction.INVERSE, bits) if look != LIBRAW and bits == BITS[0] and there else None
+        return self.runtime(Direction.INVERSE, bits) if look != LIBRAW and there else None
 
     def recover(
         self,

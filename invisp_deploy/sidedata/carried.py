@@ -93,7 +93,8 @@ class Carried:
             )
         self._recipe, self._shape, self._budget = recipe, mosaic.shape, budget
         # the way of 16 bits through the network is exact to a few DN; no filter is
-        self._by_network = pixels.dtype == np.uint16 or look is not None
+        self._exact = pixels.dtype == np.uint16
+        self._by_network = self._exact or look is not None
         self._frame = frame if budget.bounded or (budget.most is not None and look is None) else None
         self._alignment = alignment
         found = brighter(mosaic, recipe, pixels, 1.0 if look is None else exposure_of(mosaic, recipe, pixels))
@@ -172,7 +173,7 @@ class Carried:
 
     def _corrections(self, rows: Rows) -> Corrections | None:
         taken_back = None if self._look is None else self._look.taken_back
-        if self._look is None or taken_back is None:
+        if self._look is None or taken_back is None or self._exact:
             return None
         windows = [*self._windows, *self._clipped_windows]  # most of the error is beside what clips
         return fitted_corrections(rows, windows, self._shape, self._recipe.white, taken_back, self._look.halo)

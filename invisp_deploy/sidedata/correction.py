@@ -82,10 +82,12 @@ def sampled_windows(mosaic: Mosaic) -> list[SampledWindow]:
 
 
 def clipped_windows(mosaic: Mosaic, count: npt.NDArray[np.uint8]) -> list[SampledWindow]:
-    """Copies of at most six windows of those that clip, from the least to the most.
+    """Copies of at most six windows of those that clip, from the least to the most; the whole of a small frame.
 
     count: (H / 2, W / 2), pixels of each square that clip.
     """
+    if min(mosaic.shape) < WINDOW_EDGE:
+        return sampled_windows(mosaic)
     half = WINDOW_EDGE // 2
     rows, columns = (side // half for side in count.shape)
     blocks = count[: rows * half, : columns * half].reshape(rows, half, columns, half).sum(axis=(1, 3), dtype=np.int64)

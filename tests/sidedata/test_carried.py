@@ -115,6 +115,19 @@ def test_another_look_comes_back_by_its_network_and_exactly_by_what_it_carries(t
     assert np.array_equal(load("universal").recover(tmp_path / "b.jpg").mosaic, frame.mosaic)
 
 
+@pytest.mark.parametrize(("size", "bits"), [((200, 260), 16), ((100, 90), 16), ((100, 90), 8)])
+def test_highlights_never_replace_a_network_that_sees_more_of_what_clips(
+    size: tuple[int, int], bits: int, tmp_path: Path
+) -> None:
+    """`natural` shows a blown sky in tones of its own, above which a gain map knows little."""
+    frame, path = blown_frame(*size), tmp_path / ("a.tif" if bits == 16 else "a.png")
+    with load("natural") as look:
+        look.render(frame, bits=bits).save(path)
+        found = [look.recover(path, options).mosaic.astype(float) for options in (RunOptions(), ALONE)]
+    carried, alone = (float(np.sqrt(((each - frame.mosaic) ** 2).mean())) for each in found)
+    assert carried <= alone
+
+
 def test_what_another_render_made_is_not_touched_by_the_layers(model: Model, tmp_path: Path) -> None:
     """The base picture is the same to the bit with layers and without."""
     frame = blown_frame()
