@@ -91,7 +91,7 @@ class CameraContract:
         return not self.camera or self.camera.lower() == camera_name(make, model).lower()
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "shading": list(self.shading)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CameraContract:
