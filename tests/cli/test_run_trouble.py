@@ -186,17 +186,17 @@ SLOW = """
 import os, sys, time
 from pathlib import Path
 from invisp_deploy.cli.run import run_command
-from invisp_deploy.formats.picture import Picture
 from invisp_deploy.files import whole_file
-save = Picture.save
-def slow(self, path, **settings):
+from invisp_deploy.rendering import files
+write = files.write_picture
+def slow(path, *given, **settings):
     if Path(path).stem != "c":
-        return save(self, path, **settings)
+        return write(path, *given, **settings)
     with whole_file(Path(path)) as part:
         part.write_bytes(b"half")
         print("half", file=sys.stderr, flush=True)
         time.sleep(60)
-Picture.save = slow
+files.write_picture = slow
 run_command()
 """
 
